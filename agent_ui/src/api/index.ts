@@ -1,0 +1,102 @@
+/** The server's operations, by name. Every POST takes the key of the user's act (see `newAct`). */
+import { Client } from "./client.ts";
+import type {
+  BoardView,
+  CardView,
+  CustomerView,
+  EntriesPageView,
+  EntryView,
+  InteractionView,
+  MeView,
+  SessionView,
+  SoftphoneTokenView,
+  TicketPageView,
+  TicketView,
+  TimelinePageView,
+} from "./types.ts";
+
+export { newAct } from "./client.ts";
+
+export interface NewTicket {
+  subject: string;
+  description?: string;
+  priority?: TicketView["priority"];
+  customer_id?: string;
+  interaction_id?: string;
+  queue_id?: string;
+}
+
+export type TicketChange = Partial<
+  Pick<TicketView, "subject" | "status" | "priority" | "assignee_id" | "queue_id">
+>;
+
+export type CustomerChange = Partial<
+  Pick<CustomerView, "name" | "company" | "tier" | "language" | "time_zone" | "remark">
+>;
+
+export type ChosenState = { state: "ready" } | { state: "away"; reason: string };
+
+export type Api = ReturnType<typeof createApi>;
+
+export function createApi(client: Client) {
+  const at = (strings: TemplateStringsArray, ...ids: string[]): string =>
+    `/api/v1/${String.raw({ raw: strings }, ...ids.map(encodeURIComponent))}`;
+  const get = <A>(path: string) => client.send<A>({ method: "GET", path });
+  const post = <A>(path: string, act: string, body: unknown = {}) =>
+    client.send<A>({ method: "POST", path, body, act });
+
+  return {
+    client,
+    signIn: (login: string, password: string) =>
+      client.send<SessionView>({ method: "POST", path: at`session`, body: { login, password } }),
+    session: () => get<SessionView>(at`session`),
+    signOut: () => client.send<undefined>({ method: "DELETE", path: at`session` }),
+    chooseState: (chosen: ChosenState, version: number) =>
+      client.send<MeView>({ method: "PUT", path: at`me/state`, body: chosen, version }),
+
+    acceptOffer: (id: string, act: string) => post<InteractionView>(at`offers/${id}/accept`, act),
+    declineOffer: (id: string, reason: string, act: string) =>
+      post<undefined>(at`offers/${id}/decline`, act, { reason }),
+
+    /** Newest first page without a cursor, older ones with the cursor of the page before. */
+    entries: (id: string, before: string | null) =>
+      get<EntriesPageView>(at`interactions/${id}/entries` + since(before)),
+    /** One try only: the outbox decides when to try again. */
+    sendMessage: (id: string, text: string, key: string) =>
+      client.once<EntryView>({ method: "POST", path: at`interactions/${id}/messages`, body: { text }, act: key }),
+    /** One try only, as above. */
+    addNote: (id: string, text: string, key: string) =>
+      client.once<EntryView>({ method: "POST", path: at`interactions/${id}/notes`, body: { text }, act: key }),
+    end: (id: string, act: string) => post<InteractionView>(at`interactions/${id}/end`, act),
+    finishWrapUp: (id: string, act: string, disposition: string, comment?: string) =>
+      post<InteractionView>(at`interactions/${id}/wrap-up`, act, {
+        disposition,
+        ...(comment === undefined ? {} : { comment }),
+      }),
+
+    createTicket: (ticket: NewTicket, act: string) => post<TicketView>(at`tickets`, act, ticket),
+    ticket: (id: string) => get<TicketPageView>(at`tickets/${id}`),
+    changeTicket: (id: string, change: TicketChange, version: number) =>
+      client.send<TicketView>({ method: "PATCH", path: at`tickets/${id}`, body: change, version }),
+    addTicketNote: (id: string, text: string, act: string) =>
+      post<EntryView>(at`tickets/${id}/notes`, act, { text }),
+    linkTicket: (id: string, interactionId: string, act: string) =>
+      post<TicketView>(at`tickets/${id}/interactions`, act, { interaction_id: interactionId }),
+
+    customer: (id: string) => get<CardView>(at`customers/${id}`),
+    changeCustomer: (id: string, change: CustomerChange, version: number) =>
+      client.send<CustomerView>({ method: "PATCH", path: at`customers/${id}`, body: change, version }),
+    timeline: (id: string, before: string) =>
+      get<TimelinePageView>(at`customers/${id}/timeline` + since(before)),
+
+    board: () => get<BoardView>(at`board`),
+    softphoneToken: (act: string) => post<SoftphoneTokenView>(at`softphone/token`, act),
+  };
+}
+
+function since(cursor: string | null): string {
+  return cursor === null ? "" : `?before=${encodeURIComponent(cursor)}`;
+}
+
+export const client = new Client();
+export const api: Api = createApi(client);

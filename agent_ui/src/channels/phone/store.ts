@@ -1,0 +1,103 @@
+/** The agent's line: at most one call at a time, on whichever softphone the installation has. */
+import { defineStore } from "pinia";
+import { computed, ref } from "vue";
+import type { BootstrapView, InteractionView } from "@/api/types.ts";
+import { createSimulatorSoftphone } from "./simulator.ts";
+import type { Caption, Softphone, SoftphoneEvents, SoftphoneState } from "./softphone.ts";
+import { createTwilioSoftphone } from "./twilio.ts";
+
+const CAPTIONS_KEPT = 200;
+
+/** States of a leg in which somebody is on it, in the carrier's words. */
+const LEG_ALIVE = new Set(["queued", "initiated", "ringing", "in-progress", "answered"]);
+
+const MAKERS: Readonly<Record<BootstrapView["softphone"], ((events: SoftphoneEvents) => Softphone) | null>> = {
+  simulator: createSimulatorSoftphone,
+  twilio: createTwilioSoftphone,
+  none: null,
+};
+
+export const useSoftphone = defineStore("softphone", () => {
+  const kind = ref<BootstrapView["softphone"]>("none");
+  const state = ref<SoftphoneState>("idle");
+  const interactionId = ref<string | null>(null);
+  const isMuted = ref(false);
+  const captions = ref<Caption[]>([]);
+  const isOnLine = computed(() => state.value === "dialling" || state.value === "connected");
+
+  let phone: Softphone | null = null;
+  let lastCaption = 0;
+
+  /** Choose the kind of softphone; the session says which. */
+  function plug(chosen: BootstrapView["softphone"]): void {
+    if (chosen === kind.value && phone !== null) return;
+    unplug();
+    kind.value = chosen;
+    phone =
+      MAKERS[chosen]?.({
+        onState: (next) => {
+          state.value = next;
+        },
+        onHeard: (heard) => {
+          lastCaption += 1;
+          captions.value = [...captions.value, { ...heard, id: lastCaption }].slice(-CAPTIONS_KEPT);
+        },
+      }) ?? null;
+  }
+
+  function unplug(): void {
+    phone?.dispose();
+    phone = null;
+    state.value = "idle";
+    interactionId.value = null;
+    captions.value = [];
+    isMuted.value = false;
+  }
+
+  async function dial(id: string): Promise<void> {
+    if (phone === null || isOnLine.value) return;
+    if (interactionId.value !== id) captions.value = [];
+    interactionId.value = id;
+    isMuted.value = false;
+    try {
+      await phone.dial(id);
+    } catch {
+      // The state says "failed", and the conversation offers to try again.
+    }
+  }
+
+  /** Once at the start of a page: take the line up again, or dial if nobody of us is in the call. */
+  function rejoin(interaction: InteractionView): void {
+    if (phone === null || isOnLine.value) return;
+    if (hasAgentLeg(interaction)) {
+      interactionId.value = interaction.id;
+      if (!phone.resume(interaction.id)) interactionId.value = null;
+    } else void dial(interaction.id);
+  }
+
+  function mute(muted: boolean): void {
+    isMuted.value = muted;
+    phone?.mute(muted);
+  }
+
+  async function hangUp(): Promise<void> {
+    try {
+      await phone?.hangUp();
+    } catch {
+      // Ending the interaction closes the leg at the carrier too.
+    }
+  }
+
+  /** Whether this tab holds the agent's end of that call. */
+  function holds(id: string): boolean {
+    return interactionId.value === id && isOnLine.value;
+  }
+
+  return { kind, state, interactionId, isMuted, captions, isOnLine, plug, unplug, dial, rejoin, mute, hangUp, holds };
+});
+
+/** Whether one of the agent's softphones is in the call, be it in another tab. */
+export function hasAgentLeg(interaction: InteractionView): boolean {
+  const leg = interaction.call?.agent_leg ?? null;
+  return leg !== null && LEG_ALIVE.has(leg);
+}

@@ -1,0 +1,20 @@
+import "@fontsource-variable/inter/wght.css";
+import "@/ui/tokens.css";
+import "@/ui/base.css";
+import { createPinia } from "pinia";
+import { createApp } from "vue";
+import { createRouter, createWebHistory } from "vue-router";
+import App from "@/App.vue";
+import Console from "@/console/Console.vue";
+
+const router = createRouter({
+  history: createWebHistory(),
+  routes: [
+    // In the first load, as the card of an offer must be painted without asking for anything more.
+    { path: "/", component: Console },
+    { path: "/wallboard", component: () => import("@/wallboard/Wallboard.vue") },
+    { path: "/:rest(.*)*", redirect: "/" },
+  ],
+});
+
+createApp(App).use(createPinia()).use(router).mount("#app");

@@ -1,0 +1,72 @@
+/** The wallboard's sums. Pure: the board and the present instant in, figures out. */
+import type { AgentBoardView, BoardView, Micros, QueueBoardView } from "@/api/types.ts";
+import { secondsBetween } from "@/i18n/time.ts";
+
+/** The board is pushed at most once a second; older than that many seconds and it is called old. */
+export const STALE_AFTER_S = 10;
+
+export interface Summary {
+  waiting: number;
+  /** Seconds; null when nobody waits. */
+  longestWait: number | null;
+  /** Share of today's offered contacts that were answered within the target, 0 to 1; null before the first one. */
+  serviceLevel: number | null;
+  answered: number;
+  answeredInTarget: number;
+  offered: number;
+  abandoned: number;
+  agentsReady: number;
+  /** Agents who are in a contact or finish one. */
+  agentsWorking: number;
+  /** Working share of those who are there and not away, 0 to 1; null when nobody is. */
+  occupancy: number | null;
+}
+
+/** States in which an agent works on a contact. */
+const WORKING: ReadonlySet<AgentBoardView["status"]> = new Set(["busy", "wrap_up"]);
+/** States in which an agent waits for one. */
+const FREE: ReadonlySet<AgentBoardView["status"]> = new Set(["ready", "offered"]);
+
+export function summarise(board: BoardView, now: Micros): Summary {
+  const sum = (pick: (queue: QueueBoardView) => number) => board.queues.reduce((total, queue) => total + pick(queue), 0);
+  const oldest = board.queues.flatMap((queue) => queue.oldest_at ?? []);
+  const offered = sum((queue) => queue.offered_today);
+  const answeredInTarget = sum((queue) => queue.answered_in_target_today);
+  const working = board.agents.filter(({ status }) => WORKING.has(status)).length;
+  const free = board.agents.filter(({ status }) => FREE.has(status)).length;
+  return {
+    waiting: sum((queue) => queue.waiting),
+    longestWait: oldest.length === 0 ? null : secondsBetween(Math.min(...oldest), now),
+    serviceLevel: offered === 0 ? null : answeredInTarget / offered,
+    answered: sum((queue) => queue.answered_today),
+    answeredInTarget,
+    offered,
+    abandoned: sum((queue) => queue.abandoned_today),
+    agentsReady: board.agents.filter(({ status }) => status === "ready").length,
+    agentsWorking: working,
+    occupancy: working + free === 0 ? null : working / (working + free),
+  };
+}
+
+/** Share of a queue's offered contacts that were answered within its target; null before the first one. */
+export function serviceLevelOf(queue: QueueBoardView): number | null {
+  return queue.offered_today === 0 ? null : queue.answered_in_target_today / queue.offered_today;
+}
+
+export const STATUS_ORDER: readonly AgentBoardView["status"][] = [
+  "offered",
+  "busy",
+  "wrap_up",
+  "ready",
+  "away",
+  "lost",
+  "signed_out",
+];
+
+/** Agents by state, in a fixed order of states, longest in the state first. */
+export function groupAgents(agents: readonly AgentBoardView[]): { status: AgentBoardView["status"]; agents: AgentBoardView[] }[] {
+  return STATUS_ORDER.map((status) => ({
+    status,
+    agents: agents.filter((agent) => agent.status === status).sort((one, other) => one.since - other.since),
+  })).filter((group) => group.agents.length > 0);
+}

@@ -1,0 +1,228 @@
+"""How many decisions a second the router makes, beside a naive scan in the same run.
+
+    python -m benchmarks.routing
+
+A centre of 5,000 agents and 200 queues. Each queue asks for a skill of its own, at level 1, 2 or 3 by item; each
+agent serves 5 queues and has their 5 skills at levels from 1 to 3. Two situations:
+
+- backlog: 50,000 items wait. A round is: an agent's item ends and they get the first they may have (the decision),
+  they accept, and a new item joins.
+- idle: nobody waits. A round is: an item joins and goes to the agent who is idle longest (the decision), they
+  accept, and the item ends.
+
+Decisions a second count whole rounds, all three commands and every `because` included; percentiles are of the
+deciding call alone. The naive scan makes the same choice by looking at all items, without any bookkeeping.
+"""
+
+import gc
+import sys
+from collections.abc import Callable, Iterator
+from itertools import count
+from random import Random
+from statistics import quantiles
+from time import perf_counter, perf_counter_ns
+from typing import Any, NamedTuple
+
+from routing.commands import AgentReady, OfferAccepted, WorkEnded, WorkQueued, WorkTaken
+from routing.decisions import Decision, OfferMade
+from routing.model import MINUTE, SECOND, Agent, Micros, Policy, QueuePolicy, Skill, WorkItem
+from routing.router import Router
+
+START: Micros = 1_700_000_000 * SECOND
+QUEUES = [f"q{number:03}" for number in range(200)]
+AGENTS, WAITING, SKILLS_EACH = 5_000, 50_000, 5
+ROUNDS = 20_000
+NAIVE_ROUNDS = 100
+
+
+class Run(NamedTuple):
+    """What one run gave: decisions a second, and microseconds of the deciding call."""
+
+    per_second: float
+    p50: float
+    p99: float
+    worst: float
+
+
+class Centre:
+    """The same people and the same work for every run of one size."""
+
+    def __init__(self, agents: int, seed: int = 1) -> None:
+        self._random = Random(seed)
+        self._numbers = count()
+        self.now = START
+        self.policy = Policy(1, tuple(QueuePolicy(queue, target=20 * SECOND) for queue in QUEUES))
+        self.agents = [self._agent(number) for number in range(agents)]
+
+    def _agent(self, number: int) -> Agent:
+        queues = self._random.sample(QUEUES, SKILLS_EACH)
+        levels = {f"skill-{queue}": self._random.randint(1, 3) for queue in queues}
+        return Agent(f"agt_{number:06}", frozenset(queues), levels, {"phone": 1})
+
+    def item(self) -> WorkItem:
+        queue = self._random.choice(QUEUES)
+        return WorkItem(
+            id=f"int_{next(self._numbers):09}",
+            medium="phone",
+            queue=queue,
+            queued_at=self.now,
+            priority=self._random.choice([0, 0, 0, 1]),
+            requires=(Skill(f"skill-{queue}", self._random.choice([1, 1, 2, 3])),),
+        )
+
+    def old_item(self) -> WorkItem:
+        """One that has waited for up to ten minutes."""
+        item = self.item()
+        return WorkItem(
+            item.id,
+            item.medium,
+            item.queue,
+            item.queued_at - self._random.randrange(10 * MINUTE),
+            item.priority,
+            item.requires,
+        )
+
+    def busy_router(self, waiting: int) -> Router:
+        """Everybody has an item, `waiting` more wait."""
+        router = Router(self.policy)
+        for agent in self.agents:
+            router.apply(WorkTaken(self.item(), agent.id), self.now)
+            router.apply(AgentReady(agent, self.now), self.now)
+        for _ in range(waiting):
+            router.apply(WorkQueued(self.old_item()), self.now)
+        return router
+
+    def idle_router(self) -> Router:
+        router = Router(self.policy)
+        for agent in self.agents:
+            router.apply(AgentReady(agent, self.now), self.now)
+        return router
+
+    def pass_time(self) -> Micros:
+        self.now += 1_000
+        return self.now
+
+
+def _offer_in(decisions: tuple[Decision, ...]) -> OfferMade | None:
+    return next((each for each in decisions if isinstance(each, OfferMade)), None)
+
+
+def backlog(agents: int = AGENTS, waiting: int = WAITING, rounds: int = ROUNDS) -> Run:
+    centre = Centre(agents)
+    router = centre.busy_router(waiting)
+    served = sorted(item for name in (agent.id for agent in centre.agents) for item in router.agent(name).serving)  # type: ignore[union-attr]  # all are known
+    order = Random(2)
+    new = [centre.item() for _ in range(rounds)]
+
+    def rounds_of_work() -> Iterator[int]:
+        for item in new:
+            spot = order.randrange(len(served))
+            now = centre.pass_time()
+            begin = perf_counter_ns()
+            made = _offer_in(router.apply(WorkEnded(served[spot]), now))
+            yield perf_counter_ns() - begin
+            if made is not None:
+                router.apply(OfferAccepted(made.offer.id, made.offer.item, made.offer.agent), now)
+                served[spot] = made.offer.item
+            router.apply(WorkQueued(item), now)
+
+    return _measure(rounds_of_work)
+
+
+def idle(agents: int = AGENTS, rounds: int = ROUNDS) -> Run:
+    centre = Centre(agents)
+    router = centre.idle_router()
+    new = [centre.item() for _ in range(rounds)]
+
+    def rounds_of_work() -> Iterator[int]:
+        for item in new:
+            now = centre.pass_time()
+            begin = perf_counter_ns()
+            made = _offer_in(router.apply(WorkQueued(item), now))
+            yield perf_counter_ns() - begin
+            if made is not None:
+                router.apply(OfferAccepted(made.offer.id, item.id, made.offer.agent), now)
+            router.apply(WorkEnded(item.id), now)
+
+    return _measure(rounds_of_work)
+
+
+def naive_backlog(agents: int = AGENTS, waiting: int = WAITING, rounds: int = NAIVE_ROUNDS) -> Run:
+    """The choice by looking at every item, as a first version would have it."""
+    centre = Centre(agents)
+    minutes = {queue.id: queue.target for queue in centre.policy.queues}
+    items = {item.id: item for item in (centre.old_item() for _ in range(waiting))}
+    order = Random(2)
+
+    def choose(agent: Agent) -> WorkItem | None:
+        best: tuple[Micros, str] | None = None
+        for item in items.values():
+            if item.queue in agent.queues and all(
+                agent.skills.get(skill.name, 0) >= skill.level for skill in item.requires
+            ):
+                key = (item.queued_at + minutes[item.queue] - item.priority * MINUTE, item.id)
+                best = key if best is None or key < best else best
+        return items[best[1]] if best is not None else None
+
+    def rounds_of_work() -> Iterator[int]:
+        for _ in range(rounds):
+            begin = perf_counter_ns()
+            chosen = choose(order.choice(centre.agents))
+            yield perf_counter_ns() - begin
+            if chosen is not None:
+                del items[chosen.id]
+            new = centre.item()
+            items[new.id] = new
+
+    return _measure(rounds_of_work)
+
+
+def _measure(work: Callable[[], Iterator[int]]) -> Run:
+    """Runs the rounds with the collector frozen, as the routing process does after loading."""
+    gc.collect()
+    gc.freeze()
+    begin = perf_counter()
+    spent = list(work())
+    seconds = perf_counter() - begin
+    gc.unfreeze()
+    cuts = quantiles(spent, n=100)
+    return Run(len(spent) / seconds, cuts[49] / 1000, cuts[98] / 1000, max(spent) / 1000)
+
+
+def restore_seconds() -> float:
+    """Rows to router: 50,000 waiting, 5,000 agents."""
+    centre = Centre(AGENTS)
+    waiting = [(centre.old_item(), 0) for _ in range(WAITING)]
+    agents = [(agent, False, centre.now, "lunch") for agent in centre.agents]
+    begin = perf_counter()
+    Router.rebuild(centre.policy, centre.now, agents=agents, waiting=waiting)
+    return perf_counter() - begin
+
+
+def main() -> list[dict[str, Any]]:
+    full, empty, naive = backlog(), idle(), naive_backlog()
+    few_agents, many_agents = backlog(agents=500), backlog(agents=20_000)
+    short, long = backlog(waiting=1_000, rounds=900), backlog(waiting=500_000)
+    size = "5,000 agents, 200 queues"
+    return [
+        _row(f"routing: backlog, {size}, 50,000 waiting", full.per_second, "decisions/s", "> 50000"),
+        _row(f"routing: idle agents, {size}", empty.per_second, "decisions/s", "> 30000"),
+        _row("routing: naive scan, 50,000 waiting", naive.per_second, "decisions/s", ""),
+        _row("routing: backlog, faster than the scan", full.per_second / naive.per_second, "times", "> 100"),
+        _row("routing: backlog p50", full.p50, "us", "< 30"),
+        _row("routing: backlog p99", full.p99, "us", "< 150"),
+        _row("routing: idle agents p50", empty.p50, "us", "< 40"),
+        _row("routing: worst decision", max(full.worst, empty.worst) / 1000, "ms", "< 5"),
+        _row("routing: p50, 20,000 / 500 agents", many_agents.p50 / few_agents.p50, "times", "< 2"),
+        _row("routing: p50, 500,000 / 1,000 waiting", long.p50 / short.p50, "times", "< 2"),
+        _row("routing: rebuild, 50,000 waiting, 5,000 agents", restore_seconds(), "s", "< 1"),
+    ]
+
+
+def _row(name: str, value: float, unit: str, goal: str) -> dict[str, Any]:
+    return {"name": name, "value": round(value, 2), "unit": unit, "goal": goal}
+
+
+if __name__ == "__main__":
+    for row in main():
+        sys.stdout.write(f"{row['name']:<55} {row['value']:>12,.2f} {row['unit']:<12} {row['goal']}\n")

@@ -1,0 +1,446 @@
+"""Everything that an adapter author needs to read.
+
+A channel turns what a provider says into `InboundEvent` values and the desk's `Answer` values into what the
+provider understands. It owns no customer data, opens no database and runs no web server: the desk hands it
+`WebhookRequest` values and gives its `WebhookResponse` values back to whoever asked.
+
+Instants are integers in microseconds since 1970-01-01 UTC, phone numbers are E.164 ("+14155550100"),
+text is NFC-normalised Unicode without NUL.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NewType, Protocol, TypeAlias
+
+CONTRACT_VERSION = 1
+
+AccountId = NewType("AccountId", str)
+"""One configured account of a channel, for example "phone-main"; the last but one part of its webhook paths."""
+
+
+# --- what a provider tells us -------------------------------------------------------------------------------
+
+
+class CallStatus(StrEnum):
+    """A leg's life. `rank` orders them: a late message of a lower rank changes nothing."""
+
+    QUEUED = "queued"
+    INITIATED = "initiated"
+    RINGING = "ringing"
+    IN_PROGRESS = "in-progress"
+    COMPLETED = "completed"
+    BUSY = "busy"
+    NO_ANSWER = "no-answer"
+    CANCELED = "canceled"
+    FAILED = "failed"
+
+    @property
+    def rank(self) -> int:
+        """0 to 3 while the leg lives, 4 for every end."""
+        return {"queued": 0, "initiated": 1, "ringing": 2, "in-progress": 3}.get(self.value, 4)
+
+    @property
+    def final(self) -> bool:
+        return self.rank == 4
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted:
+    """Somebody phones. `caller` is None when withheld; `dedupe_key` makes the event unique per account."""
+
+    call_id: str
+    caller: str | None
+    called: str
+    dedupe_key: str
+    caller_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DigitsPressed:
+    """The caller answered a menu. `digits` is "" when they said nothing in time."""
+
+    call_id: str
+    digits: str
+    dedupe_key: str
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class CallWaiting:
+    """A waiting leg asks what it should hear next. Changes nothing, so it has no key."""
+
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentDialled:
+    """An agent's softphone calls in to take the contact named by `interaction_id`."""
+
+    call_id: str
+    agent_id: str
+    interaction_id: str
+    dedupe_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallChanged:
+    """A leg has a new status. `sequence` orders messages of equal rank; `cause` is the provider's word."""
+
+    call_id: str
+    status: CallStatus
+    dedupe_key: str
+    sequence: int = 0
+    duration_s: int | None = None
+    cause: str | None = None
+
+
+class ParticipantChange(StrEnum):
+    """What happened in a conference."""
+
+    JOINED = "joined"
+    LEFT = "left"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class ConferenceChanged:
+    """A leg joined or left the conference of an interaction, or (`call_id` None) the conference ended."""
+
+    interaction_id: str
+    conference_id: str
+    change: ParticipantChange
+    dedupe_key: str
+    sequence: int
+    call_id: str | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatOpened:
+    """A visitor opened a conversation. `details` are answers to the form before the chat."""
+
+    chat_id: str
+    visitor_id: str
+    dedupe_key: str
+    name: str | None = None
+    mailbox: str | None = None
+    topic: str | None = None
+    page: str | None = None
+    language: str | None = None
+    details: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived:
+    """A customer wrote something. `thread_id` is the chat, the number pair or the mail thread."""
+
+    thread_id: str
+    message_id: str
+    sender: str
+    text: str
+    dedupe_key: str
+    sent_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatClosed:
+    """The visitor ended the conversation."""
+
+    chat_id: str
+    dedupe_key: str
+    reason: str = "visitor_left"
+
+
+class DeliveryStatus(StrEnum):
+    """How far an outgoing message came; `rank` orders them."""
+
+    QUEUED = "queued"
+    SENDING = "sending"
+    SENT = "sent"
+    DELIVERED = "delivered"
+    UNDELIVERED = "undelivered"
+    FAILED = "failed"
+    READ = "read"
+
+    @property
+    def rank(self) -> int:
+        order = {
+            "queued": 0,
+            "sending": 1,
+            "sent": 2,
+            "delivered": 3,
+            "undelivered": 3,
+            "failed": 3,
+            "read": 4,
+        }
+        return order[self.value]
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryChanged:
+    """The provider says how a message of ours fares."""
+
+    message_id: str
+    status: DeliveryStatus
+    dedupe_key: str
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingReady:
+    """A recording can be fetched."""
+
+    call_id: str
+    recording_id: str
+    url: str
+    duration_s: int
+    dedupe_key: str
+
+
+InboundEvent: TypeAlias = (
+    CallStarted
+    | DigitsPressed
+    | CallWaiting
+    | AgentDialled
+    | CallChanged
+    | ConferenceChanged
+    | ChatOpened
+    | MessageReceived
+    | ChatClosed
+    | DeliveryChanged
+    | RecordingReady
+)
+
+
+# --- what we answer -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Words to speak, in a BCP 47 language, and optionally music (an https or http URL) after them."""
+
+    text: str
+    language: str = "en-US"
+    music_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Keep the caller waiting: speak, play, then ask again. `pause_s` is used when there is no music."""
+
+    prompt: Prompt
+    pause_s: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Speak a menu and wait for one digit; `attempt` counts from 1 and comes back with the digits."""
+
+    prompt: Prompt
+    timeout_s: int = 5
+    attempt: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Put the leg into the conference of an interaction. Only the customer's leaving ends it."""
+
+    interaction_id: str
+    role: str  # "customer" or "agent"
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """Say something, if anything, and end the call."""
+
+    prompt: Prompt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Nothing to say."""
+
+
+Answer: TypeAlias = Hold | Ask | Join | HangUp | Accepted
+
+
+# --- plain HTTP values --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookRequest:
+    """A request as the provider signed it: `url` is built from the configured public base, never from headers.
+
+    Header names are lower case. `body` is at most `Webhook.max_bytes`.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookResponse:
+    """What goes back."""
+
+    status: int
+    body: bytes = b""
+    content_type: str = "text/plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """One path below /hooks/<channel>/<account>/. `parse` verifies and reads; it raises a ChannelError.
+
+    `outage` is what to answer when the desk cannot take the event now; None means 503.
+    """
+
+    name: str
+    parse: "ParseWebhook"
+    render: "RenderAnswer"
+    max_bytes: int = 256_000
+    outage: WebhookResponse | None = None
+
+
+class ParseWebhook(Protocol):
+    def __call__(self, request: WebhookRequest) -> InboundEvent: ...
+
+
+class RenderAnswer(Protocol):
+    def __call__(self, answer: Answer) -> WebhookResponse: ...
+
+
+# --- what we ask of a provider ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundMessage:
+    """A message to a customer. `key` is stable over retries."""
+
+    key: str
+    to: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The provider has it, under this id."""
+
+    provider_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """`ok`, and in words why not."""
+
+    ok: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the channel can carry: text in characters, attachments in bytes, requests per second."""
+
+    text_characters: int
+    attachment_bytes: int = 0
+    requests_per_second: float = 0.0
+
+
+class Channel(Protocol):
+    """One account of one channel. Account and secrets arrive by the constructor."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def account(self) -> AccountId: ...
+    @property
+    def limits(self) -> Limits: ...
+    def webhooks(self) -> Sequence[Webhook]: ...
+    async def run(self) -> None: ...
+    async def send(self, message: OutboundMessage) -> Sent: ...
+    async def health(self) -> Health: ...
+    async def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LegState:
+    """A leg as the provider has it now, read back when an outcome was ambiguous."""
+
+    call_id: str
+    status: CallStatus
+    conference: str | None = None
+
+
+class CallControl(Protocol):
+    """What a phone channel can do to living calls. Every method is safe to repeat."""
+
+    async def connect(self, call_id: str, interaction_id: str) -> None:
+        """Move the customer's leg from waiting into the conference of the interaction."""
+
+    async def put_back(self, call_id: str) -> None:
+        """Move the customer's leg out of the conference, back to the waiting treatment (the `wait` webhook)."""
+
+    async def hang_up(self, call_id: str) -> None:
+        """End a leg; one that is over already is no error."""
+
+    async def look_up(self, call_id: str) -> LegState | None:
+        """The leg as the provider knows it, None if it knows no such leg."""
+
+    def softphone_token(self, agent_id: str, lifetime_s: int = 3600) -> str:
+        """A signed token with which an agent's softphone may call in."""
+
+
+class Inbox(Protocol):
+    """The desk's one door."""
+
+    async def receive(self, account: AccountId, event: InboundEvent) -> Answer: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """A channel's entry: `open` builds an account from its validated settings."""
+
+    name: str
+    settings: type[Any]
+    open: "OpenChannel"
+
+
+class OpenChannel(Protocol):
+    def __call__(self, account: AccountId, settings: Any, public_base: str) -> Channel: ...
+
+
+# --- what can go wrong --------------------------------------------------------------------------------------
+
+
+class ChannelError(Exception):
+    """Base: the message is for the log and names no personal data."""
+
+
+class Rejected(ChannelError):
+    """Not from whom it claims to be: answered 403, counted, logged without the body."""
+
+
+class Unrecognised(ChannelError):
+    """Genuine perhaps, but not understood: answered 400. `field` names what is wrong."""
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class NotInteresting(ChannelError):
+    """Genuine, understood, nothing to do: answered 200 with an empty answer."""
+
+
+class SendFailed(ChannelError):
+    """The provider did not take it. `retry_after_s` None means: never will."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class OutcomeUnknown(ChannelError):
+    """The provider may or may not have done it (time-out, 5xx): read back before trying again."""

@@ -1,0 +1,299 @@
+"""Tells whether a webhook is from the provider and says what was signed.
+
+The official validator answers the first part. It joins names and values without a separator, takes a repeated
+pair for one, covers no empty body and never a JSON body without its hash, and says nothing about age. So a genuine
+signature is only half of the proof; the rules below are the other half:
+
+- a name is given once;
+- each endpoint has parameters that must be there, with a pattern that cannot swallow a neighbour;
+- a name that we would read but is missing must not be found inside another parameter (moved by re-splitting);
+- names that we do not know are tolerated and logged, but only in the provider's spelling;
+- free text is believed only when every name is known.
+
+Replays are the desk's business: dedupe keys are natural keys (call, sequence, event), kept for 30 days. The header
+I-Twilio-Idempotency-Token repeats with a retry, but it is not signed and changes with a fallback delivery, so no
+key is built from it.
+"""
+
+import hashlib
+import hmac
+import logging
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+from urllib.parse import parse_qsl, urlsplit
+
+from pydantic import SecretStr
+from twilio.request_validator import RequestValidator
+
+from channels.contract import Rejected, Unrecognised, WebhookRequest
+from channels.phone.settings import PhoneSettings
+
+SIGNATURE_HEADER = "x-twilio-signature"
+SIGNATURE_SETTINGS_HEADER = "x-twilio-webhooks-signature-settings"
+IDEMPOTENCY_HEADER = "i-twilio-idempotency-token"
+ALGORITHMS = frozenset({"HMAC_SHA1", "HMAC_SHA256"})
+FORM_TYPE = "application/x-www-form-urlencoded"
+JSON_TYPE = "application/json"
+MAX_PARAMETERS = 200
+
+PLACES = tuple(
+    f"{party}{part}"
+    for party in ("From", "To", "Caller", "Called")
+    for part in ("City", "State", "Zip", "Country")
+)
+KNOWN_NAMES = frozenset(
+    (
+        *PLACES,
+        *("AccountSid", "AddOns", "AnsweredBy", "ApiVersion", "ApplicationSid", "CallDuration", "CallSid"),
+        *(
+            "CallStatus",
+            "CallToken",
+            "CallbackSource",
+            "Called",
+            "CalledVia",
+            "Caller",
+            "CallerName",
+            "Confidence",
+        ),
+        *(
+            "Digits",
+            "Direction",
+            "Duration",
+            "ErrorCode",
+            "ErrorUrl",
+            "FinishedOnKey",
+            "ForwardedFrom",
+            "From",
+        ),
+        *("ParentCallSid", "RecordingDuration", "RecordingSid", "RecordingUrl", "SequenceNumber"),
+        *(
+            "SipResponseCode",
+            "SpeechResult",
+            "StirPassportToken",
+            "StirStatus",
+            "StirVerstat",
+            "Timestamp",
+            "To",
+        ),
+        *("msg", "interaction_id"),
+        # <Dial> and <Conference>
+        *("DialBridged", "DialCallDuration", "DialCallSid", "DialCallStatus"),
+        *("AnnounceUrl", "CallSidEndingConference", "CallSidToCoach", "Coaching", "ConferenceSid"),
+        *(
+            "EndConferenceOnExit",
+            "FriendlyName",
+            "Hold",
+            "Muted",
+            "ParticipantCallStatus",
+            "ParticipantLabel",
+        ),
+        *("ParticipantLabelEndingConference", "Reason", "ReasonAnnouncementFailed", "ReasonConferenceEnded"),
+        *("ReasonParticipantLeft", "StartConferenceOnEnter", "StatusCallbackEvent"),
+    )
+)
+COMPOUND_NAMES = frozenset(
+    name for name in KNOWN_NAMES if sum(map(str.isupper, name)) > 1
+)  # in no ordinary text
+PLAIN_URL = re.compile(r"[\x21-\x7e]+")
+PROVIDER_NAME = re.compile(r"[A-Z][A-Za-z0-9_]{0,63}")  # how the provider spells names that may come to be
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FormRules:
+    """Which parameters an endpoint reads. Patterns are matched against the whole value."""
+
+    required: Mapping[str, re.Pattern[str]]
+    optional: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
+    free_text: frozenset[str] = frozenset()
+    """Those of `required` and `optional` whose pattern is loose enough to swallow a neighbour."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedForm:
+    """Parameters that were signed. `values` holds those that the rules name, nothing else."""
+
+    values: Mapping[str, str]
+    all_known: bool
+    """False when names came along that we do not know; free text is then not to be believed."""
+
+    def __getitem__(self, name: str) -> str:
+        return self.values[name]
+
+    def get(self, name: str) -> str | None:
+        """The value, or None when the parameter did not come."""
+        return self.values.get(name)
+
+
+class OfficialValidator(Protocol):
+    """The shape of twilio.request_validator.RequestValidator."""
+
+    def validate(self, uri: str, params: dict[str, str], signature: str, algorithm: str) -> bool: ...
+
+
+class Verifier:
+    """Checks requests for one account. Its official validators are made once, at start-up."""
+
+    def __init__(self, settings: PhoneSettings) -> None:
+        tokens = [settings.auth_token]
+        if settings.secondary_auth_token is not None:
+            tokens.append(settings.secondary_auth_token)
+        self._account_sid = settings.account_sid
+        self._by_token = [_validator(token) for token in tokens]
+        self._by_shared_key = {key: _validator(secret) for key, secret in settings.shared_keys.items()}
+
+    def form(self, request: WebhookRequest, rules: FormRules) -> VerifiedForm:
+        """The signed parameters of a request.
+
+        Raises Rejected when it is not from the provider or was re-split, Unrecognised when it is not a form or lacks
+        what `rules` require.
+        """
+        parameters = self._signed_parameters(request)
+        _refuse_resplit(parameters, rules)
+        _check_patterns(parameters, rules)
+        if parameters.get("AccountSid", self._account_sid) != self._account_sid:
+            raise Rejected("the account is not ours")
+        unknown = sorted(parameters.keys() - KNOWN_NAMES)
+        if unknown:
+            log.info("unknown webhook parameters: %s", ", ".join(unknown))
+        named = {name: parameters[name] for name in (*rules.required, *rules.optional) if name in parameters}
+        return VerifiedForm(named, all_known=not unknown)
+
+    def _signed_parameters(self, request: WebhookRequest) -> dict[str, str]:
+        if not request.headers.get(SIGNATURE_HEADER):
+            raise Rejected("no signature")
+        if request.method != "POST":
+            raise Unrecognised("only POST is understood", "method")
+        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        body_hash = _body_hash(request.url)
+        if content_type == JSON_TYPE:
+            self._check_json(request, body_hash)
+            raise Unrecognised("a voice webhook is a form, not JSON", "content-type")
+        if content_type != FORM_TYPE:
+            raise Unrecognised("not a form", "content-type")
+        if body_hash is not None and not _hash_matches(request.body, body_hash):
+            raise Rejected("the body's hash is wrong")
+        pairs = _read_form(request.body)
+        if not pairs:
+            raise Rejected("a signature covers no empty body")
+        parameters = dict(pairs)
+        if len(parameters) != len(pairs):
+            raise Rejected("a parameter is repeated")
+        self._check_signature(request, parameters)
+        return parameters
+
+    def _check_json(self, request: WebhookRequest, body_hash: str | None) -> None:
+        if body_hash is None:
+            raise Rejected("JSON without bodySHA256 is not signed")
+        if not _hash_matches(request.body, body_hash):
+            raise Rejected("the body's hash is wrong")
+        self._check_signature(request, {})
+
+    def _check_signature(self, request: WebhookRequest, parameters: Mapping[str, str]) -> None:
+        signature = request.headers[SIGNATURE_HEADER]
+        key, algorithm = _signature_settings(request.headers.get(SIGNATURE_SETTINGS_HEADER, ""))
+        for validator in self._validators(key):
+            if validator.validate(request.url, dict(parameters), signature, algorithm):
+                return
+        raise Rejected("wrong signature")
+
+    def _validators(self, key: str | None) -> Sequence[OfficialValidator]:
+        if key is None:
+            return self._by_token
+        if key not in self._by_shared_key:
+            raise Rejected("signed with a key that we do not know")
+        return [self._by_shared_key[key]]
+
+
+def _validator(secret: SecretStr) -> OfficialValidator:
+    made: OfficialValidator = RequestValidator(secret.get_secret_value())  # type: ignore[no-untyped-call]
+    return made
+
+
+def _signature_settings(header: str) -> tuple[str | None, str]:
+    """Key id and algorithm. Rejected for what we do not know: an unknown scheme is not a proof."""
+    settings = {"algorithm": "HMAC_SHA1"}
+    for part in filter(None, (piece.strip() for piece in header.split(","))):
+        name, _, value = part.partition("=")
+        if name not in {"key", "algorithm"} or not value:
+            raise Rejected("unknown signature settings")
+        settings[name] = value
+    if settings["algorithm"] not in ALGORITHMS:
+        raise Rejected("unknown signature algorithm")
+    return settings.get("key"), settings["algorithm"]
+
+
+def _body_hash(url: str) -> str | None:
+    if not PLAIN_URL.fullmatch(url):  # line ends would be dropped without a word below
+        raise Rejected("the URL cannot be read")
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # the official validator stumbles over a bad one
+    except ValueError as error:
+        raise Rejected("the URL cannot be read") from error
+    hashes = [value for name, value in parse_qsl(parts.query) if name == "bodySHA256"]
+    if len(hashes) > 1:
+        raise Rejected("bodySHA256 is repeated")
+    return hashes[0] if hashes else None
+
+
+def _hash_matches(body: bytes, expected: str) -> bool:
+    return hmac.compare_digest(hashlib.sha256(body).hexdigest().encode(), expected.lower().encode())
+
+
+def _read_form(body: bytes) -> list[tuple[str, str]]:
+    try:
+        text = body.decode("ascii")
+        return parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_PARAMETERS)
+    except ValueError as error:  # also UnicodeDecodeError
+        raise Unrecognised("the form cannot be read", "body") from error
+
+
+def _refuse_resplit(parameters: Mapping[str, str], rules: FormRules) -> None:
+    """Refuse names and values whose border was moved: `CallSid=CA1` given as `CallSi=dCA1` has the same signature.
+
+    However the borders are moved, the signed text stays. So a name that we would read, and that is missing, must
+    not stand in that text, unless inside a name that is there (CallSid in ParentCallSid).
+    """
+    if any(name not in KNOWN_NAMES and not PROVIDER_NAME.fullmatch(name) for name in parameters):
+        raise Rejected("a parameter name that the provider does not spell")
+    missing = {*rules.required, *rules.optional} - parameters.keys()
+    if rules.free_text:
+        missing |= COMPOUND_NAMES - parameters.keys()
+    text, names = _signed_text(parameters)
+    for name in missing:
+        if any(not _inside(at, at + len(name), names) for at in _places_of(name, text)):
+            raise Rejected("a parameter was moved into another")
+
+
+def _signed_text(parameters: Mapping[str, str]) -> tuple[str, list[tuple[int, int]]]:
+    """The text that the signature covers after the URL, and where known names stand in it."""
+    text, names = "", []
+    for name in sorted(parameters):
+        if name in KNOWN_NAMES:
+            names.append((len(text), len(text) + len(name)))
+        text += name + parameters[name]
+    return text, names
+
+
+def _places_of(name: str, text: str) -> Iterator[int]:
+    at = text.find(name)
+    while at >= 0:
+        yield at
+        at = text.find(name, at + 1)
+
+
+def _inside(start: int, end: int, spans: Sequence[tuple[int, int]]) -> bool:
+    return any(first <= start and end <= last for first, last in spans)
+
+
+def _check_patterns(parameters: Mapping[str, str], rules: FormRules) -> None:
+    for name in rules.required:
+        if name not in parameters:
+            raise Unrecognised("a parameter is missing", name)
+    for name, pattern in (*rules.required.items(), *rules.optional.items()):
+        if name in parameters and not pattern.fullmatch(parameters[name]):
+            raise Unrecognised("a parameter has an unexpected form", name)

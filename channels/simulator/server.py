@@ -1,0 +1,47 @@
+"""Puts the exchange behind one HTTP server: the provider's REST API and our control API."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from channels.simulator.control import ControlApi
+from channels.simulator.customers import CallCustomers
+from channels.simulator.exchange import Exchange
+from channels.simulator.rest import RestApi
+from channels.simulator.settings import SimulatorSettings
+
+REQUEST_BYTES = 256_000
+SHUTDOWN_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunningSimulator:
+    """A simulator that listens."""
+
+    base_url: str
+    exchange: Exchange
+    customers: CallCustomers
+
+
+@asynccontextmanager
+async def running(settings: SimulatorSettings) -> AsyncIterator[RunningSimulator]:
+    """Listen until the block ends. OSError when the port is taken."""
+    exchange = Exchange(settings)
+    customers = CallCustomers(exchange)
+    app = web.Application(client_max_size=REQUEST_BYTES)
+    RestApi(exchange).add_to(app)
+    ControlApi(exchange, customers).add_to(app)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.host, settings.port).start()
+        host, port = runner.addresses[0][:2]
+        if settings.traffic.calls_per_minute > 0:
+            customers.set_rate(settings.traffic.calls_per_minute)
+        yield RunningSimulator(f"http://{host}:{port}", exchange, customers)
+    finally:
+        await customers.close()
+        await exchange.close()
+        await runner.cleanup()

@@ -1,0 +1,96 @@
+"""What the pretend carrier knows when it starts: one account, its numbers and apps, and how lively its customers are."""
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from channels.phone.settings import AccountSid, ApiKeySid, AppSid, PhoneNumber, Secret
+
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$", max_length=2_000)]
+Digits = Annotated[str, StringConstraints(pattern=r"^[0-9*#]+$", max_length=12)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Route(_Strict):
+    """Where calls to a number or an app ask for their instructions."""
+
+    voice_url: Url
+    fallback_url: Url | None = None
+    status_callback: Url | None = None
+
+
+class NumberRoute(Route):
+    """A telephone number that customers call."""
+
+    number: PhoneNumber
+
+
+class AppRoute(Route):
+    """A TwiML app that softphones dial."""
+
+    sid: AppSid
+
+
+class Traffic(_Strict):
+    """Customers who call by themselves. Times are pretend seconds."""
+
+    calls_per_minute: float = Field(default=0.0, ge=0, le=6_000)
+    to: PhoneNumber | None = None
+    """The number that they call; the first one when it is left out."""
+    callers: tuple[PhoneNumber, ...] = ()
+    """Numbers of customers whom the desk knows."""
+    stranger_share: float = Field(default=0.2, ge=0, le=1)
+    withheld_share: float = Field(default=0.05, ge=0, le=1)
+    menu_digits: Digits = "1234"
+    """What a caller presses in the menu: one of these."""
+    silent_share: float = Field(default=0.05, ge=0, le=1)
+    """Callers who never press a key."""
+    patience_mean_s: float = Field(default=180.0, gt=0)
+    """Mean of the exponential time after which a waiting caller gives up."""
+    talk_median_s: float = Field(default=120.0, gt=0)
+    talk_sigma: float = Field(default=0.6, ge=0, le=3)
+    """The talk is lognormal: median and sigma of its logarithm."""
+    living_max: int = Field(default=200, ge=1, le=10_000)
+    """Calls at one time; further arrivals find a busy line and are counted."""
+
+
+class SimulatorSettings(_Strict):
+    """One pretend carrier."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=0, ge=0, le=65_535)
+    """0: any free port; the first line on standard output says which."""
+    account_sid: AccountSid
+    auth_token: Secret
+    api_key_sid: ApiKeySid
+    api_key_secret: Secret
+    numbers: tuple[NumberRoute, ...] = ()
+    apps: tuple[AppRoute, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
+    """Pages that may use the control API from a browser, as exact origins."""
+    speed: float = Field(default=1.0, gt=0, le=1_000)
+    seed: int = 1
+    words_s: float = Field(default=0.35, gt=0)
+    """Seconds that one spoken word takes."""
+    play_s: float = Field(default=20.0, gt=0)
+    """Seconds that a piece of music takes: it is not fetched."""
+    connect_timeout_s: float = Field(default=5.0, gt=0, le=5)
+    answer_timeout_s: float = Field(default=15.0, gt=0, le=15)
+    """Real seconds for all attempts of one webhook together."""
+    record_file: Path | None = None
+    """Where every webhook, REST request and error is appended as a line of JSON."""
+    traffic: Traffic = Traffic()
+
+
+def read_settings(path: Path, overrides: dict[str, Any]) -> SimulatorSettings:
+    """Settings from a TOML or JSON file, with values from the command line over it. ValueError says what is wrong."""
+    text = path.read_text(encoding="utf-8")
+    values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    traffic = {**values.get("traffic", {}), **overrides.pop("traffic", {})}
+    return SimulatorSettings.model_validate({**values, **overrides, "traffic": traffic})

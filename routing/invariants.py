@@ -1,0 +1,162 @@
+"""What must hold after every command. For tests, simulations and an audit of a running router."""
+
+# asserting is what this module is for; `check` refuses to run where asserts are off
+
+from collections import Counter
+
+from routing.buckets import NOWHERE, Bucket, may_serve, signature
+from routing.capacity import has_room
+from routing.floor import Floor
+from routing.records import AgentRecord, ItemRecord, Place
+from routing.router import Router
+from routing.timers import OFFER, PAUSE, WRAP_UP, Timer
+from routing.waiting import Line
+
+
+def check(router: Router) -> None:
+    """AssertionError that says what is broken. After a rebuild, not before the first tick."""
+    if not __debug__:
+        raise RuntimeError("python -O leaves the checks out")
+    floor = router.floor
+    assert not floor.match_due, "a router that was rebuilt is checked after its first tick"
+    for record in floor.items.values():
+        _check_item(floor, record)
+    for agent in floor.agents.values():
+        _check_agent(floor, agent)
+    for bucket in floor.buckets:
+        _check_bucket(floor, bucket)
+    _check_conservation(floor)
+    _check_deadlines(floor)
+    _check_nobody_idles(floor)
+
+
+def _check_item(floor: Floor, record: ItemRecord) -> None:
+    name, place = record.item.id, record.place
+    assert floor.items[name] is record, f"{name} is kept under another id"
+    assert (record.offer is not None) == (place is Place.OFFERED), f"{name} is {place} with {record.offer}"
+    owned = place in {Place.SERVED, Place.WRAP_UP}
+    assert bool(record.owner) == owned, f"{name} is {place} and owned by {record.owner}"
+    holders = [agent.agent.id for agent in floor.agents.values() if name in agent.holds]
+    if record.offer is not None:
+        assert record.offer.item == name, f"{name} rings with the offer of another item"
+        assert record.offer.attempt <= record.attempts, f"{name} was offered more often than counted"
+        assert holders == [record.offer.agent], (
+            f"{name} rings at {record.offer.agent} and weighs on {holders}"
+        )
+        assert floor.agents[record.offer.agent].ringing == name, f"{name} rings unheard"
+    else:
+        assert holders == ([record.owner] if owned else []), f"{name} is {place} and weighs on {holders}"
+    if place in {Place.WAITING, Place.OFFERED}:
+        _check_queued(floor, record)
+    else:
+        assert record.bucket is NOWHERE, f"{name} is {place} and in a bucket"
+
+
+def _check_queued(floor: Floor, record: ItemRecord) -> None:
+    name, item, bucket = record.item.id, record.item, record.bucket
+    assert record.entry == (floor.rules.key(item), name), f"{name} has the place {record.entry}"
+    need = (bucket.queue, bucket.medium, bucket.requires)
+    assert need == (item.queue, item.medium, signature(item.requires)), f"{name} is in the bucket {need}"
+    waits = record.place is Place.WAITING
+    assert (record.entry in set(bucket.waiting)) == waits, (
+        f"{name} is {record.place}, its bucket says otherwise"
+    )
+    assert (record.entry in set(floor.lines[item.queue].waiting)) == waits, f"{name}: its line says otherwise"
+    assert floor.lines[item.queue].unanswered.get(name) == item.queued_at, f"{name} is not unanswered"
+    assert record.unroutable == (waits and not bucket.members), f"{name}: unroutable is {record.unroutable}"
+
+
+def _check_agent(floor: Floor, agent: AgentRecord) -> None:
+    name = agent.agent.id
+    assert agent.load == dict(Counter(agent.holds.values())), (
+        f"{name}: load {agent.load}, holds {agent.holds}"
+    )
+    paused = {item for item, record in floor.items.items() if name in record.pauses}
+    assert agent.paused == paused, f"{name} pauses from {agent.paused} instead of {paused}"
+    for item, medium in agent.holds.items():
+        assert floor.items[item].item.medium == medium, f"{name} holds {item} as {medium}"
+    _check_ringing(floor, agent)
+    media = floor.open_media(agent)
+    assert set(agent.listed) == set(media), f"{name} is listed for {agent.listed} instead of {media}"
+    if media:
+        assert agent.listed_since == agent.idle_since, f"{name} is listed since {agent.listed_since}"
+    if agent.benched_by is not None:
+        assert not agent.ready, f"{name} is benched and ready"
+
+
+def _check_ringing(floor: Floor, agent: AgentRecord) -> None:
+    """A pending offer fits: the agent may have the item beside all that they hold."""
+    name = agent.agent.id
+    pending = [item for item in agent.holds if floor.items[item].place is Place.OFFERED]
+    assert pending == ([agent.ringing] if agent.ringing else []), f"{name} has the offers {pending}"
+    if agent.ringing is None:
+        return
+    item = floor.items[agent.ringing].item
+    assert agent.ready, f"{name} is not ready and {item.id} rings"
+    assert not agent.blocked, f"{name} is blocked and {item.id} rings"
+    assert may_serve(agent.agent, item.queue, item.medium, item.requires), f"{name} cannot serve {item.id}"
+    rest = dict(Counter(medium for held, medium in agent.holds.items() if held != item.id))
+    fits = has_room(agent.agent.capacity, rest, item.medium, floor.rules.exclusive)
+    assert fits, f"{name} has no room for {item.id} beside {rest}"
+
+
+def _check_bucket(floor: Floor, bucket: Bucket) -> None:
+    need = (bucket.queue, bucket.medium, bucket.requires)
+    members = {agent for agent, record in floor.agents.items() if may_serve(record.agent, *need)}
+    assert set(bucket.members) == members, f"{need} has the members {sorted(bucket.members)}"
+    idle = {
+        (record.idle_since, record.agent.id)
+        for record in bucket.members.values()
+        if bucket.medium in record.listed
+    }
+    assert set(bucket.idle) == idle, f"{need} has the idle agents {list(bucket.idle)}"
+    users = [record for record in floor.items.values() if record.bucket is bucket]
+    assert bucket.users == len(users), f"{need} counts {bucket.users} users of {len(users)}"
+
+
+def _check_conservation(floor: Floor) -> None:
+    """No item is in two places, none is in a line that nobody knows of."""
+    places = Counter(record.place for record in floor.items.values())
+    lines = floor.lines.values()
+    waiting = sum(len(line.waiting) for line in lines)
+    unanswered = sum(len(line.unanswered) for line in lines)
+    held = sum(len(agent.holds) for agent in floor.agents.values())
+    assert waiting == places[Place.WAITING], f"{waiting} in the lines, {places[Place.WAITING]} wait"
+    assert waiting == sum(len(bucket.waiting) for bucket in floor.buckets), "lines and buckets differ"
+    assert unanswered == waiting + places[Place.OFFERED], f"{unanswered} unanswered"
+    busy = places[Place.OFFERED] + places[Place.SERVED] + places[Place.WRAP_UP]
+    assert held == busy, f"{held} items weigh on agents, {busy} are offered, served or in wrap-up"
+    for line in lines:
+        _check_order(line.waiting)
+
+
+def _check_order(line: Line) -> None:
+    entries = list(line)
+    assert entries == sorted(entries), "a line is out of order"
+    assert len(line) == len(entries), f"a line counts {len(line)} entries of {len(entries)}"
+    assert line.head == (entries[0] if entries else None), f"a line has the head {line.head}"
+
+
+def _check_deadlines(floor: Floor) -> None:
+    expected = set()
+    for name, record in floor.items.items():
+        if record.offer is not None:
+            expected.add(Timer(record.offer.deadline, OFFER, name, record.offer.agent))
+        if record.place is Place.WRAP_UP and record.owner:
+            expected.add(Timer(record.until, WRAP_UP, name, record.owner))
+        expected.update(Timer(until, PAUSE, name, agent) for agent, until in record.pauses.items())
+    live = floor.timers.live()
+    assert live == expected, f"timers without a cause {live - expected}, without a timer {expected - live}"
+
+
+def _check_nobody_idles(floor: Floor) -> None:
+    """No agent who could have it stands idle while an item waits."""
+    for record in floor.items.values():
+        if record.place is not Place.WAITING:
+            continue
+        item = record.item
+        for name, agent in floor.agents.items():
+            free = agent.ready and not agent.blocked and agent.ringing is None and name not in record.pauses
+            if free and may_serve(agent.agent, item.queue, item.medium, item.requires):
+                room = has_room(agent.agent.capacity, agent.load, item.medium, floor.rules.exclusive)
+                assert not room, f"{name} idles while {item.id} waits"

@@ -1,0 +1,110 @@
+"""Who gets what. One rule for every occasion: the first item in line goes to the agent who is idle longest.
+
+Items are taken by (ordering key, id), agents by (idle_since, id), among those who may have the item: queue,
+skills, capacity, exclusive media, and no decline of theirs that still counts. Before a command nothing was
+left that fits together, so a match always has a newcomer in it: an item that came (back) into its line, or an
+agent who can take one more. Only these are looked at.
+"""
+
+from collections.abc import Iterable, Iterator
+from heapq import heapify, heappop, heappush
+from typing import NamedTuple
+
+from routing.buckets import Bucket
+from routing.capacity import has_room
+from routing.floor import Floor
+from routing.records import AgentRecord, ItemRecord, Place
+from routing.waiting import Entry
+
+
+class Match(NamedTuple):
+    """An item, the agent it should be offered to and the number of agents who could have had it."""
+
+    record: ItemRecord
+    agent: AgentRecord
+    candidates: int
+
+
+def match_agent(floor: Floor, agent: AgentRecord) -> Match | None:
+    """One agent is the only newcomer. Nobody else is a candidate: they would have had the item before."""
+    media = floor.open_media(agent)
+    found = _first_in_line(agent, media)
+    if found is not None:
+        return Match(floor.items[found[1]], agent, 1)
+    floor.list_idle(agent, media)
+    return None
+
+
+def match_item(floor: Floor, record: ItemRecord) -> Match | None:
+    """The agent for an item, among those who stand idle."""
+    if record.place is not Place.WAITING:
+        return None
+    idle = record.bucket.idle
+    if idle.head is None:
+        return None
+    if not record.pauses:
+        return Match(record, floor.agents[idle.head[1]], len(idle))
+    paused = sum(_stands_idle(name, record.bucket) for name in record.pauses)
+    if paused == len(idle):
+        return None
+    chosen = next(name for _, name in idle if name not in record.pauses)
+    return Match(record, floor.agents[chosen], len(idle) - paused)
+
+
+def match_many(floor: Floor, items: Iterable[ItemRecord], agents: Iterable[AgentRecord]) -> Iterator[Match]:
+    """Newcomers on both sides, first item first. Each match must be made before the next is asked for.
+
+    The heap holds each new item, and for each new agent the best item for them.
+    """
+    # The second part is the agent who looks at the item, or "".
+    heap = [(record.entry, "") for record in items if record.place is Place.WAITING]
+    for agent in agents:
+        floor.list_idle(agent, floor.open_media(agent))
+        heap.extend(_wish(agent))
+    heapify(heap)
+    while heap:
+        entry, name = heappop(heap)
+        match = match_item(floor, floor.items[entry[1]])
+        if match is not None:
+            yield match
+        if name:  # if the item went to somebody else, they look on
+            for wish in _wish(floor.agents[name]):
+                heappush(heap, wish)
+
+
+def may_stand(floor: Floor, record: ItemRecord, agent: AgentRecord) -> bool:
+    """Whether the pending offer of the item to the agent could still be made if it were not there."""
+    if not agent.ready or agent.blocked or agent.agent.id not in record.bucket.members:
+        return False
+    medium = record.item.medium
+    rest = dict(agent.load)
+    rest[medium] -= 1
+    if not rest[medium]:
+        del rest[medium]
+    return has_room(agent.agent.capacity, rest, medium, floor.rules.exclusive)
+
+
+def _wish(agent: AgentRecord) -> Iterator[tuple[Entry, str]]:
+    """The best item for an agent who stands idle, if there is one."""
+    found = _first_in_line(agent, agent.listed)
+    if found is not None:
+        yield found, agent.agent.id
+
+
+def _stands_idle(agent: str, bucket: Bucket) -> bool:
+    record = bucket.members.get(agent)
+    return record is not None and bucket.medium in record.listed
+
+
+def _first_in_line(agent: AgentRecord, media: tuple[str, ...]) -> Entry | None:
+    """The smallest head of the lines of these media that the agent may take from."""
+    best: Entry | None = None
+    paused = agent.paused
+    for medium in media:
+        for bucket in agent.buckets.get(medium, ()):
+            head = bucket.waiting.head
+            if head is not None and head[1] in paused:  # they have just declined it
+                head = next((entry for entry in bucket.waiting if entry[1] not in paused), None)
+            if head is not None and (best is None or head < best):
+                best = head
+    return best

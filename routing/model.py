@@ -1,0 +1,92 @@
+"""What the router knows: work, agents, policies and offers, all immutable values.
+
+Instants and durations are integers in microseconds (instants: since 1970-01-01 UTC), the unit that the
+store uses too, so that nothing is converted or rounded on the way.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+Micros: TypeAlias = int
+SECOND: Micros = 1_000_000
+MINUTE: Micros = 60 * SECOND
+
+AwayReason: TypeAlias = str
+"""Why an agent gets no offers: a reason from the configuration, or "no_answer", "lost", "signed_out"."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Skill:
+    """A skill with a level from 1 (basic) to 5 (expert); as a requirement: at least this level."""
+
+    name: str
+    level: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class WorkItem:
+    """Routing's view of one interaction that waits or is served.
+
+    `queued_at` is when it first joined a queue in this wait; it never changes while the item is offered,
+    declined or put back, so the item keeps its place. `priority` is a head start in whole minutes.
+    """
+
+    id: str
+    medium: str
+    queue: str
+    queued_at: Micros
+    priority: int = 0
+    requires: tuple[Skill, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """Who may be offered what. `capacity` is the number of items at once per medium; none means 0."""
+
+    id: str
+    queues: frozenset[str]
+    skills: Mapping[str, int] = field(default_factory=dict)
+    capacity: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePolicy:
+    """How one queue is served.
+
+    `target` is the service-level threshold and shifts the ordering key, `ring` how long an offer stands,
+    `wrap_up` the time for after-contact work, `decline_pause` how long an agent who declined an item is
+    not offered that item again. `priority` is in minutes and added to each item's own.
+    """
+
+    id: str
+    target: Micros = 20 * SECOND
+    ring: Micros = 20 * SECOND
+    wrap_up: Micros = 60 * SECOND
+    decline_pause: Micros = 30 * SECOND
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One published version of the routing rules.
+
+    `exclusive` media stand alone: while an agent has such an item (offered, served or in wrap-up), no other
+    item is offered to them, and the other way round.
+    """
+
+    version: int
+    queues: tuple[QueuePolicy, ...]
+    exclusive: frozenset[str] = frozenset({"phone"})
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A reservation of one item for one agent until `deadline`. `attempt` counts from 1 per item."""
+
+    id: str
+    item: str
+    agent: str
+    made_at: Micros
+    deadline: Micros
+    attempt: int

@@ -1,0 +1,62 @@
+"""The facts behind each decision, short and JSON-able: `because`."""
+
+from routing.decisions import Because
+from routing.floor import Floor
+from routing.model import Offer
+from routing.records import AgentRecord, ItemRecord
+
+
+def of_offer(floor: Floor, record: ItemRecord, agent: AgentRecord, ahead: int, candidates: int) -> Because:
+    """Why this item, why this agent: to be asked when the item has just left its line.
+
+    `ahead` counts the items before it in its queue, which nobody who was free may take; `candidates` the
+    agents who could have had it. `key` is queued_at + target_ms - head_start_min.
+    """
+    item = record.item
+    rules = floor.rules
+    return {
+        "rule": "longest_idle",
+        "queue": item.queue,
+        "position": ahead + 1,
+        "waiting": len(floor.lines[item.queue].waiting) + 1,
+        "waited_ms": max(floor.now - item.queued_at, 0) // 1000,
+        "key": record.entry[0],
+        "target_ms": rules.queue(item.queue).target // 1000,
+        "head_start_min": rules.head_start(item),
+        "candidates": candidates,
+        "idle_ms": max(floor.now - agent.idle_since, 0) // 1000,
+        "attempt": record.attempts,
+        "policy_version": rules.version,
+    }
+
+
+def of_close(floor: Floor, offer: Offer, rule: str) -> Because:
+    """Why an offer is over; `rule` is the fact that ended it."""
+    return {
+        "rule": rule,
+        "rang_ms": max(floor.now - offer.made_at, 0) // 1000,
+        "attempt": offer.attempt,
+        "policy_version": floor.rules.version,
+    }
+
+
+def of_unroutable(floor: Floor, record: ItemRecord) -> Because:
+    """What nobody has: `requires` as in "german>=3, repair>=1"."""
+    item = record.item
+    return {
+        "rule": "no_such_agent",
+        "queue": item.queue,
+        "medium": item.medium,
+        "requires": ", ".join(f"{skill.name}>={skill.level}" for skill in sorted(item.requires)),
+        "policy_version": floor.rules.version,
+    }
+
+
+def of_wrap_up(floor: Floor, record: ItemRecord) -> Because:
+    """The end that was set, and how much later it was noticed."""
+    return {
+        "rule": "wrap_up_over",
+        "until": record.until,
+        "late_ms": max(floor.now - record.until, 0) // 1000,
+        "policy_version": floor.rules.version,
+    }

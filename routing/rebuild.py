@@ -1,0 +1,193 @@
+"""Ways back to a router: from its snapshot, exactly; from the stored rows, deciding alike from then on."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from routing.codec import decode_as, encode
+from routing.estimate import QueueRates
+from routing.floor import Floor
+from routing.model import Agent, AwayReason, Micros, Offer, Policy, WorkItem
+from routing.records import AgentRecord, ItemRecord, Place
+
+FORMAT = 1
+
+
+class Rows(NamedTuple):
+    """What `Router.rebuild` is given."""
+
+    agents: Iterable[tuple[Agent, bool, Micros, AwayReason | None]]
+    waiting: Iterable[tuple[WorkItem, int]]
+    offers: Iterable[Offer]
+    serving: Iterable[tuple[WorkItem, str]]
+    wrapping: Iterable[tuple[WorkItem, str, Micros]]
+    pauses: Iterable[tuple[str, str, Micros]]
+    estimates: Mapping[str, tuple[float, float]]
+
+
+# --- from the rows --------------------------------------------------------------------------------------
+
+
+def rebuild_into(floor: Floor, now: Micros, rows: Rows) -> None:
+    """Fill a new router. Contradicting rows are taken as far as they go and left to the first tick."""
+    floor.now = now
+    for definition, ready, idle_since, reason in rows.agents:
+        _put_agent(floor, definition, ready=ready, idle_since=idle_since, reason=reason)
+    for item, attempts in rows.waiting:
+        if item.id not in floor.items:
+            floor.enqueue(floor.add(item, attempts))
+    for item, name in rows.serving:
+        _put_served(floor, item, name)
+    for item, name, until in rows.wrapping:
+        floor.wrap_up(_put_served(floor, item, name), until)
+    for offer in sorted(rows.offers, key=lambda offer: offer.id):
+        _put_offer(floor, offer)
+    for name, agent, until in rows.pauses:
+        record = floor.items.get(name)
+        if record is not None:
+            floor.pause(record, agent, until)
+    for queue, (mu, theta) in rows.estimates.items():
+        floor.rates_of(queue).handling.set_to(mu)
+        floor.rates_of(queue).patience.set_to(theta)
+    _list_and_flag(floor)
+    floor.match_due = True
+
+
+def _put_agent(
+    floor: Floor, definition: Agent, *, ready: bool, idle_since: Micros, reason: AwayReason | None
+) -> AgentRecord:
+    record = floor.agent(definition.id)
+    floor.enrol(record, definition)
+    record.ready = ready
+    record.reason = None if ready else reason
+    record.idle_since = idle_since
+    return record
+
+
+def _put_served(floor: Floor, item: WorkItem, name: str) -> ItemRecord:
+    """Who has an item has it, also if another row says that it waits."""
+    record = floor.items.get(item.id)
+    if record is None:
+        record = floor.add(item)
+    elif record.place is Place.WAITING:
+        floor.take_from_line(record)
+    else:
+        idle_since = floor.agents[record.owner].idle_since if record.owner else 0
+        floor.free(record).idle_since = idle_since
+    floor.serve(record, floor.agent(name), None)
+    return record
+
+
+def _put_offer(floor: Floor, offer: Offer) -> None:
+    record = floor.items.get(offer.item)
+    agent = floor.agent(offer.agent)
+    if record is None or record.place is not Place.WAITING or agent.ringing is not None:
+        floor.orphans.append(offer)
+    else:
+        floor.offer(record, agent, offer)
+
+
+def _list_and_flag(floor: Floor) -> None:
+    """What follows from the rest: who stands idle, and which items were told to be unroutable already."""
+    floor.buckets.flipped.clear()
+    for agent in floor.agents.values():
+        floor.list_idle(agent, floor.open_media(agent))
+    for record in floor.items.values():
+        record.unroutable = record.place is Place.WAITING and not record.bucket.members
+
+
+# --- snapshots ------------------------------------------------------------------------------------------
+
+
+def snapshot(floor: Floor) -> dict[str, Any]:
+    """Everything that is not derived, in one order."""
+    return {
+        "format": FORMAT,
+        "now": floor.now,
+        "policy": encode(floor.rules.policy),
+        "match_due": floor.match_due,
+        "orphans": [encode(offer) for offer in floor.orphans],
+        "agents": [_write_agent(floor.agents[name]) for name in sorted(floor.agents)],
+        "items": [_write_item(floor.items[item]) for item in sorted(floor.items)],
+        "rates": {queue: _write_rates(floor.rates[queue]) for queue in sorted(floor.rates)},
+    }
+
+
+def _write_agent(record: AgentRecord) -> dict[str, Any]:
+    return {
+        "agent": encode(record.agent),
+        "ready": record.ready,
+        "reason": record.reason,
+        "idle_since": record.idle_since,
+        "blocked": record.blocked,
+        "benched_by": record.benched_by,
+    }
+
+
+def _write_item(record: ItemRecord) -> dict[str, Any]:
+    return {
+        "item": encode(record.item),
+        "place": record.place.value,
+        "attempts": record.attempts,
+        "offer": None if record.offer is None else encode(record.offer),
+        "owner": record.owner,
+        "since": record.since,
+        "until": record.until,
+        "pauses": dict(sorted(record.pauses.items())),
+        "late": [list(pair) for pair in record.late.items()],  # oldest first
+        "unroutable": record.unroutable,
+    }
+
+
+def _write_rates(rates: QueueRates) -> list[float]:
+    return [rates.handling.count, rates.handling.exposure, rates.patience.count, rates.patience.exposure]
+
+
+def policy_of(snapshot: Mapping[str, Any]) -> Policy:
+    """ValueError if this is no snapshot of ours."""
+    if snapshot.get("format") != FORMAT:
+        raise ValueError(f"snapshot format {snapshot.get('format')!r}, this router reads {FORMAT}")
+    return decode_as(Policy, snapshot["policy"])
+
+
+def restore_into(floor: Floor, snapshot: Mapping[str, Any]) -> None:
+    """Fill a new floor; lines, buckets, idle lists and timers follow from the rest."""
+    floor.now = snapshot["now"]
+    floor.match_due = snapshot["match_due"]
+    floor.orphans = [decode_as(Offer, offer) for offer in snapshot["orphans"]]
+    for row in snapshot["agents"]:
+        agent = _put_agent(
+            floor,
+            decode_as(Agent, row["agent"]),
+            ready=row["ready"],
+            idle_since=row["idle_since"],
+            reason=row["reason"],
+        )
+        agent.blocked = row["blocked"]
+        agent.benched_by = row["benched_by"]
+    for row in snapshot["items"]:
+        _read_item(floor, row)
+    for queue, (handled, handling, gave_up, patience) in snapshot["rates"].items():
+        rates = floor.rates_of(queue)
+        rates.handling.count, rates.handling.exposure = handled, handling
+        rates.patience.count, rates.patience.exposure = gave_up, patience
+    _list_and_flag(floor)
+    for row in snapshot["items"]:
+        floor.items[row["item"]["id"]].unroutable = row["unroutable"]
+
+
+def _read_item(floor: Floor, row: Mapping[str, Any]) -> None:
+    record = floor.add(decode_as(WorkItem, row["item"]), row["attempts"])
+    place = Place(row["place"])
+    if place in {Place.WAITING, Place.OFFERED}:
+        floor.enqueue(record)
+    if place is Place.OFFERED:
+        offer = decode_as(Offer, row["offer"])
+        floor.offer(record, floor.agent(offer.agent), offer)
+    if place in {Place.SERVED, Place.WRAP_UP}:
+        floor.serve(record, floor.agent(row["owner"]), row["since"])
+    if place is Place.WRAP_UP:
+        floor.wrap_up(record, row["until"])
+    record.until = row["until"]
+    for agent, until in row["pauses"].items():
+        floor.pause(record, agent, until)
+    record.late = dict(row["late"])

@@ -1,0 +1,108 @@
+"""What the router remembers of an item and of an agent; changed by `floor` only."""
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from routing.model import Agent, AwayReason, Micros, Offer, WorkItem
+from routing.waiting import Entry
+
+if TYPE_CHECKING:  # the buckets hold records and the records hold buckets
+    from routing.buckets import Bucket
+
+
+class Place(Enum):
+    """Where an item is: exactly one of these."""
+
+    WAITING = "waiting"
+    OFFERED = "offered"
+    SERVED = "served"
+    WRAP_UP = "wrap_up"
+    PARKED = "parked"  # the row says that it does not wait; the fact that says where it is follows
+
+
+class ItemRecord:
+    """One item.
+
+    `bucket` is one that counts it while WAITING or OFFERED, else `buckets.NOWHERE`; `offer` is set while
+    OFFERED, `owner` (else "") while SERVED or in WRAP_UP, `until` counts while in WRAP_UP.
+    """
+
+    __slots__ = (
+        "attempts",
+        "bucket",
+        "entry",
+        "item",
+        "late",
+        "offer",
+        "owner",
+        "pauses",
+        "place",
+        "since",
+        "unroutable",
+        "until",
+    )
+
+    def __init__(self, item: WorkItem, attempts: int, bucket: "Bucket") -> None:
+        self.item = item
+        self.place = Place.PARKED
+        self.attempts = attempts
+        self.entry: Entry = (0, item.id)  # ordering key and id, the place in the line
+        self.bucket = bucket
+        self.offer: Offer | None = None
+        self.owner = ""
+        self.since: Micros | None = None  # begin of service; None if that was before this router
+        self.until: Micros = 0
+        self.pauses: dict[str, Micros] = {}  # agents who declined it, each until when; agents know it too
+        self.late: dict[
+            str, str
+        ] = {}  # offers that we closed and an answer may still come for, with the agent
+        self.unroutable = False
+
+
+class AgentRecord:
+    """One agent. `blocked`: a row refused an offer to them, no more until the next fact about them."""
+
+    __slots__ = (
+        "agent",
+        "benched_by",
+        "blocked",
+        "buckets",
+        "holds",
+        "idle_since",
+        "listed",
+        "listed_since",
+        "load",
+        "paused",
+        "ready",
+        "reason",
+        "ringing",
+    )
+
+    def __init__(self, agent: Agent) -> None:
+        self.agent = agent
+        self.ready = False
+        self.reason: AwayReason | None = "signed_out"
+        self.idle_since: Micros = 0
+        self.blocked = False
+        self.benched_by: str | None = None  # the offer that nobody answered
+        self.ringing: str | None = None  # the item of the pending offer
+        self.holds: dict[str, str] = {}  # item: medium, for all that weighs on the capacity
+        self.load: dict[str, int] = {}  # medium: number of holds, no zeros
+        self.paused: set[str] = (
+            set()
+        )  # the items that they declined and that are not offered to them for a while
+        self.buckets: dict[str, list[Bucket]] = {}  # medium: the buckets that the agent is a member of
+        self.listed: tuple[str, ...] = ()  # media as which the agent stands in the idle lines
+        self.listed_since: Micros = 0  # the number by which they stand there
+
+    def hold(self, item: WorkItem) -> None:
+        self.holds[item.id] = item.medium
+        self.load[item.medium] = self.load.get(item.medium, 0) + 1
+
+    def let_go(self, item: str) -> None:
+        medium = self.holds.pop(item)
+        left = self.load[medium] - 1
+        if left:
+            self.load[medium] = left
+        else:
+            del self.load[medium]

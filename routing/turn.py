@@ -1,0 +1,145 @@
+"""One command's turn: what moves on the floor, which decisions that means, who is looked at anew after it."""
+
+from routing import matching, reasons
+from routing.decisions import Decision, OfferExpired, OfferMade, OfferWithdrawn, Unroutable
+from routing.floor import Floor
+from routing.matching import Match
+from routing.model import Offer
+from routing.records import AgentRecord, ItemRecord, Place
+
+
+class Turn:
+    """Collects decisions and newcomers while a command is followed; `settle` matches the newcomers.
+
+    `items` are back in their line or changed there; of `agents`, what they can take may have changed.
+    """
+
+    __slots__ = ("agents", "floor", "items", "out")
+
+    def __init__(self, floor: Floor) -> None:
+        self.floor = floor
+        self.out: list[Decision] = []
+        self.items: list[ItemRecord] = []
+        self.agents: dict[str, AgentRecord] = {}
+
+    # --- moves ------------------------------------------------------------------------------------------
+
+    def touch(self, agent: AgentRecord) -> None:
+        self.agents[agent.agent.id] = agent
+
+    def enqueue(self, record: ItemRecord) -> None:
+        """PARKED to WAITING, as a newcomer."""
+        self.floor.enqueue(record)
+        self.items.append(record)
+
+    def vacate(self, record: ItemRecord, rule: str) -> None:
+        """Take an item out of wherever it is: it is PARKED then."""
+        offer = record.offer
+        if offer is not None:
+            self.out.append(OfferWithdrawn(offer, reasons.of_close(self.floor, offer, rule)))
+            self.floor.take_from_line(record)
+            self.floor.expect_late_answer(record, offer)
+            self.touch(self.floor.agents[offer.agent])
+        elif record.place is Place.WAITING:
+            self.floor.take_from_line(record)
+        elif record.owner:
+            self.free(record)
+
+    def free(self, record: ItemRecord) -> None:
+        """SERVED or WRAP_UP to PARKED; a fact about the agent, too."""
+        if record.since is not None:
+            handling = self.floor.rates_of(record.item.queue).handling
+            handling.observe(happened=True, exposure=self.floor.now - record.since)
+        agent = self.floor.free(record)
+        agent.blocked = False
+        self.touch(agent)
+
+    def give(self, record: ItemRecord, name: str) -> None:
+        """PARKED to SERVED. What rings at the agent besides may not fit any more."""
+        agent = self.floor.agent(name)
+        self.floor.serve(record, agent, self.floor.now)
+        agent.blocked = False
+        self.recheck(agent, "agent_took_work")
+
+    def put_back(self, record: ItemRecord, offer: Offer) -> None:
+        """An offer is over without a fact that says so; the item is a newcomer in its old place."""
+        self.floor.put_back(record, offer)
+        self.floor.expect_late_answer(record, offer)
+        self.items.append(record)
+        self.touch(self.floor.agents[offer.agent])
+
+    def close_offer(
+        self, record: ItemRecord, offer: Offer, kind: type[OfferExpired | OfferWithdrawn], rule: str
+    ) -> None:
+        """As `put_back`, by our own decision."""
+        self.put_back(record, offer)
+        self.out.append(kind(offer, reasons.of_close(self.floor, offer, rule)))
+
+    def recheck(self, agent: AgentRecord, rule: str) -> None:
+        """Withdraw what rings at the agent if it could not be offered to them as things are now."""
+        if agent.ringing is not None:
+            record = self.floor.items[agent.ringing]
+            offer = record.offer
+            if offer is not None and not matching.may_stand(self.floor, record, agent):
+                self.close_offer(record, offer, OfferWithdrawn, rule)
+        self.touch(agent)
+
+    def unbench(self, agent: AgentRecord) -> None:
+        """The agent did answer, or nobody asked them: back to ready."""
+        agent.ready = True
+        agent.reason = None
+        agent.benched_by = None
+        self.touch(agent)
+
+    def learn_patience(self, record: ItemRecord, *, gave_up: bool) -> None:
+        """An item leaves its line, answered or given up."""
+        if record.place is Place.WAITING or record.place is Place.OFFERED:
+            patience = self.floor.rates_of(record.item.queue).patience
+            patience.observe(happened=gave_up, exposure=self.floor.now - record.item.queued_at)
+
+    # --- what fits together -----------------------------------------------------------------------------
+
+    def settle(self) -> tuple[Decision, ...]:
+        """Offer what fits together newly; the decisions of the whole turn."""
+        items, agents = self.items, self.agents
+        if items or self.floor.buckets.flipped:
+            self._tell_unroutable()
+        if len(agents) == 1 and not items:
+            for agent in agents.values():
+                self._offer(matching.match_agent(self.floor, agent))
+        elif len(items) == 1 and not agents:
+            self._offer(matching.match_item(self.floor, items[0]))
+        elif items or agents:
+            for match in matching.match_many(self.floor, items, agents.values()):
+                self._offer(match)
+        out = tuple(self.out)
+        self.out, self.items, self.agents = [], [], {}
+        return out
+
+    def _offer(self, match: Match | None) -> None:
+        if match is None:
+            return
+        floor, (record, agent, candidates) = self.floor, match
+        item, attempt, now = record.item, record.attempts + 1, self.floor.now
+        deadline = now + floor.rules.queue(item.queue).ring
+        offer = Offer(f"{item.id}.{attempt}", item.id, agent.agent.id, now, deadline, attempt)
+        ahead = floor.offer(record, agent, offer)
+        because = reasons.of_offer(floor, record, agent, ahead, candidates)
+        self.out.append(OfferMade(offer, because))
+
+    def _tell_unroutable(self) -> None:
+        """Say it of items for which it has become true, first in line first."""
+        floor = self.floor
+        suspects = self.items
+        if floor.buckets.flipped:
+            waiting = [item for bucket in floor.buckets.flipped for _, item in bucket.waiting]
+            suspects = suspects + [floor.items[item] for item in waiting]
+            floor.buckets.flipped = []
+        found = []
+        for record in suspects:
+            lost = record.place is Place.WAITING and not record.bucket.members
+            if lost and not record.unroutable:
+                found.append(record)
+            record.unroutable = lost
+        for record in sorted(found, key=lambda record: record.entry):
+            self.out.append(Unroutable(record.item.id, reasons.of_unroutable(floor, record)))

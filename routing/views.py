@@ -1,0 +1,161 @@
+"""What others may look at: read-only values, computed when asked for."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from routing.estimate import Estimate, expected_wait
+from routing.floor import Floor
+from routing.model import AwayReason, Micros, Offer
+from routing.records import AgentRecord, ItemRecord, Place
+
+AGENT_STATES = ("ready", "offered", "busy", "wrap_up", "away", "gone")
+GONE_REASONS = frozenset({"signed_out", "lost"})
+
+
+@dataclass(frozen=True, slots=True)
+class QueueView:
+    """One queue now.
+
+    `waiting` counts those without an agent, the `ringing` ones included; `oldest` is when the first of them
+    joined; `ready` counts its agents who want work, idle or busy. mu and theta: see `rates`.
+    """
+
+    queue: str
+    waiting: int
+    ringing: int
+    oldest: Micros | None
+    ready: int
+    mu: float
+    theta: float
+
+
+@dataclass(frozen=True, slots=True)
+class AgentView:
+    """One agent now. `ready` is what they want, `state` what they do (one of AGENT_STATES)."""
+
+    id: str
+    state: str
+    ready: bool
+    away_reason: AwayReason | None
+    idle_since: Micros
+    offered: str | None
+    serving: tuple[str, ...]
+    wrapping: tuple[str, ...]
+
+
+def queue(floor: Floor, name: str) -> QueueView:
+    """The queue, known or not."""
+    line = floor.lines.get(name)
+    waiting = len(line.unanswered) if line else 0
+    mu, theta = rates(floor, name)
+    return QueueView(
+        queue=name,
+        waiting=waiting,
+        ringing=waiting - len(line.waiting) if line else 0,
+        oldest=min(line.unanswered.values()) if line and waiting else None,
+        ready=sum(agent.ready for agent in floor.buckets.team(name)),
+        mu=mu,
+        theta=theta,
+    )
+
+
+def queue_names(floor: Floor) -> tuple[str, ...]:
+    """All that the policy names or that work has come to."""
+    return tuple(sorted({each.id for each in floor.rules.policy.queues} | floor.lines.keys()))
+
+
+def rates(floor: Floor, name: str) -> tuple[float, float]:
+    """(mu, theta) per second."""
+    learned = floor.rates_of(name)
+    return learned.handling.per_second, learned.patience.per_second
+
+
+def position(floor: Floor, item: str) -> int | None:
+    """From 1; None if it does not wait."""
+    record = floor.items.get(item)
+    if record is None or record.place not in {Place.WAITING, Place.OFFERED}:
+        return None
+    return floor.lines[record.item.queue].waiting.rank(record.entry) + 1
+
+
+def estimate(floor: Floor, subject: str, medium: str | None) -> Estimate | None:
+    """For an item, or for one that would join the queue of this name."""
+    record = floor.items.get(subject)
+    if record is None:
+        line = floor.lines.get(subject)
+        ahead = len(line.waiting) if line else 0
+        return _estimate(floor, subject, ahead, _places(floor.buckets.team(subject), medium))
+    place = position(floor, subject)
+    if place is None:
+        return None
+    places = _places(record.bucket.members.values(), record.item.medium)
+    return _estimate(floor, record.item.queue, place - 1, places)
+
+
+def _places(agents: Iterable[AgentRecord], medium: str | None) -> int:
+    """N: the places that serve, of agents who are ready, idle or busy; one each if the medium is unknown."""
+    return sum(
+        1 if medium is None else agent.agent.capacity.get(medium, 0)
+        for agent in agents
+        if agent.ready and not agent.blocked
+    )
+
+
+def _estimate(floor: Floor, name: str, ahead: int, places: int) -> Estimate:
+    learned = floor.rates_of(name)
+    if places:
+        wait = expected_wait(ahead, places * learned.handling.value, learned.patience.value)
+        return Estimate(ahead + 1, round(wait), "model")
+    line = floor.lines.get(name)
+    if line is None or line.waiting.head is None:
+        return Estimate(ahead + 1, None, "head_age")
+    head = floor.items[line.waiting.head[1]].item
+    return Estimate(ahead + 1, max(floor.now - head.queued_at, 0), "head_age")
+
+
+def agent(floor: Floor, name: str) -> AgentView | None:
+    """None if nobody has introduced them."""
+    record = floor.agents.get(name)
+    if record is None:
+        return None
+    held = [floor.items[item] for item in sorted(record.holds)]
+    return AgentView(
+        id=name,
+        state=state_of(floor, record),
+        ready=record.ready,
+        away_reason=record.reason,
+        idle_since=record.idle_since,
+        offered=record.ringing,
+        serving=_in_place(held, Place.SERVED),
+        wrapping=_in_place(held, Place.WRAP_UP),
+    )
+
+
+def _in_place(held: list[ItemRecord], place: Place) -> tuple[str, ...]:
+    return tuple(record.item.id for record in held if record.place is place)
+
+
+def state_of(floor: Floor, record: AgentRecord) -> str:
+    """What the agent does counts more than what they want: who is away and still on a call is busy."""
+    if record.ringing is not None:
+        return "offered"
+    if record.holds:
+        served = any(floor.items[item].place is Place.SERVED for item in record.holds)
+        return "busy" if served else "wrap_up"
+    if record.ready:
+        return "ready"
+    return "gone" if record.reason in GONE_REASONS else "away"
+
+
+def agents_by_state(floor: Floor) -> dict[str, int]:
+    """Every state is there."""
+    counts = dict.fromkeys(AGENT_STATES, 0)
+    for record in floor.agents.values():
+        counts[state_of(floor, record)] += 1
+    return counts
+
+
+def pending_offers(floor: Floor) -> tuple[Offer, ...]:
+    """By deadline, then id."""
+    offers = [record.offer for record in floor.items.values() if record.offer is not None]
+    return tuple(sorted(offers, key=lambda offer: (offer.deadline, offer.id)))

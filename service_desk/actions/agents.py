@@ -1,0 +1,132 @@
+"""Agents: what they chose, whether their console is there, and what becomes of their work when it is not."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from routing.commands import AgentAway, AgentChanged, AgentGone, AgentReady
+from routing.model import Agent
+from service_desk.clock import SECOND
+from service_desk.domain import events
+from service_desk.errors import Invalid, NotFound, StaleVersion
+from service_desk.storage import schema
+from service_desk.storage.transaction import Row, Tx
+
+AGENT = schema.agent
+CONNECTION = schema.connection
+SIGNED_OUT = "signed_out"
+
+
+def agent_for(row: Row) -> Agent:
+    """Routing's view of an agent."""
+    return Agent(row["id"], frozenset(row["queues"]), dict(row["skills"]), dict(row["capacity"]))
+
+
+def must_get(tx: Tx, agent_id: str) -> Row:
+    """The agent, locked; NotFound if there is none."""
+    row = tx.get_for_update(AGENT, agent_id)
+    if row is None:
+        raise NotFound(f"There is no agent {agent_id}.")
+    return row
+
+
+def choose_state(tx: Tx, agent_id: str, version: int, state: str, reason: str | None) -> Row:
+    """The agent says ready, or away with a reason of the configuration."""
+    row = must_get(tx, agent_id)
+    if row["version"] != version:
+        raise StaleVersion("Your state changed meanwhile.", version=row["version"])
+    if state == "ready":
+        reason = None
+    elif reason not in {away.id for away in tx.config.away_reasons}:
+        known = ", ".join(away.id for away in tx.config.away_reasons)
+        raise Invalid(f"reason is one of {known}.", field="reason")
+    return _set_state(tx, row, state, reason)
+
+
+def send_away(tx: Tx, agent_id: str, reason: str) -> Row:
+    """No more offers until the agent says ready: not answered, softphone missing, signed out."""
+    return _set_state(tx, must_get(tx, agent_id), "away", reason)
+
+
+def _set_state(tx: Tx, row: Row, state: str, reason: str | None) -> Row:
+    if (row["chosen"], row["reason"]) == (state, reason):
+        return row
+    idle_since = tx.now if state == "ready" and row["chosen"] != "ready" else row["idle_since"]
+    row = tx.change(AGENT, row, chosen=state, reason=reason, chosen_at=tx.now, idle_since=idle_since)
+    tx.emit(events.AgentStateChanged(row["id"], state, reason))
+    if state == "ready":
+        if row["lost_at"] is None and is_connected(tx, row["id"]):
+            tx.route(AgentReady(agent_for(row), row["idle_since"]))
+    else:
+        tx.route(AgentAway(row["id"], reason or "away"))
+    return row
+
+
+def is_connected(tx: Tx, agent_id: str) -> bool:
+    """Whether any console of the agent has a socket somewhere."""
+    return (
+        tx.scalar(sa.select(CONNECTION.c.sid).where(CONNECTION.c.agent_id == agent_id).limit(1)) is not None
+    )
+
+
+def connected(tx: Tx, agent_id: str, sid: str, node_id: str, session: str) -> None:
+    """A console's socket opened. What the agent chose counts again."""
+    row = must_get(tx, agent_id)
+    before = is_connected(tx, agent_id)
+    values = {
+        "sid": sid,
+        "node_id": node_id,
+        "agent_id": agent_id,
+        "session": session,
+        "connected_at": tx.now,
+    }
+    tx.write(sa.insert(CONNECTION), values)
+    tx.clear_timer("agent_lost", agent_id)
+    tx.clear_timer("agent_reclaim", agent_id)
+    if before and row["lost_at"] is None:
+        return
+    if row["lost_at"] is not None:
+        row = tx.change(AGENT, row, lost_at=None)
+    tx.emit(events.AgentPresence(agent_id, "connected"))
+    if row["chosen"] == "ready":
+        tx.route(AgentReady(agent_for(row), row["idle_since"]))
+
+
+def disconnected(tx: Tx, sid: str) -> None:
+    """A console's socket closed; if it was the last, the agent has a moment to come back."""
+    row = tx.first(sa.select(CONNECTION).where(CONNECTION.c.sid == sid))
+    if row is None:
+        return
+    tx.write(sa.delete(CONNECTION).where(CONNECTION.c.sid == sid))
+    if not is_connected(tx, row["agent_id"]):
+        tx.set_timer("agent_lost", row["agent_id"], tx.now + tx.config.lost_s * SECOND)
+
+
+def drop_node(tx: Tx, node_id: str) -> None:
+    """A node is dead: so are its sockets."""
+    for row in tx.all(sa.select(CONNECTION.c.sid).where(CONNECTION.c.node_id == node_id)):
+        disconnected(tx, row["sid"])
+    tx.write(sa.delete(schema.node).where(schema.node.c.id == node_id))
+
+
+def lost(tx: Tx, agent_id: str, _data: Mapping[str, Any]) -> None:
+    """Nobody came back: offers go on to others; what the agent serves stays theirs for `reclaim_s`."""
+    row = must_get(tx, agent_id)
+    if is_connected(tx, agent_id) or row["lost_at"] is not None:
+        return
+    tx.change(AGENT, row, lost_at=tx.now)
+    tx.emit(events.AgentPresence(agent_id, "lost"))
+    tx.route(AgentGone(agent_id))
+    tx.set_timer("agent_reclaim", agent_id, tx.now + tx.config.reclaim_s * SECOND)
+
+
+def change_skills(
+    tx: Tx, agent_id: str, *, queues: list[str], skills: dict[str, int], capacity: dict[str, int]
+) -> Row:
+    """Queues, skills and capacity; effective at once for what waits."""
+    row = tx.change(AGENT, must_get(tx, agent_id), queues=queues, skills=skills, capacity=capacity)
+    tx.emit(events.AgentStateChanged(agent_id, row["chosen"], row["reason"]))
+    tx.route(AgentChanged(agent_for(row)))
+    tx.audit("agent.skills_changed", agent_id)
+    return row

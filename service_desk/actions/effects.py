@@ -1,0 +1,51 @@
+"""Keeping the books of the outbox."""
+
+import sqlalchemy as sa
+
+from service_desk.clock import SECOND, Micros
+from service_desk.domain import interaction as life
+from service_desk.domain.effects import ConnectCall, PutBackCall
+from service_desk.storage import schema
+from service_desk.storage.fence import check_fence
+from service_desk.storage.transaction import Row, Tx
+
+EFFECT = schema.effect
+CLAIM: Micros = 20 * SECOND
+ENDS = frozenset({"confirmed", "failed", "dropped"})
+
+
+def claim(tx: Tx, position: int, lease: str, fence: int) -> bool:
+    """Take an effect for one try; False if it is done, or nobody wants it any more.
+
+    The due time moves on, so that a claim whose process died is found again, with its outcome unknown.
+    """
+    check_fence(tx, lease, fence)
+    row = tx.first(sa.select(EFFECT).where(EFFECT.c.position == position).with_for_update())
+    if row is None or row["done_at"] is not None:
+        return False
+    if not _wanted(tx, row):
+        _update(tx, position, state="dropped", done_at=tx.now)
+        return False
+    _update(tx, position, state="sent", attempts=row["attempts"] + 1, due_at=tx.now + CLAIM)
+    return True
+
+
+def settle(tx: Tx, position: int, state: str, detail: str | None, again_at: Micros) -> None:
+    """Keep an outcome; `ready` and `unknown` are tried again at `again_at`."""
+    done_at = tx.now if state in ENDS else None
+    _update(tx, position, state=state, detail=detail, done_at=done_at, due_at=again_at)
+
+
+def _wanted(tx: Tx, row: Row) -> bool:
+    """Connecting and putting back are for one turn of the interaction; it may have moved on."""
+    if row["kind"] not in (ConnectCall.KIND, PutBackCall.KIND):
+        return True
+    contact = tx.get(schema.interaction, row["subject"])
+    if contact is None or contact["attempts"] != row["data"]["turn"]:
+        return False
+    states = {life.CONNECTING, life.ACTIVE} if row["kind"] == ConnectCall.KIND else life.WAITING
+    return contact["state"] in states
+
+
+def _update(tx: Tx, position: int, **values: object) -> None:
+    tx.write(sa.update(EFFECT).where(EFFECT.c.position == position).values(**values))

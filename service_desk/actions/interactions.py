@@ -1,0 +1,290 @@
+"""The steps that every channel shares: open, queue, answer, wrap up, end. Each moves by the state table."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from routing.commands import WorkEnded, WorkQueued, WrapUpEnded, WrapUpStarted
+from routing.model import Skill, WorkItem
+from service_desk.clock import SECOND
+from service_desk.domain import events
+from service_desk.domain import interaction as life
+from service_desk.errors import Conflict, NotFound
+from service_desk.storage import schema
+from service_desk.storage.transaction import Row, Tx
+
+TABLE = schema.interaction
+OFFER = schema.offer
+SEGMENT = schema.segment
+
+
+def open_interaction(
+    tx: Tx,
+    *,
+    channel: str,
+    account: str,
+    external_id: str,
+    brand_id: str,
+    customer_id: str | None,
+    caller: str | None,
+    topic: str | None = None,
+    language: str | None = None,
+    requires: dict[str, int] | None = None,
+    visitor_online: bool | None = None,
+    queue_id: str | None = None,
+) -> Row:
+    """A new contact; the first events of its life. With a queue it stands in line at once, else in the menu."""
+    row: dict[str, Any] = {
+        "id": tx.new_id("int"),
+        "channel": channel,
+        "direction": "inbound",
+        "account": account,
+        "external_id": external_id,
+        "brand_id": brand_id,
+        "state": life.MENU if queue_id is None else life.QUEUED,
+        "queue_id": queue_id,
+        "customer_id": customer_id,
+        "caller": caller,
+        "topic": topic,
+        "language": language,
+        "requires": requires or {},
+        "agent_id": None,
+        "priority": 0,
+        "attempts": 0,
+        "menu_attempt": 0,
+        "created_at": tx.now,
+        "queued_at": None if queue_id is None else tx.now,
+        "ordering_key": None if queue_id is None else tx.config.ordering_key(queue_id, tx.now, 0),
+        "answered_at": None,
+        "connected_at": None,
+        "handled_at": None,
+        "ended_at": None,
+        "wrap_up_until": None,
+        "ended_by": None,
+        "end_reason": None,
+        "disposition": None,
+        "comment": None,
+        "entry_seq": 0,
+        "message_seq": 0,
+        "last_text": None,
+        "last_text_at": None,
+        "visitor_online": visitor_online,
+        "version": 1,
+    }
+    opened = tx.add(TABLE, row)
+    tx.emit(events.InteractionStarted(row["id"], channel, customer_id))
+    if queue_id is not None:
+        _entered(tx, opened)
+    return opened
+
+
+def must_get(tx: Tx, interaction_id: str) -> Row:
+    """The interaction, locked; NotFound if there is none."""
+    row = tx.get_for_update(TABLE, interaction_id)
+    if row is None:
+        raise NotFound(f"There is no interaction {interaction_id}.")
+    return row
+
+
+def by_external_id(tx: Tx, account: str, external_id: str) -> Row | None:
+    """The interaction of a provider's id, locked."""
+    return tx.first(
+        sa.select(TABLE)
+        .where(TABLE.c.account == account, TABLE.c.external_id == external_id)
+        .with_for_update()
+    )
+
+
+def move(tx: Tx, row: Row, state: str, **values: Any) -> Row:
+    """Change state by the table; InvalidTransition where it does not allow the step."""
+    life.check_move(life.INTERACTION_MOVES, f"Interaction {row['id']}", row["state"], state)
+    return tx.change(TABLE, row, state=state, **values)
+
+
+def work_item_for(row: Row) -> WorkItem:
+    """Routing's view of an interaction: the one place that makes it."""
+    return WorkItem(
+        id=row["id"],
+        medium=row["channel"],
+        queue=row["queue_id"],
+        queued_at=row["queued_at"],
+        priority=row["priority"],
+        requires=tuple(Skill(name, level) for name, level in sorted(row["requires"].items())),
+    )
+
+
+def join_queue(tx: Tx, row: Row, queue_id: str) -> Row:
+    """Enter a line for the first time."""
+    key = tx.config.ordering_key(queue_id, tx.now, row["priority"])
+    row = move(tx, row, life.QUEUED, queue_id=queue_id, queued_at=tx.now, ordering_key=key)
+    _entered(tx, row)
+    return row
+
+
+def _entered(tx: Tx, row: Row) -> None:
+    _open_segment(tx, row)
+    tx.emit(events.InteractionQueued(row["id"], row["queue_id"], tx.now, again=False, reason=None, agent_id=None))
+    tx.route(WorkQueued(work_item_for(row), row["attempts"]))
+
+
+def put_back(tx: Tx, row: Row, reason: str) -> Row:
+    """From an agent back into its line, with its place kept; a new segment begins."""
+    agent_id = row["agent_id"]
+    close_segment(tx, row, reason)
+    row = move(
+        tx,
+        row,
+        life.QUEUED,
+        agent_id=None,
+        answered_at=None,
+        connected_at=None,
+        handled_at=None,
+        wrap_up_until=None,
+    )
+    _open_segment(tx, row)
+    tx.emit(
+        events.InteractionQueued(
+            row["id"], row["queue_id"], row["queued_at"], again=True, reason=reason, agent_id=agent_id
+        )
+    )
+    tx.route(WorkQueued(work_item_for(row), row["attempts"]))
+    return row
+
+
+def answer(tx: Tx, row: Row, agent_id: str, state: str) -> Row:
+    """An agent has it from now on."""
+    queue = tx.config.queue(row["queue_id"])
+    wait = tx.now - row["queued_at"]
+    first = _segment_count(tx, row) == 1
+    row = move(tx, row, state, agent_id=agent_id, answered_at=tx.now)
+    tx.write(
+        sa.update(SEGMENT)
+        .where(SEGMENT.c.interaction_id == row["id"], SEGMENT.c.ended_at.is_(None))
+        .values(agent_id=agent_id, answered_at=tx.now)
+    )
+    tx.emit(
+        events.InteractionAnswered(
+            row["id"],
+            row["queue_id"],
+            agent_id,
+            row["queued_at"],
+            wait,
+            in_target=wait <= queue.target_s * SECOND,
+            first=first,
+        )
+    )
+    return row
+
+
+def finish_service(tx: Tx, row: Row, ended_by: str, reason: str) -> Row:
+    """The contact is over for the customer: wrap-up if somebody served it, else it ended unanswered."""
+    if row["state"] in (life.CONNECTING, life.ACTIVE):
+        return _start_wrap_up(tx, row, ended_by, reason)
+    if row["state"] in (life.MENU, life.QUEUED, life.OFFERED):
+        return _abandon(tx, row, ended_by, reason)
+    return row
+
+
+def _start_wrap_up(tx: Tx, row: Row, ended_by: str, reason: str) -> Row:
+    until = tx.now + tx.config.queue(row["queue_id"]).wrap_up_s * SECOND
+    row = move(
+        tx, row, life.WRAP_UP, wrap_up_until=until, handled_at=tx.now, ended_by=ended_by, end_reason=reason
+    )
+    tx.write(
+        sa.update(SEGMENT)
+        .where(SEGMENT.c.interaction_id == row["id"], SEGMENT.c.ended_at.is_(None))
+        .values(handled_at=tx.now)
+    )
+    tx.emit(events.WrapUpStarted(row["id"], row["agent_id"], until, ended_by, reason))
+    tx.route(WrapUpStarted(row["id"], row["agent_id"], until))
+    return row
+
+
+def _abandon(tx: Tx, row: Row, ended_by: str, reason: str) -> Row:
+    withdraw_offer(tx, row["id"], reason)
+    queue_id, queued_at = row["queue_id"], row["queued_at"]
+    wait = tx.now - (queued_at or row["created_at"])
+    in_target = queue_id is not None and wait <= tx.config.queue(queue_id).target_s * SECOND
+    if queue_id is not None:
+        close_segment(tx, row, "abandoned")
+        tx.route(WorkEnded(row["id"]))
+    row = move(tx, row, life.ENDED, ended_at=tx.now, ended_by=ended_by, end_reason=reason)
+    tx.emit(events.InteractionAbandoned(row["id"], queue_id, queued_at, wait, in_target))
+    tx.emit(events.InteractionEnded(row["id"], None, queue_id, ended_by, reason, None))
+    return row
+
+
+def end_wrap_up(tx: Tx, row: Row, *, disposition: str | None, comment: str | None) -> Row:
+    """The paperwork is done, or its time is over."""
+    agent_id = row["agent_id"]
+    close_segment(tx, row, "handled")
+    row = move(tx, row, life.ENDED, ended_at=tx.now, disposition=disposition, comment=comment)
+    tx.emit(
+        events.InteractionEnded(
+            row["id"], agent_id, row["queue_id"], row["ended_by"], row["end_reason"], disposition
+        )
+    )
+    tx.route(WrapUpEnded(row["id"], agent_id))
+    return row
+
+
+def withdraw_offer(tx: Tx, interaction_id: str, reason: str) -> None:
+    """Close a pending offer of the interaction, so that its bell stops at once."""
+    row = tx.first(
+        sa.select(OFFER)
+        .where(OFFER.c.interaction_id == interaction_id, OFFER.c.state == "pending")
+        .with_for_update()
+    )
+    if row is not None:
+        close_offer(tx, row, "withdrawn", reason)
+
+
+def close_offer(tx: Tx, row: Row, state: str, reason: str | None) -> bool:
+    """Compare and set: False if somebody closed it before."""
+    changed = tx.write(
+        sa.update(OFFER)
+        .where(OFFER.c.id == row["id"], OFFER.c.state == "pending")
+        .values(state=state, closed_at=tx.now, reason=reason)
+    )
+    if changed != 1:
+        return False
+    tx.emit(events.OfferClosed(row["id"], row["interaction_id"], row["agent_id"], state, reason))
+    return True
+
+
+def close_segment(tx: Tx, row: Row, outcome: str) -> None:
+    """The stay in this queue with this agent is over."""
+    tx.write(
+        sa.update(SEGMENT)
+        .where(SEGMENT.c.interaction_id == row["id"], SEGMENT.c.ended_at.is_(None))
+        .values(ended_at=tx.now, outcome=outcome)
+    )
+
+
+def _open_segment(tx: Tx, row: Row) -> None:
+    tx.add(
+        SEGMENT,
+        {
+            "id": tx.new_id("seg"),
+            "interaction_id": row["id"],
+            "queue_id": row["queue_id"],
+            "agent_id": None,
+            "queued_at": row["queued_at"],
+            "answered_at": None,
+            "handled_at": None,
+            "ended_at": None,
+            "outcome": None,
+            "target_s": tx.config.queue(row["queue_id"]).target_s,
+        },
+    )
+
+
+def _segment_count(tx: Tx, row: Row) -> int:
+    count: int = tx.scalar(sa.select(sa.func.count()).where(SEGMENT.c.interaction_id == row["id"]))
+    return count
+
+
+def require_owner(row: Row, agent_id: str) -> None:
+    """The contact is this agent's, or Conflict."""
+    if row["agent_id"] != agent_id:
+        raise Conflict("This contact is with somebody else now.", code="not_yours")

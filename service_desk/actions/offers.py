@@ -1,0 +1,181 @@
+"""Offers: made, expired and withdrawn by the router's decisions, accepted and declined by agents.
+
+The row decides. A decision that comes too late is refused and goes back to the router with the reason.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from routing import decisions as decided
+from routing.commands import OfferAccepted, OfferDeclined
+from service_desk.actions import agents, calls, interactions, wrap_up
+from service_desk.domain import events
+from service_desk.domain import interaction as life
+from service_desk.errors import Invalid, NotFound, OfferClosed
+from service_desk.storage import schema
+from service_desk.storage.transaction import Row, Tx
+
+OFFER = schema.offer
+Refusal = tuple[decided.Decision, str]
+
+
+def accept_offer(tx: Tx, offer_id: str, agent_id: str) -> Row:
+    """The agent takes it: compare and set, so that one of two wins; the interaction. OfferClosed for the other.
+
+    The same agent again gets the same answer.
+    """
+    agents.must_get(tx, agent_id)
+    offer, row = _locked(tx, offer_id, agent_id)
+    if offer["state"] == "accepted" and row["agent_id"] == agent_id:
+        return row
+    if offer["state"] != "pending" or row["state"] != life.OFFERED:
+        raise OfferClosed(_why_closed(offer), reason=offer["state"])
+    if not interactions.close_offer(tx, offer, "accepted", None):
+        raise OfferClosed("Somebody was faster.", reason="withdrawn")
+    phone = row["channel"] == "phone"
+    row = interactions.answer(tx, row, agent_id, life.CONNECTING if phone else life.ACTIVE)
+    tx.route(OfferAccepted(offer_id, row["id"], agent_id))
+    return calls.connect(tx, row) if phone else row
+
+
+def decline_offer(tx: Tx, offer_id: str, agent_id: str, reason: str) -> None:
+    """The agent says no, with a reason of the configuration; the item keeps its place."""
+    known = [item.id for item in tx.config.decline_reasons]
+    if reason not in known:
+        raise Invalid(f"reason is one of {', '.join(known)}.", field="reason")
+    offer, row = _locked(tx, offer_id, agent_id)
+    if offer["state"] == "declined":
+        return
+    if not interactions.close_offer(tx, offer, "declined", reason):
+        raise OfferClosed(_why_closed(offer), reason=offer["state"])
+    if row["state"] == life.OFFERED:
+        interactions.move(tx, row, life.QUEUED)
+    tx.route(OfferDeclined(offer_id, row["id"], agent_id))
+    tx.audit("offer.declined", offer_id, reason=reason)
+
+
+def _locked(tx: Tx, offer_id: str, agent_id: str) -> tuple[Row, Row]:
+    """(offer, interaction), locked; NotFound unless the offer is this agent's."""
+    found = tx.get(OFFER, offer_id)
+    if found is None or found["agent_id"] != agent_id:
+        raise NotFound("There is no such offer for you.")
+    row = interactions.must_get(tx, found["interaction_id"])
+    offer = tx.get_for_update(OFFER, offer_id)
+    assert offer is not None, "offers are never deleted while their interaction lives"
+    return offer, row
+
+
+def _why_closed(offer: Row) -> str:
+    return {
+        "accepted": "This offer was accepted already.",
+        "declined": "You declined this offer.",
+        "expired": "The offer ran out before the accept arrived; the contact went on to somebody else.",
+        "withdrawn": "The contact is no longer waiting: the customer left or somebody else has it.",
+    }.get(offer["state"], "The contact is no longer waiting.")
+
+
+# --- what the router decided ----------------------------------------------------------------------------------
+
+
+def apply_decisions(tx: Tx, decisions: Sequence[decided.Decision], policy_version: int) -> list[Refusal]:
+    """Put decisions into the rows, in order; what came too late, with the reason ("item", "agent", "closed")."""
+    _lock_all(tx, decisions)
+    refused: list[Refusal] = []
+    expired: set[str] = set()
+    for decision in decisions:
+        reason = _apply(tx, decision, policy_version, expired)
+        if reason is not None:
+            refused.append((decision, reason))
+    return refused
+
+
+def _lock_all(tx: Tx, decisions: Sequence[decided.Decision]) -> None:
+    """Lock every row that will change, agents before interactions and each by id, so that nobody can deadlock."""
+    agent_ids, item_ids = set[str](), set[str]()
+    for decision in decisions:
+        match decision:
+            case decided.OfferMade() | decided.OfferExpired() | decided.OfferWithdrawn():
+                agent_ids.add(decision.offer.agent)
+                item_ids.add(decision.offer.item)
+            case decided.AgentBenched():
+                agent_ids.add(decision.agent)
+            case decided.WrapUpExpired():
+                item_ids.add(decision.item)
+    for table, ids in ((schema.agent, agent_ids), (schema.interaction, item_ids)):
+        if ids:
+            tx.all(sa.select(table.c.id).where(table.c.id.in_(ids)).order_by(table.c.id).with_for_update())
+
+
+def _apply(tx: Tx, decision: decided.Decision, policy_version: int, expired: set[str]) -> str | None:
+    match decision:
+        case decided.OfferMade():
+            return _make(tx, decision, policy_version)
+        case decided.OfferExpired():
+            if not _close(tx, decision.offer.id, decision.offer.item, "expired", "no_answer"):
+                return "closed"
+            expired.add(decision.offer.id)
+        case decided.OfferWithdrawn():
+            _close(
+                tx,
+                decision.offer.id,
+                decision.offer.item,
+                "withdrawn",
+                str(decision.because.get("reason", "")),
+            )
+        case decided.AgentBenched():
+            if decision.offer not in expired:
+                return "closed"
+            agents.send_away(tx, decision.agent, decision.reason)
+        case decided.WrapUpExpired():
+            return wrap_up.expire(tx, decision.item, decision.agent)
+        case decided.Unroutable():
+            tx.audit("routing.unroutable", decision.item, **dict(decision.because))
+        case decided.Overflowed():
+            return "item"
+    return None
+
+
+def _make(tx: Tx, decision: decided.OfferMade, policy_version: int) -> str | None:
+    offer = decision.offer
+    agent = tx.get_for_update(schema.agent, offer.agent)
+    if agent is None or agent["chosen"] != "ready" or agent["lost_at"] is not None:
+        return "agent"
+    row = tx.get_for_update(schema.interaction, offer.item)
+    if row is None or row["state"] != life.QUEUED:
+        return "item"
+    pending = sa.select(OFFER.c.id).where(OFFER.c.agent_id == offer.agent, OFFER.c.state == "pending")
+    if tx.scalar(pending) is not None:
+        return "agent"
+    row = interactions.move(tx, row, life.OFFERED, attempts=offer.attempt)
+    values: dict[str, Any] = {
+        "id": offer.id,
+        "interaction_id": offer.item,
+        "agent_id": offer.agent,
+        "state": "pending",
+        "made_at": offer.made_at,
+        "deadline": offer.deadline,
+        "attempt": offer.attempt,
+        "closed_at": None,
+        "reason": None,
+        "because": dict(decision.because),
+        "policy_version": policy_version,
+    }
+    tx.write(sa.insert(OFFER), values)
+    tx.emit(
+        events.OfferMade(
+            offer.id, offer.item, offer.agent, row["queue_id"], offer.deadline, offer.attempt, policy_version
+        )
+    )
+    return None
+
+
+def _close(tx: Tx, offer_id: str, interaction_id: str, state: str, reason: str) -> bool:
+    row = tx.get_for_update(schema.interaction, interaction_id)
+    offer = tx.get_for_update(OFFER, offer_id)
+    if row is None or offer is None or not interactions.close_offer(tx, offer, state, reason):
+        return False
+    if row["state"] == life.OFFERED:
+        interactions.move(tx, row, life.QUEUED)
+    return True

@@ -1,0 +1,48 @@
+"""The same POST twice is done once: an action together with the answer that it gave, in one transaction."""
+
+from collections.abc import Callable
+
+import sqlalchemy as sa
+
+from service_desk.clock import Micros
+from service_desk.errors import Invalid
+from service_desk.storage import schema
+from service_desk.storage.transaction import Tx
+
+TABLE = schema.idempotency
+Stored = tuple[int, str]
+"""HTTP status and JSON text ("" for an empty answer)."""
+
+
+def once(tx: Tx, principal: str, key: str, request_hash: str, action: Callable[[Tx], Stored]) -> Stored:
+    """Run the action and keep its answer; for a key that was used before, that answer again.
+
+    Refusals are not kept: they changed nothing, and the next try may go well. Two at the same moment: the
+    unique key stops one, which is run again and finds the other's answer. Invalid if the key was used for
+    another request.
+    """
+    seen = tx.first(sa.select(TABLE).where(TABLE.c.principal == principal, TABLE.c.key == key))
+    if seen is not None:
+        if seen["request_hash"] != request_hash:
+            raise Invalid(
+                "This Idempotency-Key was used for another request: make a new one for each act.",
+                field="Idempotency-Key",
+                code="idempotency_conflict",
+            )
+        return seen["status"], seen["body"]
+    status, body = action(tx)
+    row = {
+        "principal": principal,
+        "key": key,
+        "request_hash": request_hash,
+        "status": status,
+        "body": body,
+        "at": tx.now,
+    }
+    tx.write(sa.insert(TABLE), row)
+    return status, body
+
+
+def forget_answers(tx: Tx, before: Micros) -> int:
+    """Remove answers that are older; how many. After that a key can be used again."""
+    return tx.write(sa.delete(TABLE).where(TABLE.c.at < before))

@@ -1,0 +1,236 @@
+"""Wires the parts of one process together and runs them until it is told to stop."""
+
+import asyncio
+import contextlib
+import signal
+import tomllib
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from channels.contract import AccountId, CallControl, Channel
+from channels.load import find
+from service_desk.actions import admin
+from service_desk.background.figures import Figures
+from service_desk.background.outbox import Outbox
+from service_desk.background.timers import Timers
+from service_desk.bus.local import LocalBus
+from service_desk.bus.redis import RedisBus
+from service_desk.clock import SystemClock
+from service_desk.desk import Desk
+from service_desk.dispatch.host import RoutingHost
+from service_desk.domain.access import Principal
+from service_desk.errors import Unauthenticated
+from service_desk.ids import new_id
+from service_desk.intake import Intake
+from service_desk.lease import DatabaseLease, Lease, SoleLease
+from service_desk.ports import Bus, Clock
+from service_desk.realtime import presence
+from service_desk.realtime.engine import set_compression
+from service_desk.realtime.fanout import Fanout
+from service_desk.realtime.server import LiveServer
+from service_desk.realtime.visitors import ChatServer
+from service_desk.settings import Settings
+from service_desk.storage.store import Store
+from service_desk.web.routes import make_app
+from service_desk.web.sessions import SESSIONS
+
+SHUTDOWN_S = 2.0
+CONFIG_SEED = "queues.example.toml"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Running:
+    """What runs in this process; tests look in."""
+
+    desk: Desk
+    address: str
+    host: RoutingHost | None
+    outbox: Outbox | None
+    consoles: LiveServer | None
+    visitors: ChatServer | None
+
+
+async def serve(settings: Settings, *, on_ready: Callable[[str], None] | None = None) -> None:
+    """Run until SIGTERM, SIGINT or cancellation; `on_ready` gets the address when requests are answered."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running(settings) as parts:
+        if on_ready is not None:
+            on_ready(parts.address)
+        await stop.wait()
+
+
+@contextlib.asynccontextmanager
+async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterator[Running]:
+    """Everything that this process's roles ask for, started in order and stopped in the reverse one."""
+    clock = clock or SystemClock()
+    node_id = new_id("nod", clock.now())
+    set_compression(settings.ws_compress)
+    async with contextlib.AsyncExitStack() as stack:
+        desk = await stack.enter_async_context(_desk(settings, clock))
+        channels = await stack.enter_async_context(_channels(settings))
+        leases = _Leases(settings, desk, clock, node_id)
+        stack.callback(leases.close)
+        tasks = await stack.enter_async_context(_Tasks())
+        parts = Running(desk, "", None, None, None, None)
+        if "route" in settings.roles:
+            parts.host = RoutingHost(desk, leases.make("routing"))
+            tasks.start(parts.host.run())
+            tasks.start(Timers(desk, leases.make("timers")).run())
+            tasks.start(Figures(desk, leases.make("figures")).run())
+        if "send" in settings.roles:
+            phones = {AccountId(account): channel for (name, account), channel in channels.items() if _is_phone(channel)}
+            parts.outbox = Outbox(desk, leases.make("outbox"), phones)  # type: ignore[arg-type]  # checked by _is_phone
+            tasks.start(parts.outbox.run())
+        if "web" in settings.roles:
+            await stack.enter_async_context(_web(settings, desk, channels, node_id, parts))
+        yield parts
+
+
+@contextlib.asynccontextmanager
+async def _desk(settings: Settings, clock: Clock) -> AsyncIterator[Desk]:
+    """Store and bus; the first start publishes the seed of the configuration."""
+    url = settings.database_url.get_secret_value()
+    store = Store(url, clock)
+    redis_url = settings.redis_url
+    bus: Bus = LocalBus() if redis_url is None else RedisBus(redis_url.get_secret_value(), clock)
+    await bus.start()
+    desk = Desk(store, bus, clock)
+    try:
+        await desk.run(admin.seed, read_config_seed())
+        yield desk
+    finally:
+        await bus.close()
+        store.close()
+
+
+def read_config_seed() -> dict[str, Any]:
+    """The configuration that an empty database starts with: from the wheel, else from the source tree."""
+    here = Path(__file__).resolve().parent
+    for folder in (here / "_config", here.parent / "config"):
+        path = folder / CONFIG_SEED
+        if path.is_file():
+            return tomllib.loads(path.read_text(encoding="utf-8"))
+    raise FileNotFoundError(f"{CONFIG_SEED} is neither in the package nor in the source tree: install it again")
+
+
+@contextlib.asynccontextmanager
+async def _channels(settings: Settings) -> AsyncIterator[dict[tuple[str, str], Channel]]:
+    opened: dict[tuple[str, str], Channel] = {}
+    try:
+        for name, accounts in settings.accounts.items():
+            plugin = find(name)
+            for account, given in accounts.items():
+                opened[name, account] = plugin.open(AccountId(account), given, settings.public_base)
+        yield opened
+    finally:
+        for channel in opened.values():
+            await channel.close()
+
+
+def _is_phone(channel: Channel) -> bool:
+    return all(hasattr(channel, name) for name in ("connect", "put_back", "hang_up", "look_up"))
+
+
+class _Leases:
+    """A lease per name; on PostgreSQL each with a connection of its own."""
+
+    def __init__(self, settings: Settings, desk: Desk, clock: Clock, node_id: str) -> None:
+        self._settings = settings
+        self._desk = desk
+        self._clock = clock
+        self._node_id = node_id
+        self._made: list[DatabaseLease] = []
+
+    def make(self, name: str) -> Lease:
+        if self._desk.store.dialect == "sqlite":
+            return SoleLease(name, self._desk, self._node_id)
+        lease = DatabaseLease(name, self._settings.database_url.get_secret_value(), self._node_id, self._clock)
+        self._made.append(lease)
+        return lease
+
+    def close(self) -> None:
+        for lease in self._made:
+            lease.close()
+
+
+class _Tasks:
+    """Background work: one that dies by a fault is logged; all are cancelled at the end."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a background task died", exc_info=error)
+
+    async def __aenter__(self) -> "_Tasks":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def _web(
+    settings: Settings, desk: Desk, channels: dict[tuple[str, str], Channel], node_id: str, parts: Running
+) -> AsyncIterator[None]:
+    """HTTP, sockets and their fan-out."""
+    intake = Intake(desk)
+    app = make_app(desk, settings, channels, intake)
+    consoles = LiveServer(desk, node_id, identify, settings.is_own_origin)
+    visitors = ChatServer(desk, intake, settings.is_own_origin)
+    consoles.attach(app)
+    visitors.attach(app)
+    fanout = Fanout(desk, consoles, visitors)
+    alone = desk.store.dialect == "sqlite"
+    await presence.start_node(desk, node_id, alone=alone)
+    async with _Tasks() as tasks:
+        tasks.start(fanout.run())
+        tasks.start(fanout.push_boards())
+        tasks.start(visitors.push_positions())
+        if not alone:
+            tasks.start(presence.keep_beating(desk, node_id))
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
+        await runner.setup()
+        site = web.TCPSite(runner, settings.server.host, settings.server.port, reuse_port=not alone)
+        await site.start()
+        parts.address, parts.consoles, parts.visitors = _address(runner, settings), consoles, visitors
+        try:
+            yield
+        finally:
+            await consoles.close()
+            await visitors.close()
+            await runner.cleanup()
+            await presence.stop_node(desk, node_id)
+
+
+async def identify(request: web.Request) -> Principal | None:
+    """Who a socket's handshake comes from, by its session cookie."""
+    try:
+        session = await request.app[SESSIONS].of(request)
+    except Unauthenticated:
+        return None
+    return session.principal
+
+
+def _address(runner: web.AppRunner, settings: Settings) -> str:
+    host, port = runner.addresses[0][:2]
+    return f"http://{host}:{port}" if settings.server.port == 0 else settings.public_base

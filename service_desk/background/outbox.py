@@ -1,0 +1,171 @@
+"""Does outside what actions asked for, after their commit. Every effect is claimed, tried, and its outcome kept.
+
+ready -> sent is claimed before trying; confirmed, dropped (no longer wanted) and failed are ends; unknown means that
+the provider may or may not have done it: it is read back before it is tried again, and people can see it.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+import structlog
+
+from channels.contract import AccountId, CallControl, ChannelError, OutcomeUnknown, SendFailed
+from service_desk.actions.effects import claim, settle
+from service_desk.clock import SECOND, Micros
+from service_desk.desk import Desk
+from service_desk.lease import Fenced, Lease
+from service_desk.domain.effects import EFFECTS, ConnectCall, Effect, HangUpCall, PutBackCall
+from service_desk.errors import Unavailable
+from service_desk.follow import Signal
+from service_desk.storage import schema
+from service_desk.storage.store import Reader
+
+EFFECT = schema.effect
+AT_ONCE = 50
+TRIES = 8
+BACKOFF: Micros = SECOND // 2
+BACKOFF_MOST: Micros = 30 * SECOND
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """An effect whose time has come; `attempts` before this one."""
+
+    position: int
+    subject: str
+    state: str
+    attempts: int
+    effect: Effect
+
+
+class Outbox:
+    """Runs wherever its lease is held. Effects of one subject go in order, those of several side by side."""
+
+    def __init__(self, desk: Desk, lease: Lease, phones: Mapping[AccountId, CallControl]) -> None:
+        self._desk = desk
+        self._lease = lease
+        self._phones = phones
+
+    async def run(self) -> None:
+        """Hold the lease and work; after a fault start again from the rows."""
+        clock = self._desk.clock
+        while True:
+            fence = await self._lease.acquire()
+            try:
+                await self._work(fence)
+            except Fenced as error:
+                log.warning("outbox fenced", reason=str(error))
+            except Unavailable as error:
+                log.warning("outbox waits for the database", reason=error.detail)
+                await clock.sleep_until(clock.now() + SECOND)
+            except Exception:
+                log.exception("outbox starts again")
+                await clock.sleep_until(clock.now() + SECOND)
+            finally:
+                await self._lease.release()
+
+    async def _work(self, fence: int) -> None:
+        async with Signal(self._desk.bus, self._desk.clock) as signal:
+            while self._lease.held():
+                due = await self._desk.read(due_effects, AT_ONCE)
+                by_subject: dict[str, list[Due]] = {}
+                for item in due:
+                    by_subject.setdefault(item.subject, []).append(item)
+                await asyncio.gather(
+                    *(self._one_after_another(items, fence) for items in by_subject.values())
+                )
+                if not due:
+                    next_due = await self._desk.read(next_effect_at)
+                    limit = self._desk.clock.now() + SECOND
+                    await signal.wait(limit if next_due is None else min(limit, next_due))
+
+    async def _one_after_another(self, items: Sequence[Due], fence: int) -> None:
+        for item in items:
+            if not await self._do(item, fence):
+                return
+
+    async def _do(self, item: Due, fence: int) -> bool:
+        """Try one effect; whether the subject's next one may follow."""
+        if not await self._desk.run(claim, item.position, self._lease.name, fence):
+            return True
+        state, detail = await self._outcome(item)
+        now = self._desk.clock.now()
+        if state in ("unknown", "ready") and item.attempts + 1 >= TRIES:
+            state = "failed"
+        again = now + min(BACKOFF * 2**item.attempts, BACKOFF_MOST)
+        await self._desk.run(settle, item.position, state, detail, again)
+        if state != "confirmed":
+            log.warning("effect", kind=item.effect.KIND, interaction=item.subject, state=state, detail=detail)
+        return state in ("confirmed", "failed")
+
+    async def _outcome(self, item: Due) -> tuple[str, str | None]:
+        phone = self._phones.get(AccountId(item.effect.account))
+        if phone is None:
+            return "failed", f"no phone account {item.effect.account}"
+        try:
+            if item.attempts > 0 and await _already_done(phone, item.effect):
+                return "confirmed", "found done by read-back"
+            await _perform(phone, item.effect)
+        except OutcomeUnknown as error:
+            return "unknown", str(error)
+        except SendFailed as error:
+            return ("failed" if error.retry_after_s is None else "ready"), str(error)
+        except ChannelError as error:
+            return "failed", str(error)
+        return "confirmed", None
+
+
+async def _perform(phone: CallControl, effect: Effect) -> None:
+    match effect:
+        case ConnectCall():
+            await phone.connect(effect.call_id, effect.interaction_id)
+        case PutBackCall():
+            await phone.put_back(effect.call_id)
+        case HangUpCall():
+            await phone.hang_up(effect.call_id)
+
+
+async def _already_done(phone: CallControl, effect: Effect) -> bool:
+    """Read back what an earlier try of unknown outcome may have done."""
+    leg = await phone.look_up(effect.call_id)
+    if leg is None or leg.status.final:
+        return True
+    match effect:
+        case ConnectCall():
+            return leg.conference == effect.interaction_id
+        case PutBackCall():
+            return leg.conference is None
+        case HangUpCall():
+            return False
+
+
+def due_effects(reader: Reader, limit: int) -> list[Due]:
+    """Open effects whose time has come, oldest first. A claimed one that nobody settled counts as unknown."""
+    rows = reader.all(
+        sa.select(EFFECT)
+        .where(EFFECT.c.done_at.is_(None), EFFECT.c.due_at <= reader.now)
+        .order_by(EFFECT.c.position)
+        .limit(limit)
+    )
+    return [
+        Due(
+            row["position"],
+            row["subject"],
+            row["state"],
+            row["attempts"],
+            EFFECTS[row["kind"]](**row["data"]),
+        )
+        for row in rows
+    ]
+
+
+def next_effect_at(reader: Reader) -> Micros | None:
+    """When the next open effect is due."""
+    instant: Micros | None = reader.scalar(
+        sa.select(sa.func.min(EFFECT.c.due_at)).where(EFFECT.c.done_at.is_(None))
+    )
+    return instant

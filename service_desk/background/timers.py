@@ -1,0 +1,112 @@
+"""Fires timers that actions set: once each, in the transaction that removes them, soon after they are due."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+
+from service_desk.actions import agents, calls, chats, reclaim
+from service_desk.clock import SECOND, Micros
+from service_desk.desk import Desk
+from service_desk.lease import Fenced, Lease, check_fence
+from service_desk.errors import DeskError, Unavailable
+from service_desk.follow import Signal
+from service_desk.storage import schema
+from service_desk.storage.store import Reader
+from service_desk.storage.transaction import Tx
+
+TIMER = schema.timer
+AT_ONCE = 100
+
+Fire = Callable[[Tx, str, Mapping[str, Any]], None]
+
+TIMERS: dict[str, Fire] = {
+    "connect_timeout": calls.connect_timeout,
+    "rejoin_timeout": calls.rejoin_timeout,
+    "agent_lost": agents.lost,
+    "agent_reclaim": reclaim.reclaim,
+    "visitor_idle": chats.visitor_idle,
+}
+
+log = structlog.get_logger(__name__)
+
+
+class Timers:
+    """Runs wherever its lease is held."""
+
+    def __init__(self, desk: Desk, lease: Lease) -> None:
+        self._desk = desk
+        self._lease = lease
+
+    async def run(self) -> None:
+        """Hold the lease and fire; after a fault start again."""
+        clock = self._desk.clock
+        while True:
+            fence = await self._lease.acquire()
+            try:
+                await self._work(fence)
+            except Fenced as error:
+                log.warning("timers fenced", reason=str(error))
+            except Unavailable as error:
+                log.warning("timers wait for the database", reason=error.detail)
+                await clock.sleep_until(clock.now() + SECOND)
+            finally:
+                await self._lease.release()
+
+    async def _work(self, fence: int) -> None:
+        async with Signal(self._desk.bus, self._desk.clock) as signal:
+            while self._lease.held():
+                due = await self._desk.read(due_timers, AT_ONCE)
+                for kind, subject in due:
+                    await self._fire(kind, subject, fence)
+                if not due:
+                    limit = self._desk.clock.now() + SECOND
+                    next_due = await self._desk.read(next_timer_at)
+                    await signal.wait(limit if next_due is None else min(limit, next_due))
+
+    async def _fire(self, kind: str, subject: str, fence: int) -> None:
+        """One timer; a faulty one is put aside for a minute, so that it does not stop the others."""
+        try:
+            await self._desk.run(fire, kind, subject, self._lease.name, fence)
+        except (Fenced, Unavailable):
+            raise
+        except Exception:
+            log.exception("timer failed", kind=kind, subject=subject)
+            await self._desk.run(postpone, kind, subject)
+
+
+def fire(tx: Tx, kind: str, subject: str, lease: str, fence: int) -> None:
+    """Remove a due timer and do what it is for."""
+    check_fence(tx, lease, fence)
+    row = tx.first(sa.select(TIMER).where(TIMER.c.kind == kind, TIMER.c.subject == subject).with_for_update())
+    if row is None or row["due_at"] > tx.now:
+        return
+    tx.clear_timer(kind, subject)
+    try:
+        TIMERS[kind](tx, subject, row["data"])
+    except DeskError as error:
+        log.info("timer had nothing to do", kind=kind, subject=subject, reason=error.detail)
+
+
+def postpone(tx: Tx, kind: str, subject: str) -> None:
+    """Try again in a minute."""
+    due_at = tx.now + 60 * SECOND
+    tx.write(sa.update(TIMER).where(TIMER.c.kind == kind, TIMER.c.subject == subject).values(due_at=due_at))
+
+
+def due_timers(reader: Reader, limit: int) -> list[tuple[str, str]]:
+    """(kind, subject) of what is due, oldest first."""
+    rows = reader.all(
+        sa.select(TIMER.c.kind, TIMER.c.subject)
+        .where(TIMER.c.due_at <= reader.now)
+        .order_by(TIMER.c.due_at)
+        .limit(limit)
+    )
+    return [(row["kind"], row["subject"]) for row in rows]
+
+
+def next_timer_at(reader: Reader) -> Micros | None:
+    """When the next one is due."""
+    instant: Micros | None = reader.scalar(sa.select(sa.func.min(TIMER.c.due_at)))
+    return instant

@@ -1,0 +1,49 @@
+"""The desk: `run` changes things, `read` looks at them. Nothing else touches the database."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from service_desk.ports import Bus, Clock
+from service_desk.storage.store import Reader, Store
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+SYSTEM = "system"
+
+
+class Desk:
+    """Runs actions in the store and says "look again" on the bus after each commit."""
+
+    def __init__(self, store: Store, bus: Bus, clock: Clock) -> None:
+        self.store = store
+        self.bus = bus
+        self.clock = clock
+
+    async def run(self, action: Callable[..., T], *args: Any, actor: str = SYSTEM) -> T:
+        """One action, one transaction: all of it or nothing. Raises what the action raises.
+
+        A caller that is cancelled does not undo it: the action runs or ran.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def finish(result: T, error: BaseException | None) -> None:
+            if error is None:
+                self.bus.wake()
+            if future.done():
+                return
+            if error is not None:
+                future.set_exception(error)
+            else:
+                future.set_result(result)
+
+        self.store.submit(
+            action, args, actor, lambda result, error: loop.call_soon_threadsafe(finish, result, error)
+        )
+        return await future
+
+    async def read(self, query: Callable[Concatenate[Reader, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """A query on one consistent view of the database."""
+        return await self.store.read_async(query, *args, **kwargs)

@@ -1,0 +1,194 @@
+"""Owns the one router: reads commands in their order, records what it decides, and is told what came too late.
+
+A step is (command, time, decisions). One transaction stores the steps, moves the cursor and changes the rows,
+after checking the fence. If that fails, the router in memory is thrown away and made anew from the rows.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+
+from routing.codec import decode, encode
+from routing.commands import Command, DecisionRefused, Tick
+from routing.decisions import Decision
+from routing.router import Router
+from service_desk.actions.offers import Refusal, apply_decisions
+from service_desk.clock import SECOND, Micros
+from service_desk.desk import Desk
+from service_desk.lease import Fenced, Lease, check_fence
+from service_desk.dispatch.restore import restore
+from service_desk.errors import Unavailable
+from service_desk.follow import Signal
+from service_desk.storage import schema
+from service_desk.storage.store import Reader
+from service_desk.storage.transaction import Tx
+
+STEP = schema.dispatch_step
+LIVE = schema.queue_live
+BATCH = 200
+LIVE_EVERY: Micros = SECOND
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What the router was told, when, and what it decided."""
+
+    at: Micros
+    command_position: int | None
+    command: dict[str, Any]
+    decisions: tuple[Decision, ...]
+
+
+class RoutingHost:
+    """Runs wherever its lease is held."""
+
+    def __init__(self, desk: Desk, lease: Lease) -> None:
+        self._desk = desk
+        self._lease = lease
+        self._live: dict[str, tuple[Any, ...]] = {}
+        self._live_at: Micros = 0
+        self.router: Router | None = None
+
+    async def run(self) -> None:
+        """Hold the lease and decide; after a fault or a loss of the lease start again from the rows."""
+        clock = self._desk.clock
+        while True:
+            fence = await self._lease.acquire()
+            try:
+                await self._decide(fence)
+            except Fenced as error:
+                log.warning("routing host fenced", reason=str(error))
+            except Unavailable as error:
+                log.warning("routing host waits for the database", reason=error.detail)
+                await clock.sleep_until(clock.now() + SECOND)
+            except Exception:
+                log.exception("routing host starts again")
+                await clock.sleep_until(clock.now() + SECOND)
+            finally:
+                self.router = None
+                await self._lease.release()
+
+    async def _decide(self, fence: int) -> None:
+        restored = await self._desk.read(restore)
+        router, cursor = restored.router, restored.command_position
+        self.router = router
+        self._live = {}
+        now = self._desk.clock.now()
+        start = Step(now, None, {"kind": "rebuilt", "snapshot": router.snapshot()}, ())
+        await self._record(router, [start], fence, cursor)
+        async with Signal(self._desk.bus, self._desk.clock) as signal:
+            while self._lease.held():
+                commands = await self._desk.read(commands_after, cursor, BATCH)
+                steps = self._apply(router, commands)
+                if commands:
+                    cursor = commands[-1][0]
+                if steps:
+                    await self._record(router, steps, fence, cursor)
+                await self._write_live(router, fence)
+                if not commands:
+                    await signal.wait(self._wake_at(router))
+
+    def _apply(self, router: Router, commands: Sequence[tuple[int, Command]]) -> list[Step]:
+        """Steps for the commands, and one for the time if something is due."""
+        now = self._desk.clock.now()
+        steps = [
+            Step(now, position, encode(command), router.apply(command, now)) for position, command in commands
+        ]
+        due = router.next_deadline()
+        if due is not None and due <= now:
+            decisions = router.apply(Tick(), now)
+            if decisions:
+                steps.append(Step(now, None, encode(Tick()), decisions))
+        return steps
+
+    async def _record(self, router: Router, steps: list[Step], fence: int, cursor: int) -> None:
+        """Store steps; what the rows refuse is told to the router, until nothing is refused."""
+        version = router.policy.version
+        while steps:
+            refused = await self._desk.run(record_steps, steps, version, fence, cursor, actor="router")
+            now = self._desk.clock.now()
+            steps = []
+            for decision, reason in refused:
+                command = DecisionRefused(decision, reason)
+                steps.append(Step(now, None, encode(command), router.apply(command, now)))
+
+    # --- the live view of queues --------------------------------------------------------------------------------
+
+    def _wake_at(self, router: Router) -> Micros:
+        """The next deadline, but soon enough to write figures that changed and to notice a lost lease."""
+        now = self._desk.clock.now()
+        limit = max(now, self._live_at + LIVE_EVERY) if self._live_rows(router) else now + SECOND
+        due = router.next_deadline()
+        return limit if due is None else min(limit, due)
+
+    def _live_rows(self, router: Router) -> dict[str, tuple[Any, ...]]:
+        """Rows that differ from what was written."""
+        views = {queue: router.waiting(queue) for queue in router.queues()}
+        rows = {q: (view.waiting, view.oldest, view.ready, view.mu, view.theta) for q, view in views.items()}
+        return {queue: row for queue, row in rows.items() if self._live.get(queue) != row}
+
+    async def _write_live(self, router: Router, fence: int) -> None:
+        now = self._desk.clock.now()
+        if now - self._live_at < LIVE_EVERY:
+            return
+        changed = self._live_rows(router)
+        if changed:
+            await self._desk.run(write_live, changed, self._lease.name, fence, actor="router")
+            self._live |= changed
+            self._live_at = now
+
+
+def commands_after(reader: Reader, position: int, limit: int) -> list[tuple[int, Command]]:
+    """The next commands, in order."""
+    table = schema.command
+    rows = reader.all(
+        sa.select(table).where(table.c.position > position).order_by(table.c.position).limit(limit)
+    )
+    return [(row["position"], decode(row["body"])) for row in rows]  # type: ignore[misc]  # the table holds commands only
+
+
+def record_steps(
+    tx: Tx, steps: Sequence[Step], policy_version: int, fence: int, cursor: int
+) -> list[Refusal]:
+    """Store the steps and change the rows by their decisions; what came too late."""
+    check_fence(tx, "routing", fence)
+    first = tx.next_number("dispatch_step", len(steps))
+    refused: list[Refusal] = []
+    rows = []
+    for seq, step in enumerate(steps, first):
+        rows.append(
+            {
+                "seq": seq,
+                "at": step.at,
+                "command_position": step.command_position,
+                "command": step.command,
+                "decisions": [encode(decision) for decision in step.decisions],
+                "policy_version": policy_version,
+                "fence": fence,
+            }
+        )
+        refused += apply_decisions(tx, step.decisions, policy_version)
+    tx.write(sa.insert(STEP), rows)
+    tx.set_cursor("routing", cursor)
+    return refused
+
+
+def write_live(tx: Tx, rows: dict[str, tuple[Any, ...]], lease: str, fence: int) -> None:
+    """The router's figures per queue, changed rows only."""
+    check_fence(tx, lease, fence)
+    for queue_id, (waiting, oldest, agents, mu, theta) in rows.items():
+        values = {
+            "at": tx.now,
+            "waiting": waiting,
+            "oldest_at": oldest,
+            "agents": agents,
+            "mu": mu,
+            "theta": theta,
+        }
+        if not tx.write(sa.update(LIVE).where(LIVE.c.queue_id == queue_id).values(**values)):
+            tx.write(sa.insert(LIVE), {"queue_id": queue_id, **values})

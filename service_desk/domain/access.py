@@ -1,0 +1,36 @@
+"""Rights: named permissions behind roles, asked through the one function `allowed`."""
+
+from dataclasses import dataclass
+
+from service_desk.errors import Forbidden
+
+AGENT = frozenset(
+    {"contact.handle", "ticket.read", "ticket.write", "customer.read", "customer.write", "board.view"}
+)
+SUPERVISOR = AGENT | {"contact.read_any", "agent.read"}
+ADMIN = SUPERVISOR | {"config.publish", "user.manage", "audit.read", "metrics.read"}
+
+ROLES: dict[str, frozenset[str]] = {"agent": AGENT, "supervisor": SUPERVISOR, "admin": ADMIN}
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks: an agent with a role, in one session."""
+
+    agent_id: str
+    role: str
+    session: str
+
+
+def allowed(principal: Principal, permission: str, *, owner_id: str | None = None) -> bool:
+    """Whether the principal may do it. With `owner_id`, to a thing of that agent: their own, or any with read_any."""
+    granted = ROLES.get(principal.role, frozenset())
+    if permission not in granted:
+        return False
+    return owner_id is None or owner_id == principal.agent_id or "contact.read_any" in granted
+
+
+def require(principal: Principal, permission: str, *, owner_id: str | None = None) -> None:
+    """Raise Forbidden unless `allowed`."""
+    if not allowed(principal, permission, owner_id=owner_id):
+        raise Forbidden(f"This needs the permission {permission}.", permission=permission)

@@ -1,0 +1,174 @@
+"""The desk's own rules as data: versioned in the database, seeded from config/queues.example.toml.
+
+Process settings (addresses, secrets, limits) are not here but in `service_desk.settings`.
+"""
+
+from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from routing.model import MINUTE, SECOND, Policy, QueuePolicy
+
+Key = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
+Words = dict[str, str]
+"""A text per language ("en", "de", ...); the first is used where a language is missing."""
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Named(Part):
+    id: Key
+    name: str
+
+
+class Queue(Part):
+    """A waiting line. Durations are in seconds, `priority` is a head start in minutes."""
+
+    id: Key
+    name: str
+    brand_id: Key
+    target_s: int = Field(20, ge=1, le=86_400)
+    ring_s: int = Field(20, ge=5, le=300)
+    wrap_up_s: int = Field(60, ge=0, le=3_600)
+    decline_pause_s: int = Field(30, ge=0, le=3_600)
+    priority: int = Field(0, ge=0, le=1_440)
+
+
+class MenuOption(Part):
+    digit: Annotated[str, Field(pattern=r"^[0-9*#]$")]
+    queue: Key
+    label: str
+
+
+class PhoneLine(Part):
+    """How one phone account answers: greeting, menu of one level, what waiting callers hear."""
+
+    account: Key
+    number: str
+    brand_id: Key
+    label: str
+    language: str = "en-US"
+    greeting: str
+    menu_prompt: str = ""
+    options: list[MenuOption] = []
+    default_queue: Key
+    music_url: str | None = None
+    requires: dict[str, int] = {}
+
+
+class Topic(Part):
+    id: Key
+    name: str
+    queue: Key
+
+
+class Widget(Part):
+    """One embedded chat. `allowed_origins` are exact; "self" is the desk's own origin."""
+
+    id: Key
+    brand_id: Key
+    brand: str
+    accent: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] = "#3d5afe"
+    greeting: Words
+    topics: list[Topic]
+    default_queue: Key
+    allowed_origins: list[str] = ["self"]
+    languages: list[str] = ["en"]
+    idle_s: int = Field(900, ge=30, le=86_400)
+
+
+class DeskConfig(Part):
+    """Everything that an administrator decides."""
+
+    version: int = 0
+    brand: str
+    time_zone: str = Field("UTC", description="Whose midnight starts the day's figures.")
+    queues: list[Queue]
+    phone_lines: list[PhoneLine] = []
+    widgets: list[Widget] = []
+    away_reasons: list[Named]
+    decline_reasons: list[Named]
+    dispositions: list[Named]
+    reclaim_s: int = Field(60, ge=5, le=3_600, description="How long a lost agent keeps their contacts.")
+    lost_s: int = Field(
+        3, ge=1, le=60, description="How long after a clean close a console may come back unnoticed."
+    )
+    connect_s: int = Field(
+        20, ge=5, le=120, description="How long a softphone may take to join after an accept."
+    )
+
+    @model_validator(mode="after")
+    def names_fit(self) -> Self:
+        """Every queue that is named exists, no id stands twice, and the time zone is known."""
+        try:
+            ZoneInfo(self.time_zone)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(
+                f"time_zone: {self.time_zone!r} is not known; write it like Europe/Berlin"
+            ) from None
+        queues = {queue.id for queue in self.queues}
+        if len(queues) != len(self.queues):
+            raise ValueError("queues: an id stands twice")
+        for where, queue in self._named_queues():
+            if queue not in queues:
+                raise ValueError(f"{where}: there is no queue {queue!r}")
+        return self
+
+    def _named_queues(self) -> list[tuple[str, str]]:
+        lines = [
+            (f"phone_lines.{line.account}.default_queue", line.default_queue) for line in self.phone_lines
+        ]
+        options = [
+            (f"phone_lines.{line.account}.options.{o.digit}", o.queue)
+            for line in self.phone_lines
+            for o in line.options
+        ]
+        widgets = [(f"widgets.{widget.id}.default_queue", widget.default_queue) for widget in self.widgets]
+        topics = [
+            (f"widgets.{widget.id}.topics.{t.id}", t.queue) for widget in self.widgets for t in widget.topics
+        ]
+        return lines + options + widgets + topics
+
+    def queue(self, queue_id: str) -> Queue:
+        """The queue; KeyError if there is none."""
+        for queue in self.queues:
+            if queue.id == queue_id:
+                return queue
+        raise KeyError(queue_id)
+
+    def phone_line(self, account: str) -> PhoneLine:
+        for line in self.phone_lines:
+            if line.account == account:
+                return line
+        raise KeyError(account)
+
+    def widget(self, widget_id: str) -> Widget | None:
+        return next((widget for widget in self.widgets if widget.id == widget_id), None)
+
+    def policy(self) -> Policy:
+        """What the router needs of it."""
+        return Policy(
+            version=self.version,
+            queues=tuple(
+                QueuePolicy(
+                    id=queue.id,
+                    target=queue.target_s * SECOND,
+                    ring=queue.ring_s * SECOND,
+                    wrap_up=queue.wrap_up_s * SECOND,
+                    decline_pause=queue.decline_pause_s * SECOND,
+                    priority=queue.priority,
+                )
+                for queue in self.queues
+            ),
+        )
+
+    def ordering_key(self, queue_id: str, queued_at: int, priority: int) -> int:
+        """The router's order as a stored number: arrival plus target minus head start, in microseconds."""
+        queue = self.queue(queue_id)
+        return queued_at + queue.target_s * SECOND - (queue.priority + priority) * MINUTE
+
+
+Channel = Literal["phone", "web_chat"]

@@ -1,0 +1,280 @@
+"""What happened: the log's vocabulary. Ids and small facts only, no personal text, at most 2 kB.
+
+Each class names its kind and which field is the log's subject. Times inside are instants or durations in
+microseconds. `EVENT_SCHEMA` publishes the shapes; readers ignore kinds that they do not know.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, TypeAlias
+
+from pydantic import TypeAdapter
+
+
+@dataclass(frozen=True, slots=True)
+class InteractionStarted:
+    KIND: ClassVar[str] = "interaction.started"
+    SUBJECT: ClassVar[str] = "interaction_id"
+    interaction_id: str
+    channel: str
+    customer_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class InteractionQueued:
+    """Joined a line: first (`again` false) or put back with its place kept."""
+
+    KIND: ClassVar[str] = "interaction.queued"
+    SUBJECT: ClassVar[str] = "interaction_id"
+    interaction_id: str
+    queue_id: str
+    queued_at: int
+    again: bool
+    reason: str | None
+    agent_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OfferMade:
+    KIND: ClassVar[str] = "offer.made"
+    SUBJECT: ClassVar[str] = "offer_id"
+    offer_id: str
+    interaction_id: str
+    agent_id: str
+    queue_id: str
+    deadline: int
+    attempt: int
+    policy_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class OfferClosed:
+    """The offer is over: accepted, declined, expired or withdrawn."""
+
+    KIND: ClassVar[str] = "offer.closed"
+    SUBJECT: ClassVar[str] = "offer_id"
+    offer_id: str
+    interaction_id: str
+    agent_id: str
+    state: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class InteractionAnswered:
+    """An agent took it. `wait` counts from joining the line; `in_target` is the queue's promise."""
+
+    KIND: ClassVar[str] = "interaction.answered"
+    SUBJECT: ClassVar[str] = "interaction_id"
+    interaction_id: str
+    queue_id: str
+    agent_id: str
+    queued_at: int
+    wait: int
+    in_target: bool
+    first: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InteractionConnected:
+    """Both sides can hear each other."""
+
+    KIND: ClassVar[str] = "interaction.connected"
+    SUBJECT: ClassVar[str] = "interaction_id"
+    interaction_id: str
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class InteractionAbandoned:
+    """The customer left while nobody had answered. `queue_id` is None in the menu."""
+
+    KIND: ClassVar[str] = "interaction.abandoned"
+    SUBJECT: ClassVar[str] = "interaction_id"
+    interaction_id: str
+    queue_id: str | None
+    queued_at: int | None
+    wait: int
+    in_target: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WrapUpStarted:
+    KIND: ClassVar[str] = "wrap_up.started"
+    SUBJECT: ClassVar[str] = "interaction_id"
+    interaction_id: str
+    agent_id: str
+    until: int
+    ended_by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class InteractionEnded:
+    """Over for good: nobody has it any more."""
+
+    KIND: ClassVar[str] = "interaction.ended"
+    SUBJECT: ClassVar[str] = "interaction_id"
+    interaction_id: str
+    agent_id: str | None
+    queue_id: str | None
+    ended_by: str
+    reason: str
+    disposition: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CallLegChanged:
+    KIND: ClassVar[str] = "call.leg_changed"
+    SUBJECT: ClassVar[str] = "interaction_id"
+    interaction_id: str
+    call_id: str
+    role: str
+    status: str
+    in_conference: bool
+    agent_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EntryAdded:
+    """A message, note or system line; the words lie in their own table."""
+
+    KIND: ClassVar[str] = "entry.added"
+    SUBJECT: ClassVar[str] = "interaction_id"
+    interaction_id: str
+    entry_id: str
+    kind: str
+    author_kind: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class VisitorPresence:
+    KIND: ClassVar[str] = "visitor.presence"
+    SUBJECT: ClassVar[str] = "interaction_id"
+    interaction_id: str
+    online: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TicketOpened:
+    KIND: ClassVar[str] = "ticket.opened"
+    SUBJECT: ClassVar[str] = "ticket_id"
+    ticket_id: str
+    number: int
+    customer_id: str | None
+    interaction_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TicketChanged:
+    """`fields` are the names that changed, joined by commas; `status` is the one after it."""
+
+    KIND: ClassVar[str] = "ticket.changed"
+    SUBJECT: ClassVar[str] = "ticket_id"
+    ticket_id: str
+    customer_id: str | None
+    fields: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class TicketLinked:
+    KIND: ClassVar[str] = "ticket.linked"
+    SUBJECT: ClassVar[str] = "ticket_id"
+    ticket_id: str
+    interaction_id: str
+    customer_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TicketNoted:
+    KIND: ClassVar[str] = "ticket.noted"
+    SUBJECT: ClassVar[str] = "ticket_id"
+    ticket_id: str
+    customer_id: str | None
+    note_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerCreated:
+    KIND: ClassVar[str] = "customer.created"
+    SUBJECT: ClassVar[str] = "customer_id"
+    customer_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerChanged:
+    KIND: ClassVar[str] = "customer.changed"
+    SUBJECT: ClassVar[str] = "customer_id"
+    customer_id: str
+    fields: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStateChanged:
+    """What the agent chose, or what was chosen for them (`no_answer`, `signed_out`)."""
+
+    KIND: ClassVar[str] = "agent.state_changed"
+    SUBJECT: ClassVar[str] = "agent_id"
+    agent_id: str
+    state: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AgentPresence:
+    """Whether a console of the agent is connected: connected, lost."""
+
+    KIND: ClassVar[str] = "agent.presence"
+    SUBJECT: ClassVar[str] = "agent_id"
+    agent_id: str
+    presence: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRevoked:
+    KIND: ClassVar[str] = "session.revoked"
+    SUBJECT: ClassVar[str] = "agent_id"
+    agent_id: str
+    session: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigPublished:
+    KIND: ClassVar[str] = "config.published"
+    SUBJECT: ClassVar[str] = "version"
+    version: str
+
+
+Event: TypeAlias = (
+    InteractionStarted
+    | InteractionQueued
+    | OfferMade
+    | OfferClosed
+    | InteractionAnswered
+    | InteractionConnected
+    | InteractionAbandoned
+    | WrapUpStarted
+    | InteractionEnded
+    | CallLegChanged
+    | EntryAdded
+    | VisitorPresence
+    | TicketOpened
+    | TicketChanged
+    | TicketLinked
+    | TicketNoted
+    | CustomerCreated
+    | CustomerChanged
+    | AgentStateChanged
+    | AgentPresence
+    | SessionRevoked
+    | ConfigPublished
+)
+
+EVENTS: dict[str, type[Event]] = {kind.KIND: kind for kind in Event.__args__}  # type: ignore[attr-defined]  # a union knows its members
+
+
+def event_schema() -> dict[str, Any]:
+    """JSON Schema of every event's data, by kind."""
+    return {name: TypeAdapter(kind).json_schema() for name, kind in EVENTS.items()}

@@ -1,0 +1,369 @@
+"""What screens are sent: read-only shapes, the same in snapshots, frames and API answers.
+
+Instants are integers in microseconds since 1970-01-01 UTC. `version` goes back in `If-Match`.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+LIVE_SCHEMA = 1
+"""The build's number for everything below; a console with another number is asked to reload."""
+
+Micros = int
+
+
+class View(BaseModel):
+    """Base: closed shapes, so that a field that nobody declared is a fault in a test and not a surprise."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AgentStateView(View):
+    chosen: Literal["ready", "away"]
+    reason: str | None = Field(description="Key of a reason in the configuration; only when away.")
+    since: Micros
+
+
+class MeView(View):
+    """The signed-in person."""
+
+    id: str
+    name: str
+    login: str
+    role: Literal["agent", "supervisor", "admin"]
+    permissions: list[str]
+    language: str
+    queues: list[str]
+    skills: dict[str, int]
+    capacity: dict[str, int]
+    state: AgentStateView
+    version: int
+
+
+class OfferView(View):
+    """A reservation for this agent; it rings until `deadline`."""
+
+    id: str
+    interaction_id: str
+    made_at: Micros
+    deadline: Micros
+    attempt: int
+    because: dict[str, str | int | float | bool | None]
+
+
+class CallView(View):
+    """Where the two legs of a phone call are, in the carrier's words."""
+
+    customer_leg: str
+    agent_leg: str | None
+    in_conference: bool
+
+
+class InteractionView(View):
+    """One continuous contact on one channel."""
+
+    id: str
+    channel: Literal["phone", "web_chat"]
+    direction: Literal["inbound", "outbound"]
+    state: Literal["menu", "queued", "offered", "connecting", "active", "wrap_up", "ended"]
+    queue_id: str | None
+    customer_id: str | None
+    caller: str | None = Field(
+        description="The contact point as shown: number, mailbox or name; None if withheld."
+    )
+    title: str = Field(
+        description="What to call it in a list: the customer's name, else the caller, else a phrase."
+    )
+    topic: str | None
+    agent_id: str | None
+    priority: int
+    created_at: Micros
+    queued_at: Micros | None
+    answered_at: Micros | None
+    connected_at: Micros | None
+    ended_at: Micros | None
+    wrap_up_until: Micros | None
+    ended_by: Literal["customer", "agent", "system"] | None
+    end_reason: str | None
+    disposition: str | None
+    ticket_ids: list[str]
+    call: CallView | None
+    visitor_online: bool | None = Field(description="Web chat only: whether the visitor's page is connected.")
+    last_entry: str | None = Field(description="Start of the newest message, for the work list.")
+    last_entry_at: Micros | None
+    version: int
+
+
+class AuthorView(View):
+    kind: Literal["customer", "agent", "system"]
+    id: str | None
+    name: str
+
+
+class EntryView(View):
+    """One line of a conversation: a message, an internal note, or a system line."""
+
+    id: str
+    interaction_id: str
+    seq: int = Field(description="Order within the interaction, from 1.")
+    kind: Literal["message", "note", "system"]
+    author: AuthorView
+    text: str = Field(
+        description="For system lines: a stable code such as `call.connected`; else what was written."
+    )
+    at: Micros
+    status: Literal["sent", "delivered", "failed"] | None
+    key: str | None = Field(description="The sender's own key, to match an optimistic line.")
+
+
+class IdentityView(View):
+    id: str
+    kind: Literal["phone", "mailbox", "chat"]
+    value: str
+    display: str
+    proof: Literal["verified", "claimed", "imported", "seen"]
+    proved_at: Micros | None
+
+
+class CustomerView(View):
+    id: str
+    name: str | None = Field(description="None for somebody known only by a contact point.")
+    display_name: str
+    company: str | None
+    tier: Literal["standard", "silver", "gold"]
+    language: str | None
+    time_zone: str | None
+    remark: str
+    created_at: Micros
+    version: int
+
+
+class TicketView(View):
+    id: str
+    number: int
+    subject: str
+    status: Literal["open", "pending", "solved", "closed"]
+    priority: Literal["low", "normal", "high", "urgent"]
+    queue_id: str | None
+    customer_id: str | None
+    assignee_id: str | None
+    assignee_name: str | None
+    created_at: Micros
+    updated_at: Micros
+    closed_at: Micros | None
+    interaction_ids: list[str]
+    version: int
+
+
+class TimelineView(View):
+    """One row of a customer's history."""
+
+    id: str
+    kind: Literal["interaction", "ticket", "note"]
+    at: Micros
+    channel: str | None
+    state: str
+    title: str
+    detail: str
+    agent_name: str | None
+    queue_id: str | None
+    ticket_number: int | None
+    duration_s: int | None
+
+
+class CardTotals(View):
+    interactions: int
+    tickets: int
+    open_tickets: int
+    contacts_last_7_days: int
+    first_contact_at: Micros | None
+
+
+class CardView(View):
+    """The customer's record as pushed with an offer: at most 64 kB. Collection key is the customer's id."""
+
+    as_of: int
+    customer: CustomerView
+    identities: list[IdentityView]
+    tickets: list[TicketView] = Field(
+        description="All open ones (at most 50), then the newest others, 50 in all."
+    )
+    timeline: list[TimelineView] = Field(description="The newest 50, newest first.")
+    more: str | None = Field(description="Cursor for older timeline entries.")
+    totals: CardTotals
+    highlights: list[str] = Field(description="Short phrases that say who this is, most telling first.")
+
+
+class SnapshotView(View):
+    """All that an agent's console holds. Keys of the maps are ids; `cards` has customer ids."""
+
+    position: int
+    me: dict[str, MeView]
+    offers: dict[str, OfferView]
+    interactions: dict[str, InteractionView]
+    entries: dict[str, EntryView]
+    cards: dict[str, CardView]
+
+
+class EventView(View):
+    """What happened, as in the log: for sounds, notices and traces, not needed to keep the state right."""
+
+    position: int
+    at: Micros
+    kind: str
+    subject: str
+    actor: str
+    data: dict[str, str | int | float | bool | None]
+
+
+class PutView(View):
+    """Whole new values by collection and id."""
+
+    me: dict[str, MeView] = {}
+    offers: dict[str, OfferView] = {}
+    interactions: dict[str, InteractionView] = {}
+    entries: dict[str, EntryView] = {}
+    cards: dict[str, CardView] = {}
+
+
+class DropView(View):
+    """Ids that left the agent's screen. What hangs on a dropped interaction goes with it (see the reducer)."""
+
+    offers: list[str] = []
+    interactions: list[str] = []
+
+
+class FrameView(View):
+    """A step from a position at or after `prev` to `position`. `prev` above one's own position means: missed some."""
+
+    prev: int
+    position: int
+    events: list[EventView]
+    put: PutView
+    drop: DropView
+
+
+class QueueBoardView(View):
+    id: str
+    name: str
+    waiting: int
+    oldest_at: Micros | None
+    expected_wait_s: int | None
+    active: int
+    agents_ready: int
+    agents_busy: int
+    offered_today: int
+    answered_today: int
+    abandoned_today: int
+    answered_in_target_today: int
+    target_s: int
+
+
+class AgentBoardView(View):
+    id: str
+    name: str
+    status: Literal["ready", "offered", "busy", "wrap_up", "away", "lost", "signed_out"]
+    reason: str | None
+    since: Micros
+    interactions: int
+
+
+class BoardView(View):
+    """The wallboard: a projection, at most a second old; ages tick from `at`."""
+
+    at: Micros
+    position: int
+    queues: list[QueueBoardView]
+    agents: list[AgentBoardView]
+
+
+class NamedView(View):
+    id: str
+    name: str
+
+
+class QueueView(View):
+    id: str
+    name: str
+    brand_id: str
+    wrap_up_s: int
+
+
+class BootstrapView(View):
+    """What a console needs once: names from the configuration."""
+
+    live_schema: int
+    server_time: Micros
+    brand: str
+    queues: list[QueueView]
+    away_reasons: list[NamedView]
+    decline_reasons: list[NamedView]
+    dispositions: list[NamedView]
+    agents: list[NamedView]
+    softphone: Literal["simulator", "twilio", "none"]
+
+
+class SessionView(View):
+    me: MeView
+    csrf: str
+    bootstrap: BootstrapView
+    expires_at: Micros
+
+
+class SoftphoneTokenView(View):
+    """How the agent's browser phone calls in: `dial_url` only for the simulator."""
+
+    kind: Literal["simulator", "twilio"]
+    token: str
+    expires_at: Micros
+    dial_url: str | None
+
+
+class TimelinePageView(View):
+    items: list[TimelineView]
+    more: str | None
+
+
+class EntriesPageView(View):
+    items: list[EntryView]
+    more: str | None
+
+
+class TicketPageView(View):
+    """A ticket with its notes and the contacts linked to it."""
+
+    ticket: TicketView
+    description: str
+    notes: list[EntryView]
+    interactions: list[TimelineView]
+
+
+# --- the customer's chat ----------------------------------------------------------------------------------
+
+
+class ChatEntryView(View):
+    id: str
+    seq: int
+    author: Literal["visitor", "agent", "system"]
+    name: str
+    text: str
+    at: Micros
+    key: str | None
+
+
+class ChatStatusView(View):
+    """`offline`: nobody is there; what was written has become the ticket `ticket_number`."""
+
+    state: Literal["new", "waiting", "active", "ended", "offline"]
+    agent_name: str | None
+    position: int | None
+    expected_wait_s: int | None
+    ticket_number: int | None
+
+
+class ChatView(View):
+    chat_id: str | None
+    token: str
+    status: ChatStatusView
+    entries: list[ChatEntryView]

@@ -1,0 +1,49 @@
+"""Waiting for what was committed: a wake of the bus, or an instant, whichever comes first."""
+
+import asyncio
+import contextlib
+
+from service_desk.clock import Micros
+from service_desk.ports import Bus, Clock
+
+
+class Signal:
+    """Set by each wake of the bus. A follower reads until nothing is left, then waits here."""
+
+    def __init__(self, bus: Bus, clock: Clock) -> None:
+        self._bus = bus
+        self._clock = clock
+        self._event = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> "Signal":
+        self._task = asyncio.create_task(self._listen())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _listen(self) -> None:
+        async for _ in self._bus.wakes():
+            self._event.set()
+
+    async def wait(self, until: Micros | None = None) -> None:
+        """Return after the next wake, or at `until` if that comes first."""
+        if until is None:
+            await self._event.wait()
+        else:
+            await self._wait_until(until)
+        self._event.clear()
+
+    async def _wait_until(self, until: Micros) -> None:
+        woken = asyncio.create_task(self._event.wait())
+        due = asyncio.create_task(self._clock.sleep_until(until))
+        try:
+            await asyncio.wait({woken, due}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (woken, due):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task

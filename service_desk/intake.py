@@ -1,0 +1,97 @@
+"""The one door for what happens outside: an event becomes an action or a question, by its type."""
+
+from prometheus_client import CollectorRegistry, Counter
+
+from channels.contract import (
+    Accepted,
+    AccountId,
+    AgentDialled,
+    Answer,
+    CallChanged,
+    CallStarted,
+    CallWaiting,
+    ChatClosed,
+    ChatOpened,
+    ConferenceChanged,
+    DigitsPressed,
+    HangUp,
+    Hold,
+    InboundEvent,
+    Join,
+    MessageReceived,
+    Prompt,
+    Unrecognised,
+)
+from service_desk.actions import calls, chats
+from service_desk.desk import Desk
+from service_desk.domain.interaction import ACTIVE, CONNECTING, MENU, WAITING
+from service_desk.domain.spoken import phrases, place_in_words
+from service_desk.errors import Invalid
+from service_desk.queries.lines import line_facts
+from service_desk.storage.store import Reader
+
+
+class Intake:
+    """Implements channels.contract.Inbox. `registry` collects this process's metrics."""
+
+    def __init__(self, desk: Desk, registry: CollectorRegistry | None = None) -> None:
+        self._desk = desk
+        self.registry = registry if registry is not None else CollectorRegistry()
+        self._events = Counter(
+            "desk_inbound_events", "What came in, by kind.", ["kind"], registry=self.registry
+        )
+
+    async def receive(self, account: AccountId, event: InboundEvent) -> Answer:
+        """Take an event and say what the channel should tell its sender. Raises what the action raises."""
+        self._events.labels(type(event).__name__).inc()
+        match event:
+            case CallStarted():
+                return await self._desk.run(calls.start_call, account, event, actor=account)
+            case DigitsPressed():
+                return await self._desk.run(calls.choose, account, event, actor=account)
+            case CallWaiting():
+                return await self._desk.read(answer_while_waiting, account, event.call_id)
+            case AgentDialled():
+                return await self._desk.run(calls.agent_dialled, account, event, actor=account)
+            case CallChanged():
+                await self._desk.run(calls.leg_changed, account, event, actor=account)
+            case ConferenceChanged():
+                await self._desk.run(calls.conference_changed, account, event, actor=account)
+            case MessageReceived():
+                await self._desk.run(chats.receive_message, account, event, actor="customer")
+            case ChatClosed():
+                await self._desk.run(chats.close_chat, account, event, actor="customer")
+            case _:
+                raise Unrecognised(f"nothing here takes a {type(event).__name__}")
+        return Accepted()
+
+    async def open_chat(
+        self, account: AccountId, event: ChatOpened, first: MessageReceived
+    ) -> chats.ChatLine:
+        """A chat begins with its first words; it has no other way in."""
+        self._events.labels(type(event).__name__).inc()
+        return await self._desk.run(chats.open_chat, account, event, first, actor="customer")
+
+    async def say(self, account: AccountId, event: MessageReceived) -> chats.ChatLine:
+        """Like `receive`, for a socket that wants to know what was kept."""
+        self._events.labels(type(event).__name__).inc()
+        return await self._desk.run(chats.receive_message, account, event, actor="customer")
+
+
+def answer_while_waiting(reader: Reader, account: AccountId, call_id: str) -> Answer:
+    """What a customer's leg should hear now, by where its contact stands. Changes nothing."""
+    try:
+        line = reader.config.phone_line(account)
+    except KeyError:
+        raise Invalid(f"No phone line is configured for the account {account}.", field="account") from None
+    facts = line_facts(reader, account, call_id)
+    if facts is None:
+        return HangUp(Prompt(phrases(line.language).lost, line.language))
+    if facts.state == MENU:
+        return calls.ask_menu(line, attempt=1)
+    if facts.state in WAITING:
+        words = place_in_words(line.language, facts.position, facts.expected_wait_s)
+        return Hold(Prompt(words, line.language, line.music_url))
+    if facts.state in (CONNECTING, ACTIVE):
+        return Join(facts.interaction_id, "customer")
+    return HangUp()

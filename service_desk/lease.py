@@ -1,0 +1,166 @@
+"""Who may decide: one holder per name, with a fence that grows with each holder.
+
+`SoleLease` is for one process on SQLite, which a file lock guards; `DatabaseLease` is for many on PostgreSQL.
+Every write of a holder checks its fence in the same transaction, so that one who was asleep writes nothing.
+"""
+
+import asyncio
+import threading
+from typing import Protocol
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from service_desk.clock import SECOND
+from service_desk.desk import Desk
+from service_desk.ports import Clock
+from service_desk.storage import schema
+from service_desk.storage.fence import Fenced, check_fence
+from service_desk.storage.store import make_engine
+from service_desk.storage.transaction import Tx
+
+LEASE = schema.lease
+RENEW_S = 1.0
+LIFETIME_S = 3.0
+TRUSTED_S = 2.0
+
+__all__ = ["DatabaseLease", "Fenced", "Lease", "SoleLease", "check_fence"]
+
+log = structlog.get_logger(__name__)
+
+
+class Lease(Protocol):
+    """`SoleLease`, `DatabaseLease`."""
+
+    name: str
+
+    async def acquire(self) -> int:
+        """Wait until it is ours; the fence."""
+
+    def held(self) -> bool:
+        """Whether it can be trusted to be ours, by the monotonic clock."""
+
+    async def release(self) -> None: ...
+
+
+def take(tx: Tx, name: str, holder: str) -> int:
+    """The next fence, for this holder."""
+    row = tx.first(sa.select(LEASE).where(LEASE.c.name == name))
+    fence: int = (row["fence"] if row else 0) + 1
+    values = {"holder": holder, "fence": fence, "expires_at": tx.now + int(LIFETIME_S * SECOND)}
+    if row is None:
+        tx.write(sa.insert(LEASE), {"name": name, **values})
+    else:
+        tx.write(sa.update(LEASE).where(LEASE.c.name == name).values(**values))
+    return fence
+
+
+class SoleLease:
+    """There is nobody else; the fence still grows, so that decisions say which process made them."""
+
+    def __init__(self, name: str, desk: Desk, holder: str) -> None:
+        self.name = name
+        self._desk = desk
+        self._holder = holder
+
+    async def acquire(self) -> int:
+        return await self._desk.run(take, self.name, self._holder)
+
+    def held(self) -> bool:
+        return True
+
+    async def release(self) -> None:
+        """Nothing to give back."""
+
+
+class DatabaseLease:
+    """Renewed each second by a thread of its own, by the database's clock."""
+
+    def __init__(self, name: str, url: str, holder: str, clock: Clock) -> None:
+        self.name = name
+        self._holder = holder
+        self._clock = clock
+        self._engine = make_engine(url)
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._renewed_at = float("-inf")
+        self._fence = 0
+
+    async def acquire(self) -> int:
+        loop = asyncio.get_running_loop()
+        while not await loop.run_in_executor(None, self._take):
+            await self._clock.sleep_until(self._clock.now() + SECOND)
+        self._stop.clear()
+        self._thread = threading.Thread(target=self._renew, name=f"lease-{self.name}", daemon=True)
+        self._thread.start()
+        return self._fence
+
+    def held(self) -> bool:
+        return self._clock.monotonic() - self._renewed_at < TRUSTED_S
+
+    async def release(self) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            await asyncio.get_running_loop().run_in_executor(None, self._thread.join)
+            self._thread = None
+        await asyncio.get_running_loop().run_in_executor(None, self._give_back)
+
+    def close(self) -> None:
+        self._stop.set()
+        self._engine.dispose()
+
+    # --- on threads -------------------------------------------------------------------------------------------
+
+    def _take(self) -> bool:
+        statement = sa.text(
+            "INSERT INTO lease (name, holder, fence, expires_at) VALUES (:name, :holder, 1, " + _EXPIRY + ") "
+            "ON CONFLICT (name) DO UPDATE SET holder = :holder, fence = lease.fence + 1, expires_at = "
+            + _EXPIRY
+            + " "
+            "WHERE lease.expires_at < " + _NOW + " RETURNING fence"
+        )
+        started = self._clock.monotonic()
+        fence = self._execute(statement)
+        if fence is None:
+            return False
+        self._fence, self._renewed_at = fence, started
+        return True
+
+    def _renew(self) -> None:
+        statement = sa.text(
+            "UPDATE lease SET expires_at = "
+            + _EXPIRY
+            + " WHERE name = :name AND fence = :fence RETURNING fence"
+        )
+        while not self._stop.wait(RENEW_S):
+            started = self._clock.monotonic()
+            if self._execute(statement) is not None:
+                self._renewed_at = started
+
+    def _give_back(self) -> None:
+        self._renewed_at = float("-inf")
+        self._execute(
+            sa.text("UPDATE lease SET expires_at = 0 WHERE name = :name AND fence = :fence RETURNING fence")
+        )
+
+    def _execute(self, statement: sa.TextClause) -> int | None:
+        """Run one statement; None if it changed nothing or the database is away."""
+        names = {
+            "name": self.name,
+            "holder": self._holder,
+            "fence": self._fence,
+            "lifetime": int(LIFETIME_S * SECOND),
+        }
+        wanted = {name: value for name, value in names.items() if f":{name}" in statement.text}
+        try:
+            with self._engine.begin() as connection:
+                fence: int | None = connection.execute(statement, wanted).scalar()
+                return fence
+        except DBAPIError as error:
+            log.warning("lease", name=self.name, error=type(error).__name__)
+            return None
+
+
+_NOW = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)"
+_EXPIRY = f"{_NOW} + :lifetime"

@@ -1,0 +1,34 @@
+"""The protocols with more than one real implementation behind them."""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from service_desk.clock import Micros
+
+
+class Clock(Protocol):
+    """What time it is, and waiting: `SystemClock`, `ManualClock`."""
+
+    def now(self) -> Micros: ...
+    def monotonic(self) -> float: ...
+    async def sleep_until(self, instant: Micros) -> None: ...
+
+
+class Bus(Protocol):
+    """Says "look again" to every node: `LocalBus`, `RedisBus`. It may lose everything but never the truth."""
+
+    async def start(self) -> None: ...
+    async def close(self) -> None: ...
+    def wake(self) -> None:
+        """Something was committed. Cheap, never blocks, never fails; calls may be merged."""
+
+    def wakes(self) -> AsyncIterator[None]:
+        """Yields after a wake, merged, and at least each second while the bus is degraded."""
+
+    def whisper(self, topic: str, payload: str) -> None:
+        """At most 1 kB to all nodes, this one included; may be dropped."""
+
+    def whispers(self, topic: str) -> AsyncIterator[str]: ...
+    @property
+    def degraded(self) -> str | None:
+        """In words what is wrong, or None."""

@@ -1,0 +1,1 @@
+"""The read side, shaped for screens: functions of a `Reader`, nothing kept between calls."""

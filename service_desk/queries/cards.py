@@ -1,0 +1,164 @@
+"""The customer card: record, identities, tickets and newest history, at most 64 kB, pushed with an offer."""
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from service_desk.clock import DAY
+from service_desk.domain.views import (
+    CardTotals,
+    CardView,
+    CustomerView,
+    IdentityView,
+    TicketView,
+    TimelinePageView,
+)
+from service_desk.queries import tickets
+from service_desk.queries.timeline import timeline_page
+from service_desk.storage import schema
+from service_desk.storage.store import Reader
+
+CUSTOMER = schema.customer
+POINT = schema.contact_point
+INTERACTION = schema.interaction
+TICKET = schema.ticket
+
+CARD_TICKETS = 50
+CARD_TIMELINE = 50
+CARD_IDENTITIES = 20
+CARD_BYTES = 64_000
+
+__all__ = ["card", "customer_view", "timeline_page"]
+
+
+def customer_view(reader: Reader, customer_id: str) -> CustomerView | None:
+    """The record alone."""
+    row = _customer(reader, customer_id)
+    return _record(row, _points(reader, customer_id)) if row is not None else None
+
+
+def card(reader: Reader, customer_id: str) -> CardView | None:
+    """The card, None if there is no such customer. Reads by index only: fast with any length of history."""
+    row = _customer(reader, customer_id)
+    if row is None:
+        return None
+    points = _points(reader, customer_id)
+    found = tickets.card_tickets(reader, customer_id, CARD_TICKETS)
+    page = timeline_page(reader, customer_id, None, CARD_TIMELINE)
+    totals = _totals(reader, customer_id)
+    whole = CardView(
+        as_of=reader.scalar(sa.select(schema.positions.c.event)) or 0,
+        customer=_record(row, points),
+        identities=[
+            IdentityView(
+                id=point["id"],
+                kind=point["kind"],
+                value=point["value"],
+                display=point["display"],
+                proof=point["proof"],
+                proved_at=point["proved_at"],
+            )
+            for point in points
+        ],
+        tickets=found,
+        timeline=page.items,
+        more=page.more,
+        totals=totals,
+        highlights=_highlights(row, found, totals),
+    )
+    return _within_limit(whole)
+
+
+def _within_limit(whole: CardView) -> CardView:
+    """Shorten the history until the card fits; the rest pages in when somebody scrolls."""
+    while len(whole.model_dump_json()) > CARD_BYTES and len(whole.timeline) > 1:
+        kept = whole.timeline[: len(whole.timeline) // 2]
+        page = TimelinePageView(items=kept, more=f"{kept[-1].at}.{kept[-1].id}")
+        whole = whole.model_copy(update={"timeline": page.items, "more": page.more})
+    return whole
+
+
+def _customer(reader: Reader, customer_id: str) -> sa.RowMapping | None:
+    company = schema.company
+    return reader.first(
+        sa.select(CUSTOMER, company.c.name.label("company"))
+        .outerjoin(company, company.c.id == CUSTOMER.c.company_id)
+        .where(CUSTOMER.c.id == customer_id)
+    )
+
+
+def _points(reader: Reader, customer_id: str) -> Sequence[sa.RowMapping]:
+    return reader.all(
+        sa.select(POINT)
+        .where(POINT.c.customer_id == customer_id)
+        .order_by(POINT.c.created_at, POINT.c.id)
+        .limit(CARD_IDENTITIES)
+    )
+
+
+def _record(row: sa.RowMapping, points: Sequence[sa.RowMapping]) -> CustomerView:
+    shown = next((point["display"] for point in points if point["kind"] != "chat"), None)
+    return CustomerView(
+        id=row["id"],
+        name=row["name"],
+        display_name=row["name"] or shown or "Visitor",
+        company=row["company"],
+        tier=row["tier"],
+        language=row["language"],
+        time_zone=row["time_zone"],
+        remark=row["remark"],
+        created_at=row["created_at"],
+        version=row["version"],
+    )
+
+
+def _totals(reader: Reader, customer_id: str) -> CardTotals:
+    week_ago = reader.now - 7 * DAY
+    contacts = reader.first(
+        sa.select(
+            sa.func.count().label("all"),
+            sa.func.min(INTERACTION.c.created_at).label("first"),
+            sa.func.coalesce(
+                sa.func.sum(sa.case((INTERACTION.c.created_at > week_ago, 1), else_=0)), 0
+            ).label("week"),
+        ).where(INTERACTION.c.customer_id == customer_id)
+    )
+    cases = reader.first(
+        sa.select(
+            sa.func.count().label("all"),
+            sa.func.coalesce(sa.func.sum(sa.case((TICKET.c.closed_at.is_(None), 1), else_=0)), 0).label(
+                "open"
+            ),
+        ).where(TICKET.c.customer_id == customer_id)
+    )
+    assert contacts is not None, "an aggregate has one row"
+    assert cases is not None, "an aggregate has one row"
+    return CardTotals(
+        interactions=contacts["all"],
+        tickets=cases["all"],
+        open_tickets=cases["open"],
+        contacts_last_7_days=contacts["week"],
+        first_contact_at=contacts["first"],
+    )
+
+
+def _highlights(row: sa.RowMapping, found: list[TicketView], totals: CardTotals) -> list[str]:
+    """Who is it and why might they call, most telling first."""
+    phrases = []
+    if totals.contacts_last_7_days > 1:
+        phrases.append(f"{_ordinal(totals.contacts_last_7_days)} contact in 7 days")
+    still_open = [ticket for ticket in found if ticket.closed_at is None]
+    if still_open:
+        phrases.append(f"open ticket {still_open[0].number}: {still_open[0].subject}")
+    if len(still_open) > 1:
+        phrases.append(f"{totals.open_tickets} open tickets")
+    if row["tier"] != "standard":
+        phrases.append(str(row["tier"]))
+    if totals.interactions <= 1:
+        phrases.append("first contact")
+    return phrases
+
+
+def _ordinal(number: int) -> str:
+    suffix = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{suffix}"

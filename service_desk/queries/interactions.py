@@ -1,0 +1,170 @@
+"""Contacts and their conversations as screens show them."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+import sqlalchemy as sa
+
+from service_desk.domain.views import AuthorView, CallView, EntriesPageView, EntryView, InteractionView
+from service_desk.storage import schema
+from service_desk.storage.store import Reader
+
+INTERACTION = schema.interaction
+MESSAGE = schema.message
+NOTE = schema.note
+LEG = schema.call_leg
+
+UNKNOWN = {"phone": "Withheld number", "web_chat": "Visitor"}
+
+
+def interaction_view(reader: Reader, interaction_id: str) -> InteractionView | None:
+    """One contact, None if there is none."""
+    return next(iter(interaction_views(reader, [interaction_id])), None)
+
+
+def interaction_views(reader: Reader, ids: Iterable[str]) -> list[InteractionView]:
+    """Contacts by id, in one query per table."""
+    wanted = list(ids)
+    if not wanted:
+        return []
+    rows = reader.all(sa.select(INTERACTION).where(INTERACTION.c.id.in_(wanted)).order_by(INTERACTION.c.id))
+    names = _customer_names(reader, {row["customer_id"] for row in rows if row["customer_id"]})
+    legs = _legs(reader, [row["id"] for row in rows if row["channel"] == "phone"])
+    tickets = _ticket_ids(reader, wanted)
+    return [_view(row, names, legs, tickets) for row in rows]
+
+
+def _view(
+    row: sa.RowMapping,
+    names: dict[str, str | None],
+    legs: dict[str, list[sa.RowMapping]],
+    tickets: dict[str, list[str]],
+) -> InteractionView:
+    title = names.get(row["customer_id"]) or row["caller"] or UNKNOWN[row["channel"]]
+    return InteractionView(
+        id=row["id"],
+        channel=row["channel"],
+        direction=row["direction"],
+        state=row["state"],
+        queue_id=row["queue_id"],
+        customer_id=row["customer_id"],
+        caller=row["caller"],
+        title=title,
+        topic=row["topic"],
+        agent_id=row["agent_id"],
+        priority=row["priority"],
+        created_at=row["created_at"],
+        queued_at=row["queued_at"],
+        answered_at=row["answered_at"],
+        connected_at=row["connected_at"],
+        ended_at=row["ended_at"],
+        wrap_up_until=row["wrap_up_until"],
+        ended_by=row["ended_by"],
+        end_reason=row["end_reason"],
+        disposition=row["disposition"],
+        ticket_ids=tickets[row["id"]],
+        call=_call(legs[row["id"]]) if row["channel"] == "phone" else None,
+        visitor_online=row["visitor_online"],
+        last_entry=row["last_text"],
+        last_entry_at=row["last_text_at"],
+        version=row["version"],
+    )
+
+
+def _call(legs: Sequence[sa.RowMapping]) -> CallView:
+    customer = next((leg for leg in legs if leg["role"] == "customer"), None)
+    agent = next((leg for leg in legs if leg["role"] == "agent" and leg["ended_at"] is None), None)
+    return CallView(
+        customer_leg=customer["status"] if customer else "unknown",
+        agent_leg=agent["status"] if agent else None,
+        in_conference=bool(customer and agent and customer["in_conference"] and agent["in_conference"]),
+    )
+
+
+def _customer_names(reader: Reader, ids: set[str]) -> dict[str, str | None]:
+    if not ids:
+        return {}
+    table = schema.customer
+    return {
+        row["id"]: row["name"]
+        for row in reader.all(sa.select(table.c.id, table.c.name).where(table.c.id.in_(ids)))
+    }
+
+
+def _legs(reader: Reader, ids: list[str]) -> dict[str, list[sa.RowMapping]]:
+    found: dict[str, list[sa.RowMapping]] = defaultdict(list)
+    if ids:
+        for row in reader.all(
+            sa.select(LEG).where(LEG.c.interaction_id.in_(ids)).order_by(LEG.c.created_at, LEG.c.call_id)
+        ):
+            found[row["interaction_id"]].append(row)
+    return found
+
+
+def _ticket_ids(reader: Reader, ids: list[str]) -> dict[str, list[str]]:
+    link = schema.ticket_interaction
+    found: dict[str, list[str]] = defaultdict(list)
+    statement = sa.select(link).where(link.c.interaction_id.in_(ids)).order_by(link.c.at, link.c.ticket_id)
+    for row in reader.all(statement):
+        found[row["interaction_id"]].append(row["ticket_id"])
+    return found
+
+
+def entry_view(reader: Reader, entry_id: str) -> EntryView | None:
+    """A message or note by its id."""
+    table = NOTE if entry_id.startswith("not_") else MESSAGE
+    row = reader.get(table, entry_id)
+    if row is None:
+        return None
+    return note_entry(row) if table is NOTE else message_entry(row)
+
+
+def message_entry(row: sa.RowMapping) -> EntryView:
+    return EntryView(
+        id=row["id"],
+        interaction_id=row["interaction_id"],
+        seq=row["seq"],
+        kind=row["kind"],
+        author=AuthorView(kind=row["author_kind"], id=row["author_id"], name=row["author_name"]),
+        text=row["text"],
+        at=row["at"],
+        status=row["status"],
+        key=row["key"],
+    )
+
+
+def note_entry(row: sa.RowMapping) -> EntryView:
+    return EntryView(
+        id=row["id"],
+        interaction_id=row["interaction_id"] or "",
+        seq=row["seq"],
+        kind="note",
+        author=AuthorView(kind="agent", id=row["author_id"], name=row["author_name"]),
+        text=row["text"],
+        at=row["at"],
+        status=None,
+        key=row["key"],
+    )
+
+
+def newest_entries(
+    reader: Reader, interaction_id: str, limit: int, before: int | None = None
+) -> list[EntryView]:
+    """The newest messages, notes and system lines below `before` (a seq), oldest first."""
+    views: list[EntryView] = []
+    for table, view in ((MESSAGE, message_entry), (NOTE, note_entry)):
+        statement = sa.select(table).where(table.c.interaction_id == interaction_id)
+        if before is not None:
+            statement = statement.where(table.c.seq < before)
+        rows = reader.all(statement.order_by(table.c.seq.desc()).limit(limit))
+        views += [view(row) for row in rows]
+    views.sort(key=lambda entry: entry.seq)
+    return views[-limit:]
+
+
+def entries_page(reader: Reader, interaction_id: str, before: str | None, limit: int) -> EntriesPageView:
+    """Older entries: `before` is the cursor of the page after it."""
+    at = int(before) if before is not None and before.isdigit() else None
+    items = newest_entries(reader, interaction_id, limit, at)
+    more = str(items[0].seq) if len(items) == limit and items[0].seq > 1 else None
+    return EntriesPageView(items=items, more=more)

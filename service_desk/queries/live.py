@@ -1,0 +1,328 @@
+"""What an agent's console holds: the whole (snapshot) and the steps (frames), from one definition of membership.
+
+A console holds the interactions that are the agent's or ring at them, with entries, offers and the customers'
+cards. Whatever an event touches is read anew and put whole, or dropped if it is not the agent's any more.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from service_desk.domain.interaction import OWNED
+from service_desk.domain.views import (
+    CardView,
+    DropView,
+    EntryView,
+    EventView,
+    FrameView,
+    InteractionView,
+    OfferView,
+    PutView,
+    SnapshotView,
+)
+from service_desk.queries.cards import card
+from service_desk.queries.interactions import entry_view, interaction_views, newest_entries
+from service_desk.queries.people import me_view
+from service_desk.storage import schema
+from service_desk.storage.store import Reader
+
+INTERACTION = schema.interaction
+OFFER = schema.offer
+ENTRIES_HELD = 200
+
+
+@dataclass(frozen=True, slots=True)
+class LogEvent:
+    """A line of the log."""
+
+    position: int
+    at: int
+    kind: str
+    subject: str
+    actor: str
+    data: Mapping[str, Any]
+
+
+def events_after(reader: Reader, position: int, limit: int) -> list[LogEvent]:
+    """The next lines of the log."""
+    table = schema.event
+    rows = reader.all(
+        sa.select(table).where(table.c.position > position).order_by(table.c.position).limit(limit)
+    )
+    return [
+        LogEvent(row["position"], row["at"], row["kind"], row["subject"], row["actor"], row["data"])
+        for row in rows
+    ]
+
+
+def head(reader: Reader) -> int:
+    """The position of the newest event."""
+    return int(reader.scalar(sa.select(schema.positions.c.event).where(schema.positions.c.id == 1)) or 0)
+
+
+# --- the whole --------------------------------------------------------------------------------------------------
+
+
+def snapshot(reader: Reader, agent_id: str) -> SnapshotView:
+    """All that the agent's console holds now."""
+    offers = pending_offers(reader, agent_id)
+    held = held_ids(reader, agent_id) | {offer.interaction_id for offer in offers}
+    interactions = interaction_views(reader, held)
+    return SnapshotView(
+        position=head(reader),
+        me={agent_id: me_view(reader, agent_id)},
+        offers={offer.id: offer for offer in offers},
+        interactions={view.id: view for view in interactions},
+        entries={
+            entry.id: entry
+            for view in interactions
+            for entry in newest_entries(reader, view.id, ENTRIES_HELD)
+        },
+        cards=_cards(reader, {view.customer_id for view in interactions if view.customer_id is not None}),
+    )
+
+
+def held_ids(reader: Reader, agent_id: str) -> set[str]:
+    """The interactions that are the agent's."""
+    rows = reader.all(
+        sa.select(INTERACTION.c.id).where(
+            INTERACTION.c.agent_id == agent_id,
+            INTERACTION.c.ended_at.is_(None),
+            INTERACTION.c.state.in_(tuple(OWNED)),
+        )
+    )
+    return {row["id"] for row in rows}
+
+
+def pending_offers(reader: Reader, agent_id: str) -> list[OfferView]:
+    """What rings at the agent."""
+    rows = reader.all(sa.select(OFFER).where(OFFER.c.agent_id == agent_id, OFFER.c.state == "pending"))
+    return [_offer(row) for row in rows]
+
+
+def _offer(row: sa.RowMapping) -> OfferView:
+    return OfferView(
+        id=row["id"],
+        interaction_id=row["interaction_id"],
+        made_at=row["made_at"],
+        deadline=row["deadline"],
+        attempt=row["attempt"],
+        because=row["because"],
+    )
+
+
+def _cards(reader: Reader, customers: Iterable[str]) -> dict[str, CardView]:
+    found = {customer_id: card(reader, customer_id) for customer_id in sorted(customers)}
+    return {customer_id: view for customer_id, view in found.items() if view is not None}
+
+
+# --- the steps --------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Touched:
+    """What a run of events may have changed on screens."""
+
+    agents: set[str] = field(default_factory=set)
+    me: set[str] = field(default_factory=set)
+    offers: dict[str, str] = field(default_factory=dict)
+    interactions: set[str] = field(default_factory=set)
+    arrived: set[tuple[str, str]] = field(default_factory=set)
+    entries: dict[str, str] = field(default_factory=dict)
+    customers: set[str] = field(default_factory=set)
+    carded: set[str] = field(default_factory=set)
+
+
+UNSEEN = frozenset({"config.published", "customer.created", "session.revoked"})
+"""Kinds that change nothing in a console's state."""
+
+CARD_UNTOUCHED = frozenset(
+    {"call.leg_changed", "visitor.presence", "entry.added", "offer.made", "offer.closed"}
+)
+"""Kinds about an interaction that leave its customer's card as it is."""
+
+
+def touched_by(events: Iterable[LogEvent]) -> Touched:
+    """Which agents, rows and cards to look at after these events."""
+    touched = Touched()
+    for event in events:
+        if event.kind not in UNSEEN:
+            _touch(touched, event)
+    return touched
+
+
+def _touch(touched: Touched, event: LogEvent) -> None:
+    data = event.data
+    agent_id, interaction_id = data.get("agent_id"), data.get("interaction_id")
+    if agent_id is not None:
+        touched.agents.add(agent_id)
+    if interaction_id is not None:
+        touched.interactions.add(interaction_id)
+        if event.kind not in CARD_UNTOUCHED:
+            touched.carded.add(interaction_id)
+    if data.get("customer_id") is not None:
+        touched.customers.add(data["customer_id"])
+    match event.kind:
+        case "agent.state_changed" | "agent.presence":
+            touched.me.add(data["agent_id"])
+        case "offer.made" | "offer.closed":
+            touched.offers[data["offer_id"]] = data["agent_id"]
+            if event.kind == "offer.made":
+                touched.arrived.add((data["agent_id"], data["interaction_id"]))
+        case "interaction.answered":
+            touched.arrived.add((data["agent_id"], data["interaction_id"]))
+        case "entry.added":
+            touched.entries[data["entry_id"]] = data["interaction_id"]
+            if data["kind"] == "note":
+                touched.carded.add(data["interaction_id"])
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Who holds what now: agent -> interactions, and interaction -> customer."""
+
+    by_agent: dict[str, set[str]]
+    customer_of: dict[str, str]
+
+
+def holders(reader: Reader, touched: Touched) -> Holding:
+    """The agents on whose screens the touched interactions and customers are."""
+    customers = touched.customers | _customers_of(reader, touched.carded)
+    touched.customers = customers
+    wanted = sa.or_(
+        INTERACTION.c.id.in_(touched.interactions),
+        INTERACTION.c.customer_id.in_(customers) if customers else sa.false(),
+    )
+    rows = reader.all(
+        sa.select(
+            INTERACTION.c.id,
+            INTERACTION.c.customer_id,
+            INTERACTION.c.agent_id,
+            INTERACTION.c.state,
+            OFFER.c.agent_id.label("rings_at"),
+        )
+        .outerjoin(OFFER, sa.and_(OFFER.c.interaction_id == INTERACTION.c.id, OFFER.c.state == "pending"))
+        .where(wanted, INTERACTION.c.ended_at.is_(None))
+    )
+    by_agent: dict[str, set[str]] = {}
+    customer_of: dict[str, str] = {}
+    for row in rows:
+        owner = row["agent_id"] if row["state"] in OWNED else row["rings_at"]
+        if owner is not None:
+            by_agent.setdefault(owner, set()).add(row["id"])
+        if row["customer_id"] is not None:
+            customer_of[row["id"]] = row["customer_id"]
+    return Holding(by_agent, customer_of)
+
+
+def _customers_of(reader: Reader, interactions: set[str]) -> set[str]:
+    if not interactions:
+        return set()
+    rows = reader.all(
+        sa.select(INTERACTION.c.customer_id).where(
+            INTERACTION.c.id.in_(interactions), INTERACTION.c.customer_id.is_not(None)
+        )
+    )
+    return {row["customer_id"] for row in rows}
+
+
+def audience(touched: Touched, holding: Holding) -> set[str]:
+    """Whose screens these events concern: those named, and those who hold something that changed."""
+    return touched.agents | touched.me | set(holding.by_agent)
+
+
+def frames(
+    reader: Reader, events: list[LogEvent], present: Iterable[str], *, prev: Mapping[str, int] | None = None
+) -> dict[str, FrameView]:
+    """A frame for each of the `present` agents whom the events concern."""
+    touched = touched_by(events)
+    holding = holders(reader, touched)
+    concerned = audience(touched, holding) & set(present)
+    if not concerned:
+        return {}
+    views = _Shared(reader, touched, holding, concerned)
+    last = events[-1].position
+    return {
+        agent_id: views.frame(agent_id, events, (prev or {}).get(agent_id, events[0].position - 1), last)
+        for agent_id in sorted(concerned)
+    }
+
+
+def empty_frame(prev: int, position: int) -> FrameView:
+    """A step in which nothing of the agent's changed."""
+    return FrameView(prev=prev, position=position, events=[], put=PutView(), drop=DropView())
+
+
+class _Shared:
+    """What several agents' frames have in common, read once per run of events."""
+
+    def __init__(self, reader: Reader, touched: Touched, holding: Holding, concerned: set[str]) -> None:
+        self._reader = reader
+        self._touched = touched
+        self._holding = holding
+        held = set[str]().union(*(holding.by_agent.get(agent_id, set()) for agent_id in concerned))
+        self._interactions: dict[str, InteractionView] = {
+            view.id: view for view in interaction_views(reader, sorted(held))
+        }
+        customers = {holding.customer_of[i] for i in held if i in holding.customer_of}
+        arrived = {holding.customer_of.get(i) for agent_id, i in touched.arrived if agent_id in concerned}
+        self._cards = _cards(reader, {c for c in customers if c in touched.customers or c in arrived})
+        self._entries = {
+            entry_id: view
+            for entry_id, interaction_id in touched.entries.items()
+            if interaction_id in held and (view := entry_view(reader, entry_id)) is not None
+        }
+
+    def frame(self, agent_id: str, events: list[LogEvent], prev: int, position: int) -> FrameView:
+        touched, mine = self._touched, self._holding.by_agent.get(agent_id, set())
+        gone = {i for i in touched.interactions if i not in mine}
+        offers = (
+            {offer.id: offer for offer in pending_offers(self._reader, agent_id)} if touched.offers else {}
+        )
+        put = PutView(
+            me={agent_id: me_view(self._reader, agent_id)} if agent_id in touched.me else {},
+            offers={offer_id: offer for offer_id, offer in offers.items() if offer_id in touched.offers},
+            interactions={i: self._interactions[i] for i in sorted(mine) if i in self._interactions},
+            entries=self._entries_for(agent_id, mine),
+            cards={
+                customer_id: self._cards[customer_id]
+                for customer_id in sorted({self._holding.customer_of.get(i, "") for i in mine})
+                if customer_id in self._cards
+            },
+        )
+        dropped = sorted(o for o, agent in touched.offers.items() if agent == agent_id and o not in offers)
+        return FrameView(
+            prev=prev,
+            position=position,
+            events=[_event(event) for event in events if self._concerns(event, agent_id, mine)],
+            put=put,
+            drop=DropView(offers=dropped, interactions=sorted(gone) if agent_id in touched.agents else []),
+        )
+
+    def _entries_for(self, agent_id: str, mine: set[str]) -> dict[str, EntryView]:
+        """New entries; the whole conversation of what has just arrived."""
+        entries = {e: view for e, view in self._entries.items() if view.interaction_id in mine}
+        for arrived_at, interaction_id in sorted(self._touched.arrived):
+            if arrived_at == agent_id and interaction_id in mine:
+                entries |= {e.id: e for e in newest_entries(self._reader, interaction_id, ENTRIES_HELD)}
+        return entries
+
+    def _concerns(self, event: LogEvent, agent_id: str, mine: set[str]) -> bool:
+        """Whether to show an event to the agent: named in it, or about something of theirs."""
+        data = event.data
+        if data.get("agent_id") == agent_id or data.get("interaction_id") in mine:
+            return True
+        return data.get("customer_id") in {self._holding.customer_of.get(i, "") for i in mine}
+
+
+def _event(event: LogEvent) -> EventView:
+    return EventView(
+        position=event.position,
+        at=event.at,
+        kind=event.kind,
+        subject=event.subject,
+        actor=event.actor,
+        data=dict(event.data),
+    )

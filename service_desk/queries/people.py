@@ -1,0 +1,87 @@
+"""Who works here, and what their console needs to know once."""
+
+from typing import Literal
+
+import sqlalchemy as sa
+
+from service_desk.domain.access import ROLES
+from service_desk.domain.views import (
+    LIVE_SCHEMA,
+    AgentStateView,
+    BootstrapView,
+    MeView,
+    NamedView,
+    QueueView,
+)
+from service_desk.errors import NotFound
+from service_desk.storage import schema
+from service_desk.storage.store import Reader
+
+AGENT = schema.agent
+SESSION = schema.session
+
+Softphone = Literal["simulator", "twilio", "none"]
+
+
+def me_view(reader: Reader, agent_id: str) -> MeView:
+    """The agent as they see themselves; NotFound if there is none."""
+    row = reader.get(AGENT, agent_id)
+    if row is None:
+        raise NotFound(f"There is no agent {agent_id}.")
+    return me_from(row)
+
+
+def me_from(row: sa.RowMapping) -> MeView:
+    return MeView(
+        id=row["id"],
+        name=row["name"],
+        login=row["login"],
+        role=row["role"],
+        permissions=sorted(ROLES[row["role"]]),
+        language=row["language"],
+        queues=row["queues"],
+        skills=row["skills"],
+        capacity=row["capacity"],
+        state=AgentStateView(chosen=row["chosen"], reason=row["reason"], since=row["chosen_at"]),
+        version=row["version"],
+    )
+
+
+def bootstrap(reader: Reader, softphone: Softphone) -> BootstrapView:
+    """Names from the configuration and the people to choose from."""
+    config = reader.config
+    named = reader.all(sa.select(AGENT.c.id, AGENT.c.name).where(AGENT.c.active).order_by(AGENT.c.name))
+    return BootstrapView(
+        live_schema=LIVE_SCHEMA,
+        server_time=reader.now,
+        brand=config.brand,
+        queues=[
+            QueueView(id=queue.id, name=queue.name, brand_id=queue.brand_id, wrap_up_s=queue.wrap_up_s)
+            for queue in config.queues
+        ],
+        away_reasons=[NamedView(id=item.id, name=item.name) for item in config.away_reasons],
+        decline_reasons=[NamedView(id=item.id, name=item.name) for item in config.decline_reasons],
+        dispositions=[NamedView(id=item.id, name=item.name) for item in config.dispositions],
+        agents=[NamedView(id=row["id"], name=row["name"]) for row in named],
+        softphone=softphone,
+    )
+
+
+def login_row(reader: Reader, login: str) -> sa.RowMapping | None:
+    """The active agent of a login name: id, password_hash, role."""
+    statement = sa.select(AGENT).where(AGENT.c.login == login.strip().casefold(), AGENT.c.active)
+    return reader.first(statement)
+
+
+def session_row(reader: Reader, fingerprint: str) -> sa.RowMapping | None:
+    """A session in force, joined with its agent's role: None if revoked, expired or the agent is not active."""
+    return reader.first(
+        sa.select(SESSION, AGENT.c.role, AGENT.c.login)
+        .join(AGENT, AGENT.c.id == SESSION.c.agent_id)
+        .where(
+            SESSION.c.fingerprint == fingerprint,
+            SESSION.c.revoked_at.is_(None),
+            SESSION.c.expires_at > reader.now,
+            AGENT.c.active,
+        )
+    )

@@ -1,0 +1,186 @@
+"""The wallboard: live counts from the rows, the day's figures from counters that the log was folded into."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from service_desk.clock import SECOND, Micros
+from service_desk.domain.config import DeskConfig, Queue
+from service_desk.domain.interaction import ACTIVE, CONNECTING, OWNED, WAITING, WRAP_UP
+from service_desk.domain.recount import Count, Slot, recount
+from service_desk.domain.views import AgentBoardView, BoardView, QueueBoardView
+from service_desk.queries.lines import wait_s
+from service_desk.storage import schema
+from service_desk.storage.store import Reader
+
+INTERACTION = schema.interaction
+AGENT = schema.agent
+BOARD = schema.board
+
+Status = Literal["ready", "offered", "busy", "wrap_up", "away", "lost", "signed_out"]
+
+
+def board_view(reader: Reader) -> BoardView:
+    """The board as last written by its projection; computed now if there is none yet."""
+    row = reader.first(sa.select(BOARD).where(BOARD.c.id == 1))
+    return BoardView.model_validate(row["body"]) if row is not None else compute_board(reader)
+
+
+def compute_board(reader: Reader) -> BoardView:
+    """The board of this moment."""
+    config = reader.config
+    agents = _agents(reader)
+    return BoardView(
+        at=reader.now,
+        position=reader.scalar(sa.select(schema.positions.c.event)) or 0,
+        queues=_queues(reader, config, agents),
+        agents=[view for view, _queues in agents],
+    )
+
+
+def day_start(config: DeskConfig, now: Micros) -> Micros:
+    """The last midnight in the desk's time zone."""
+    local = datetime.fromtimestamp(now // SECOND, UTC).astimezone(ZoneInfo(config.time_zone))
+    return int(local.replace(hour=0, minute=0, second=0).timestamp()) * SECOND
+
+
+def _queues(
+    reader: Reader, config: DeskConfig, agents: list[tuple[AgentBoardView, list[str]]]
+) -> list[QueueBoardView]:
+    waiting = {
+        row["queue_id"]: row
+        for row in reader.all(
+            sa.select(
+                INTERACTION.c.queue_id,
+                sa.func.count().label("count"),
+                sa.func.min(INTERACTION.c.queued_at).label("oldest"),
+            )
+            .where(INTERACTION.c.state.in_(tuple(WAITING)))
+            .group_by(INTERACTION.c.queue_id)
+        )
+    }
+    active = {
+        row["queue_id"]: row["count"]
+        for row in reader.all(
+            sa.select(INTERACTION.c.queue_id, sa.func.count().label("count"))
+            .where(INTERACTION.c.ended_at.is_(None), INTERACTION.c.state.in_((CONNECTING, ACTIVE)))
+            .group_by(INTERACTION.c.queue_id)
+        )
+    }
+    today = _today(reader, config)
+    return [
+        _queue(reader, queue, waiting.get(queue.id), active.get(queue.id, 0), today[queue.id], agents)
+        for queue in config.queues
+    ]
+
+
+def _queue(
+    reader: Reader,
+    queue: Queue,
+    line: Mapping[str, int] | None,
+    active: int,
+    today: Count,
+    agents: list[tuple[AgentBoardView, list[str]]],
+) -> QueueBoardView:
+    members = [view for view, queues in agents if queue.id in queues]
+    count = line["count"] if line else 0
+    return QueueBoardView(
+        id=queue.id,
+        name=queue.name,
+        waiting=count,
+        oldest_at=line["oldest"] if line else None,
+        expected_wait_s=wait_s(reader, queue.id, count),
+        active=active,
+        agents_ready=sum(view.status == "ready" for view in members),
+        agents_busy=sum(view.status in ("offered", "busy", "wrap_up") for view in members),
+        offered_today=today.offered,
+        answered_today=today.answered,
+        abandoned_today=today.abandoned,
+        answered_in_target_today=today.answered_in_target,
+        target_s=queue.target_s,
+    )
+
+
+def _today(reader: Reader, config: DeskConfig) -> dict[str, Count]:
+    table = schema.interval_count
+    sums: dict[str, Count] = defaultdict(Count)
+    for row in reader.all(sa.select(table).where(table.c.start >= day_start(config, reader.now))):
+        sums[row["queue_id"]].add(count_from(row))
+    return sums
+
+
+def count_from(row: sa.RowMapping) -> Count:
+    return Count(
+        row["offered"],
+        row["answered"],
+        row["answered_in_target"],
+        row["abandoned"],
+        row["abandoned_in_target"],
+        row["wait_us"],
+    )
+
+
+def _agents(reader: Reader) -> list[tuple[AgentBoardView, list[str]]]:
+    """Everybody who is not signed out, with their queues, by name."""
+    connection, offer = schema.connection, schema.offer
+    connected = {row["agent_id"] for row in reader.all(sa.select(connection.c.agent_id).distinct())}
+    ringing = {
+        row["agent_id"]: row["made_at"]
+        for row in reader.all(sa.select(offer.c.agent_id, offer.c.made_at).where(offer.c.state == "pending"))
+    }
+    held: dict[str, list[sa.RowMapping]] = defaultdict(list)
+    for row in reader.all(
+        sa.select(
+            INTERACTION.c.agent_id, INTERACTION.c.state, INTERACTION.c.answered_at, INTERACTION.c.handled_at
+        ).where(INTERACTION.c.ended_at.is_(None), INTERACTION.c.state.in_(tuple(OWNED)))
+    ):
+        held[row["agent_id"]].append(row)
+    views = []
+    for row in reader.all(sa.select(AGENT).where(AGENT.c.active).order_by(AGENT.c.name, AGENT.c.id)):
+        status, since = _status(row, row["id"] in connected, ringing.get(row["id"]), held[row["id"]])
+        if status != "signed_out":
+            view = AgentBoardView(
+                id=row["id"],
+                name=row["name"],
+                status=status,
+                reason=row["reason"],
+                since=since,
+                interactions=len(held[row["id"]]),
+            )
+            views.append((view, row["queues"]))
+    return views
+
+
+def _status(
+    agent: sa.RowMapping, connected: bool, ringing_since: Micros | None, held: list[sa.RowMapping]
+) -> tuple[Status, Micros]:
+    """What an agent does, and since when; the most telling first."""
+    if agent["lost_at"] is not None and agent["reason"] != "signed_out":
+        return "lost", agent["lost_at"]
+    served = [row["answered_at"] for row in held if row["state"] in (CONNECTING, ACTIVE)]
+    if served:
+        return "busy", min(served)
+    wrapping = [row["handled_at"] for row in held if row["state"] == WRAP_UP]
+    if wrapping:
+        return "wrap_up", min(wrapping)
+    if ringing_since is not None:
+        return "offered", ringing_since
+    if agent["chosen"] == "ready" and connected:
+        return "ready", max(agent["idle_since"], agent["chosen_at"])
+    if agent["reason"] == "signed_out" or not connected:
+        return "signed_out", agent["chosen_at"]
+    return "away", agent["chosen_at"]
+
+
+def recount_log(reader: Reader) -> dict[Slot, Count]:
+    """The counters as the whole log has them: slow, for checking."""
+    table = schema.event
+    kinds = ("interaction.queued", "interaction.answered", "interaction.abandoned")
+    rows = reader.all(
+        sa.select(table.c.kind, table.c.data).where(table.c.kind.in_(kinds)).order_by(table.c.position)
+    )
+    return recount((row["kind"], row["data"]) for row in rows)

@@ -1,0 +1,62 @@
+"""Reads the log behind each commit and sends what changed to this process's own sockets."""
+
+import structlog
+
+from service_desk.clock import SECOND
+from service_desk.desk import Desk
+from service_desk.errors import Unavailable
+from service_desk.follow import Signal
+from service_desk.queries import live
+from service_desk.queries.wallboard import board_view
+from service_desk.realtime.server import LiveServer
+from service_desk.realtime.visitors import ChatServer
+
+BATCH = 200
+BOARD_TOPIC = "board"
+
+log = structlog.get_logger(__name__)
+
+
+class Fanout:
+    """A follower with its cursor in memory; it starts at the head."""
+
+    def __init__(self, desk: Desk, consoles: LiveServer, visitors: ChatServer) -> None:
+        self._desk = desk
+        self._consoles = consoles
+        self._visitors = visitors
+        self.cursor = 0
+
+    async def run(self) -> None:
+        """Follow until cancelled; while the database is away, try each second."""
+        clock = self._desk.clock
+        self.cursor = await self._desk.read(live.head)
+        async with Signal(self._desk.bus, clock) as signal:
+            while True:
+                try:
+                    while events := await self._desk.read(live.events_after, self.cursor, BATCH):
+                        await self._send(events)
+                        self.cursor = events[-1].position
+                except Unavailable as error:
+                    log.warning("fan-out waits for the database", reason=error.detail)
+                    await clock.sleep_until(clock.now() + SECOND)
+                    continue
+                await signal.wait()
+
+    async def _send(self, events: list[live.LogEvent]) -> None:
+        present = self._consoles.agents
+        if present:
+            frames = await self._desk.read(live.frames, events, present, prev=self._consoles.last)
+            for agent_id, frame in frames.items():
+                await self._consoles.send_frame(agent_id, frame)
+        for event in events:
+            if event.kind == "session.revoked":
+                await self._consoles.end_session(event.data["session"], event.data["reason"])
+        await self._visitors.follow(events)
+
+    async def push_boards(self) -> None:
+        """Send the board whenever its writer says that it is new."""
+        async for _ in self._desk.bus.whispers(BOARD_TOPIC):
+            try:
+                await self._consoles.send_board(await self._desk.read(board_view))
+            except Unavailable as error:
+                log.warning("board not sent", reason=error.detail)

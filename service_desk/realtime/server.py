@@ -1,0 +1,216 @@
+"""The console's sockets at /live: who may connect, the first snapshot, replay, the board.
+
+Sockets carry hints with positions; everything that changes something goes through the HTTP API. The explicit
+table of events is `EVENTS`; anything else that a client says is ignored, and nothing is answered before sign-in.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+import structlog
+from aiohttp import web
+from socketio.exceptions import ConnectionRefusedError as Refused
+
+from service_desk.actions import agents
+from service_desk.clock import Micros
+from service_desk.desk import Desk
+from service_desk.domain.access import Principal, allowed
+from service_desk.domain.views import LIVE_SCHEMA, BoardView, FrameView, SnapshotView
+from service_desk.errors import DeskError
+from service_desk.queries import live
+from service_desk.queries.wallboard import board_view
+from service_desk.realtime import engine
+from service_desk.storage.store import Reader
+
+MESSAGE_BYTES = 100_000
+REPLAY_EVENTS = 500
+SOCKETS = 5_000
+SOCKETS_PER_AGENT = 10
+BOARD_ROOM = "board"
+EVENTS = frozenset({"replay", "watch_board", "unwatch_board"})
+
+Identify = Callable[[web.Request], Awaitable[Principal | None]]
+OwnOrigin = Callable[[str], bool]
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A console's socket."""
+
+    sid: str
+    principal: Principal
+    connected_at: Micros
+
+
+class LiveServer:
+    """All consoles that are connected to this process."""
+
+    def __init__(self, desk: Desk, node_id: str, identify: Identify, own_origin: OwnOrigin) -> None:
+        self._desk = desk
+        self._node_id = node_id
+        self._identify = identify
+        self._own_origin = own_origin
+        self._by_sid: dict[str, Connected] = {}
+        self._sids: dict[str, set[str]] = defaultdict(set)
+        self._last: dict[str, int] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.io = engine.make_server(max_message_bytes=MESSAGE_BYTES)
+        self.io.on("connect", self._connect)
+        self.io.on("disconnect", self._disconnect)
+        self.io.on("replay", self._replay)
+        self.io.on("watch_board", self._watch_board)
+        self.io.on("unwatch_board", self._unwatch_board)
+
+    def attach(self, app: web.Application) -> None:
+        """Serve at /live."""
+        self.io.attach(app, socketio_path="live")
+
+    async def close(self) -> None:
+        """Tell every console to come back later."""
+        for sid in list(self._by_sid):
+            await self.io.emit("bye", {"reason": "shutdown"}, to=sid)
+        await self.io.shutdown()
+        if self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # --- coming and going ---------------------------------------------------------------------------------------
+
+    async def _connect(self, sid: str, environ: dict[str, Any], auth: Any) -> None:
+        request: web.Request = environ["aiohttp.request"]
+        if not self._own_origin(request.headers.get("Origin", "")):
+            raise Refused("origin")
+        principal = await self._identify(request)
+        if principal is None:
+            raise Refused("unauthenticated")
+        if not isinstance(auth, dict) or auth.get("schema") != LIVE_SCHEMA:
+            raise Refused("schema")
+        if len(self._by_sid) >= SOCKETS or len(self._sids[principal.agent_id]) >= SOCKETS_PER_AGENT:
+            raise Refused("busy")
+        self._by_sid[sid] = Connected(sid, principal, self._desk.clock.now())
+        self._sids[principal.agent_id].add(sid)
+        self._start(self._welcome(sid, principal, auth.get("position")))
+
+    async def _welcome(self, sid: str, principal: Principal, position: Any) -> None:
+        """Presence first, then the state: what happens between the two arrives as frames."""
+        try:
+            await self._desk.run(
+                agents.connected, principal.agent_id, sid, self._node_id, principal.session, actor=principal.agent_id
+            )
+            if sid not in self._by_sid:  # gone before it was known: undo what came too late
+                await self._desk.run(agents.disconnected, sid)
+                return
+            event, body = await self._catch_up(principal.agent_id, position)
+            self._last.setdefault(principal.agent_id, body.position)
+            await self.io.emit(event, body, to=sid)
+        except DeskError as error:
+            log.warning("console could not be welcomed", agent=principal.agent_id, reason=error.detail)
+            await self.io.disconnect(sid)
+
+    async def _disconnect(self, sid: str, _reason: str | None = None) -> None:
+        gone = self._by_sid.pop(sid, None)
+        if gone is None:
+            return
+        sids = self._sids[gone.principal.agent_id]
+        sids.discard(sid)
+        if not sids:
+            del self._sids[gone.principal.agent_id]
+            self._last.pop(gone.principal.agent_id, None)
+        self._start(self._said_gone(sid))
+
+    async def _said_gone(self, sid: str) -> None:
+        try:
+            await self._desk.run(agents.disconnected, sid)
+        except DeskError as error:
+            log.warning("a closed socket could not be noted; its node's sweep will", reason=error.detail)
+
+    def _start(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # --- what consoles ask --------------------------------------------------------------------------------------
+
+    async def _replay(self, sid: str, body: Any) -> dict[str, FrameView | SnapshotView]:
+        connected = self._by_sid.get(sid)
+        if connected is None:
+            return {}
+        after = body.get("after") if isinstance(body, dict) else None
+        event, answer = await self._catch_up(connected.principal.agent_id, after)
+        return {event: answer}
+
+    async def _catch_up(self, agent_id: str, after: Any) -> tuple[str, FrameView | SnapshotView]:
+        """One frame from `after` to the head, or the whole where that is too far or not a position."""
+        if isinstance(after, int) and after > 0:
+            frame = await self._desk.read(_frame_since, agent_id, after)
+            if frame is not None:
+                return "frame", frame
+        return "snapshot", await self._desk.read(live.snapshot, agent_id)
+
+    async def _watch_board(self, sid: str, _body: Any = None) -> BoardView | dict[str, str]:
+        connected = self._by_sid.get(sid)
+        if connected is None or not allowed(connected.principal, "board.view"):
+            return {"error": "forbidden"}
+        await self.io.enter_room(sid, BOARD_ROOM)
+        return await self._desk.read(board_view)
+
+    async def _unwatch_board(self, sid: str, _body: Any = None) -> None:
+        if sid in self._by_sid:
+            await self.io.leave_room(sid, BOARD_ROOM)
+
+    # --- what the fan-out sends ---------------------------------------------------------------------------------
+
+    @property
+    def agents(self) -> set[str]:
+        """Who is connected here."""
+        return set(self._sids)
+
+    @property
+    def last(self) -> dict[str, int]:
+        """The position of the last frame (or first snapshot) of each agent."""
+        return self._last
+
+    async def send_frame(self, agent_id: str, frame: FrameView) -> None:
+        """To every console of the agent; one that does not read is cut off."""
+        self._last[agent_id] = frame.position
+        for sid in list(self._sids.get(agent_id, ())):
+            await self._send(sid, "frame", frame)
+
+    async def send_board(self, board: BoardView) -> None:
+        """To everybody who watches, serialised once."""
+        watchers = list(self.io.manager.get_participants("/", BOARD_ROOM))
+        for sid, _eio_sid in watchers:
+            if engine.waiting(self.io, sid) > engine.QUEUE_EVENTS:
+                await engine.cut(self.io, sid)
+        if watchers:
+            await self.io.emit("board", board, room=BOARD_ROOM)
+
+    async def _send(self, sid: str, event: str, body: Any) -> None:
+        if engine.waiting(self.io, sid) > engine.QUEUE_EVENTS:
+            log.warning("console does not read", sid=sid)
+            await engine.cut(self.io, sid)
+        else:
+            await self.io.emit(event, body, to=sid)
+
+    async def end_session(self, session_start: str, reason: str) -> None:
+        """A session was revoked: its sockets close at once."""
+        for connected in list(self._by_sid.values()):
+            if connected.principal.session.startswith(session_start):
+                await self.io.emit("bye", {"reason": reason}, to=connected.sid)
+                await self.io.disconnect(connected.sid)
+
+
+def _frame_since(reader: Reader, agent_id: str, after: int) -> FrameView | None:
+    """Everything after a position in one frame; None if that is too much or the log no longer reaches back."""
+    events = live.events_after(reader, after, REPLAY_EVENTS + 1)
+    if len(events) > REPLAY_EVENTS or after > live.head(reader):
+        return None
+    if events and events[0].position != after + 1:
+        return None
+    frames = live.frames(reader, events, [agent_id], prev={agent_id: after}) if events else {}
+    return frames.get(agent_id) or live.empty_frame(after, live.head(reader))

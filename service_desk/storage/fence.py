@@ -1,0 +1,19 @@
+"""A lease's fence, checked inside the transaction of each write that its holder makes."""
+
+import sqlalchemy as sa
+
+from service_desk.storage import schema
+from service_desk.storage.transaction import Tx
+
+LEASE = schema.lease
+
+
+class Fenced(Exception):
+    """Somebody else holds the lease now: stop deciding."""
+
+
+def check_fence(tx: Tx, name: str, fence: int) -> None:
+    """Raise Fenced unless `fence` is the newest; holds the row against a taker until the commit."""
+    current = tx.scalar(sa.select(LEASE.c.fence).where(LEASE.c.name == name).with_for_update(read=True))
+    if current != fence:
+        raise Fenced(f"{name}: fence {fence} is over, {current} holds")

@@ -1,0 +1,354 @@
+"""The database: one writer thread with group commit, a pool of readers, two dialects.
+
+Actions are plain functions that run on the writer thread, so nobody can await the network inside a transaction.
+The writer takes what is waiting, up to `GROUP_ACTIONS` actions or `GROUP_SPAN_S` of work, into one transaction
+without savepoints; if one of them fails after it wrote, everything is rolled back and each is run alone.
+Positions of log lines come from one counter row that is taken as the last statement before the inserts of
+the group and COMMIT, so that log order is commit order on both dialects.
+"""
+
+import asyncio
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import sqlalchemy as sa
+from pydantic_core import to_json
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.pool import NullPool, QueuePool
+
+from service_desk.clock import Micros
+from service_desk.domain.config import DeskConfig
+from service_desk.errors import DeskError, Unavailable
+from service_desk.ports import Clock
+from service_desk.storage import schema
+from service_desk.storage.transaction import Group, StaleRow, Tx, published_config
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+GROUP_ACTIONS = 32
+GROUP_SPAN_S = 0.005
+TRIES = 6
+READERS = 4
+BUSY_TIMEOUT_MS = 10_000
+DEADLOCKS = frozenset({"40P01", "40001"})
+
+
+STREAMS: dict[str, sa.Table] = {
+    "event": schema.event,
+    "effect": schema.effect,
+    "command": schema.command,
+    "input": schema.input_,
+}
+
+
+class Reader:
+    """A consistent view of the database for queries: nothing changes between its statements."""
+
+    def __init__(self, connection: sa.Connection, now: Micros, configs: dict[int, DeskConfig]) -> None:
+        self._connection = connection
+        self._configs = configs
+        self.now = now
+
+    @property
+    def config(self) -> DeskConfig:
+        """The published configuration."""
+        return published_config(self._connection, self._configs)
+
+    def all(self, statement: sa.Select[Any], params: dict[str, Any] | None = None) -> Sequence[sa.RowMapping]:
+        return self._connection.execute(statement, params or {}).mappings().all()
+
+    def first(self, statement: sa.Select[Any], params: dict[str, Any] | None = None) -> sa.RowMapping | None:
+        return self._connection.execute(statement, params or {}).mappings().first()
+
+    def scalar(self, statement: sa.Select[Any], params: dict[str, Any] | None = None) -> Any:
+        return self._connection.execute(statement, params or {}).scalar()
+
+    def get(self, table: sa.Table, key: str) -> sa.RowMapping | None:
+        return self.first(sa.select(table).where(table.primary_key.columns[0] == key))
+
+
+@dataclass(slots=True)
+class _Job:
+    action: Callable[..., Any]
+    args: tuple[Any, ...]
+    actor: str
+    done: Callable[[Any, BaseException | None], None]
+
+
+@dataclass(slots=True)
+class _Outcome:
+    job: _Job
+    result: Any = None
+    error: BaseException | None = None
+
+
+def normal_url(url: str) -> str:
+    """The URL with our driver named: sqlite:///path and postgresql://... are what people write."""
+    if url.startswith("postgresql://"):
+        return url.replace("postgresql://", "postgresql+psycopg://", 1)
+    return url
+
+
+def make_engine(url: str, *, reader: bool = False, size: int = 1) -> sa.Engine:
+    """An engine with the settings that durability and one writer need."""
+    url = normal_url(url)
+    options: dict[str, Any] = {"json_serializer": lambda value: to_json(value).decode()}
+    if url.startswith("sqlite"):
+        engine = sa.create_engine(
+            url,
+            poolclass=QueuePool,
+            pool_size=size,
+            max_overflow=0,
+            connect_args={"check_same_thread": False},
+            **options,
+        )
+        _tune_sqlite(engine, "BEGIN" if reader else "BEGIN IMMEDIATE")
+        return engine
+    level = "REPEATABLE READ" if reader else "READ COMMITTED"
+    return sa.create_engine(
+        url, pool_size=size, max_overflow=0, isolation_level=level, pool_pre_ping=reader, **options
+    )
+
+
+def _tune_sqlite(engine: sa.Engine, begin: str) -> None:
+    @sa.event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves; the driver's own begins come too late
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            f"busy_timeout={BUSY_TIMEOUT_MS}",
+            "foreign_keys=ON",
+            "cache_size=-65536",
+            "temp_store=MEMORY",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @sa.event.listens_for(engine, "begin")
+    def on_begin(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+
+class Store:
+    """Opens a migrated database. `run` from any thread, results come through the job's callback."""
+
+    def __init__(self, url: str, clock: Clock) -> None:
+        self.url = normal_url(url)
+        self._clock = clock
+        self._configs: dict[int, DeskConfig] = {}
+        self._writer = make_engine(url)
+        self._readers = make_engine(url, reader=True, size=READERS)
+        self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="desk-read")
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._connection: sa.Connection | None = None
+        self._thread = threading.Thread(target=self._work, name="desk-write", daemon=True)
+        self._thread.start()
+
+    @property
+    def dialect(self) -> str:
+        return self._writer.dialect.name
+
+    def submit(
+        self,
+        action: Callable[..., Any],
+        args: tuple[Any, ...],
+        actor: str,
+        done: Callable[[Any, BaseException | None], None],
+    ) -> None:
+        """Queue an action; `done(result, error)` is called on the writer thread after the commit."""
+        self._jobs.put(_Job(action, args, actor, done))
+
+    def run(self, action: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run an action and wait: for the command line and tests, not for an event loop."""
+        finished = threading.Event()
+        outcome: list[Any] = []
+
+        def done(result: Any, error: BaseException | None) -> None:
+            outcome[:] = [result, error]
+            finished.set()
+
+        self.submit(lambda tx: action(tx, *args, **kwargs), (), "system", done)
+        finished.wait()
+        if outcome[1] is not None:
+            raise outcome[1]
+        result: T = outcome[0]
+        return result
+
+    def read(self, query: Callable[Concatenate[Reader, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a query in this thread on one consistent view."""
+        try:
+            with self._readers.connect() as connection, connection.begin():
+                return query(Reader(connection, self._clock.now(), self._configs), *args, **kwargs)
+        except DBAPIError as error:
+            raise _as_desk_error(error) from error
+
+    async def read_async(
+        self, query: Callable[Concatenate[Reader, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """The same on a reader thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, lambda: self.read(query, *args, **kwargs))
+
+    def close(self) -> None:
+        """Finish what is queued and close every connection."""
+        self._jobs.put(None)
+        self._thread.join()
+        self._pool.shutdown(wait=True)
+        self._drop_connection()
+        self._writer.dispose()
+        self._readers.dispose()
+
+    # --- the writer thread ----------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            outcomes, stop = self._run_group(job)
+            for outcome in outcomes:
+                outcome.job.done(outcome.result, outcome.error)
+            if stop:
+                return
+
+    def _run_group(self, first: _Job) -> tuple[list[_Outcome], bool]:
+        """Run jobs together; (outcomes, whether the store is to stop)."""
+        outcomes: list[_Outcome] = []
+        taken: list[_Job] = []
+        stop = False
+        try:
+            with self._begin() as connection:
+                group = Group(connection, self._configs)
+                for job in self._take(first):
+                    if job is None:
+                        stop = True
+                        break
+                    taken.append(job)
+                    outcomes.append(self._attempt(group, job))
+                write_log(group)
+            return outcomes, stop
+        except Exception as error:  # noqa: BLE001  # whatever it was, each action gets its own answer below
+            if len(taken) == 1 and not _worth_another_try(error):
+                return [_Outcome(taken[0], error=_as_desk_error(error))], stop
+        return [self._run_alone(job) for job in taken], stop
+
+    def _take(self, first: _Job) -> Iterator[_Job | None]:
+        """The first job, then whatever is waiting while the group is small and young."""
+        yield first
+        until = self._clock.monotonic() + GROUP_SPAN_S
+        for _ in range(GROUP_ACTIONS - 1):
+            if self._clock.monotonic() > until:
+                return
+            try:
+                yield self._jobs.get_nowait()
+            except queue.Empty:
+                return
+
+    def _attempt(self, group: Group, job: _Job) -> _Outcome:
+        """Run one action inside the group. A refusal before the first write costs the others nothing."""
+        tx = Tx(group, self._clock.now(), job.actor)
+        try:
+            result = job.action(tx, *job.args)
+        except DeskError as error:
+            if tx.wrote:
+                raise
+            return _Outcome(job, error=error)
+        group.gathered.add(tx.gathered)
+        return _Outcome(job, result=result)
+
+    def _run_alone(self, job: _Job) -> _Outcome:
+        """One action, one transaction; again after losing a race."""
+        error: Exception = Unavailable("Nothing was tried.")
+        for _ in range(TRIES):
+            try:
+                with self._begin() as connection:
+                    group = Group(connection, self._configs)
+                    tx = Tx(group, self._clock.now(), job.actor)
+                    result = job.action(tx, *job.args)
+                    group.gathered.add(tx.gathered)
+                    write_log(group)
+                return _Outcome(job, result=result)
+            except Exception as caught:  # noqa: BLE001  # handed to the caller
+                error = caught
+                if not _worth_another_try(caught):
+                    break
+        return _Outcome(job, error=_as_desk_error(error))
+
+    @contextlib.contextmanager
+    def _begin(self) -> Iterator[sa.Connection]:
+        """The writer's connection in a transaction; a broken connection is dropped."""
+        if self._connection is None:
+            self._connection = self._writer.connect()
+        try:
+            with self._connection.begin():
+                yield self._connection
+        except DBAPIError as error:
+            if error.connection_invalidated:
+                self._drop_connection()
+            raise
+
+    def _drop_connection(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(DBAPIError):
+                self._connection.close()
+            self._connection = None
+
+
+def _worth_another_try(error: Exception) -> bool:
+    """Lost a race: a version moved, a unique key was taken, or the database broke a deadlock."""
+    if isinstance(error, StaleRow | IntegrityError):
+        return True
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in DEADLOCKS
+
+
+def _as_desk_error(error: Exception) -> Exception:
+    """A database that is away is a refusal with a cure, not a fault of the action."""
+    if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError):
+        unavailable = Unavailable("The database cannot take this now. Nothing was changed; try again.")
+        unavailable.__cause__ = error
+        return unavailable
+    return error
+
+
+_TAKE_POSITIONS = (
+    sa.update(schema.positions)
+    .where(schema.positions.c.id == 1)
+    .values({name: schema.positions.c[name] + sa.bindparam(f"new_{name}") for name in STREAMS})
+    .returning(*(schema.positions.c[name] for name in STREAMS))
+)
+
+
+def write_log(group: Group) -> None:
+    """Insert what was gathered; positions last, then one statement per stream."""
+    group.flush()
+    gathered = group.gathered
+    lines = {"event": gathered.events, "effect": gathered.effects, "command": gathered.commands, "input": gathered.inputs}
+    if not any(lines.values()):
+        return
+    counts = {f"new_{name}": len(rows) for name, rows in lines.items()}
+    last = group.connection.execute(_TAKE_POSITIONS, counts).mappings().one()
+    for name, rows in lines.items():
+        if rows:
+            first = last[name] - len(rows) + 1
+            numbered = [{**row, "position": first + at} for at, row in enumerate(rows)]
+            group.connection.execute(sa.insert(STREAMS[name]), numbered)
+
+
+def migrate(url: str) -> None:
+    """Bring a database to the newest schema; makes it if it is empty."""
+    from alembic import command  # noqa: PLC0415  # only set-up needs it, and it is slow to import
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", "service_desk.storage:migrations")
+    engine = sa.create_engine(normal_url(url), poolclass=NullPool)
+    try:
+        with engine.connect() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+    finally:
+        engine.dispose()

@@ -1,0 +1,310 @@
+"""One action's view of the database: reads and writes now, log lines and commands at the end of the group."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+
+from routing.codec import encode
+from routing.commands import Command
+from service_desk.clock import Micros
+from service_desk.domain.config import DeskConfig
+from service_desk.domain.effects import Effect
+from service_desk.domain.events import Event
+from service_desk.errors import Unavailable
+from service_desk.ids import new_id
+from service_desk.storage import schema
+
+Row = sa.RowMapping
+T = TypeVar("T")
+
+
+def fields_of(value: Event | Effect) -> dict[str, Any]:
+    """A flat slotted dataclass as a dict; `dataclasses.asdict` copies deeply and costs ten times as much."""
+    return {name: getattr(value, name) for name in value.__slots__}
+
+
+def event_line(event: Event, at: Micros, actor: str) -> dict[str, Any]:
+    """A line of the log, still without its position."""
+    data = fields_of(event)
+    return {"at": at, "kind": event.KIND, "subject": data[event.SUBJECT], "actor": actor, "data": data}
+
+
+def published_config(connection: sa.Connection, cache: dict[int, DeskConfig]) -> DeskConfig:
+    """The configuration in force; a version never changes, so each is read and checked once per store."""
+    table = schema.config_version
+    version = connection.execute(sa.select(table.c.version).where(table.c.state == "published")).scalar()
+    if version is None:
+        raise Unavailable(
+            "No configuration is published: run `service-desk migrate`, then start the server once."
+        )
+    if version not in cache:
+        body = connection.execute(sa.select(table.c.body).where(table.c.version == version)).scalar_one()
+        cache[version] = DeskConfig.model_validate({**body, "version": version})
+    return cache[version]
+
+
+class StaleRow(Exception):
+    """A row changed between reading and writing it: the action is run again from its start."""
+
+
+_KNOWN_INPUT = sa.select(schema.input_.c.position).where(
+    schema.input_.c.account == sa.bindparam("account"), schema.input_.c.key == sa.bindparam("key")
+)
+
+
+@dataclass(slots=True)
+class Input:
+    """A raw input under a key that is unique within its account."""
+
+    account: str
+    key: str
+    kind: str
+    body: Mapping[str, Any]
+    customer_id: str | None = None
+
+
+@dataclass(slots=True)
+class Gathered:
+    """What actions leave for the end of their group, in the order in which they said it."""
+
+    events: list[dict[str, Any]] = field(default_factory=list)
+    effects: list[dict[str, Any]] = field(default_factory=list)
+    commands: list[dict[str, Any]] = field(default_factory=list)
+    inputs: list[dict[str, Any]] = field(default_factory=list)
+    input_keys: set[tuple[str, str]] = field(default_factory=set)
+    rows: dict[sa.Table, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def add(self, other: "Gathered") -> None:
+        """Take over what another gathered."""
+        self.events += other.events
+        self.effects += other.effects
+        self.commands += other.commands
+        self.inputs += other.inputs
+        self.input_keys |= other.input_keys
+        for table, rows in other.rows.items():
+            self.rows.setdefault(table, []).extend(rows)
+
+
+class Group:
+    """Actions that share one database transaction."""
+
+    def __init__(self, connection: sa.Connection, configs: dict[int, DeskConfig]) -> None:
+        self.connection = connection
+        self.gathered = Gathered()
+        self.configs = configs
+        self._config: DeskConfig | None = None
+
+    @property
+    def config(self) -> DeskConfig:
+        """The published configuration, looked up once per group."""
+        if self._config is None:
+            self._config = published_config(self.connection, self.configs)
+        return self._config
+
+    def forget_config(self) -> None:
+        self._config = None
+
+    def flush(self) -> None:
+        """Insert the rows that were only gathered so far: one statement per table."""
+        insert_all(self.connection, self.gathered.rows)
+
+
+def insert_all(connection: sa.Connection, rows: dict[sa.Table, list[dict[str, Any]]]) -> None:
+    """Insert gathered rows and forget them."""
+    for table, values in rows.items():
+        connection.execute(sa.insert(table), values)
+    rows.clear()
+
+
+@lru_cache(maxsize=None)
+def _by_key(table: sa.Table, *, lock: bool) -> sa.Select[Any]:
+    """A table's row by key; built once, since building a statement costs as much as running it."""
+    statement = sa.select(table).where(table.primary_key.columns[0] == sa.bindparam("key"))
+    return statement.with_for_update() if lock else statement
+
+
+class Tx:
+    """What an action gets. `now` was read once; `actor` is an agent's id, "customer", "system" or an account."""
+
+    def __init__(self, group: Group, now: Micros, actor: str) -> None:
+        self._group = group
+        self._connection = group.connection
+        self.now = now
+        self.actor = actor
+        self.wrote = False
+        self.gathered = Gathered()
+
+    # --- rows -----------------------------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        """Rows that were only gathered must be there before anybody looks or changes."""
+        if self._group.gathered.rows:
+            self._group.flush()
+        if self.gathered.rows:
+            self.wrote = True
+            insert_all(self._connection, self.gathered.rows)
+
+    def all(self, statement: sa.Select[Any], params: Mapping[str, Any] | None = None) -> Sequence[Row]:
+        """Every row of a query."""
+        self._flush()
+        return self._connection.execute(statement, params or {}).mappings().all()
+
+    def first(self, statement: sa.Select[Any], params: Mapping[str, Any] | None = None) -> Row | None:
+        """The first row of a query, or None."""
+        self._flush()
+        return self._connection.execute(statement, params or {}).mappings().first()
+
+    def scalar(self, statement: sa.Select[Any], params: Mapping[str, Any] | None = None) -> Any:
+        """The first column of the first row, or None."""
+        self._flush()
+        return self._connection.execute(statement, params or {}).scalar()
+
+    def peek(self, statement: sa.Select[Any], params: Mapping[str, Any]) -> Any:
+        """Like `scalar`, for a table that nobody gives to `add`: it need not wait for gathered rows."""
+        return self._connection.execute(statement, params).scalar()
+
+    def add(self, table: sa.Table, row: dict[str, Any]) -> Row:
+        """Insert a row, together with the others of the group; whoever reads or writes next finds it there."""
+        self.gathered.rows.setdefault(table, []).append(row)
+        return row  # type: ignore[return-value]  # a dict reads like a row
+
+    def write(
+        self,
+        statement: sa.Insert | sa.Update | sa.Delete,
+        params: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+    ) -> int:
+        """Insert, update or delete; the number of rows."""
+        self._flush()
+        self.wrote = True
+        return self._connection.execute(statement, params or {}).rowcount
+
+    def get(self, table: sa.Table, key: str) -> Row | None:
+        """A row by its primary key."""
+        return self.first(_by_key(table, lock=False), {"key": key})
+
+    def get_for_update(self, table: sa.Table, key: str) -> Row | None:
+        """A row, locked until the end where the database locks rows.
+
+        Lock in the fixed order agent < interaction < ticket < customer.
+        """
+        return self.first(_by_key(table, lock=True), {"key": key})
+
+    def change(self, table: sa.Table, row: Row, **values: Any) -> Row:
+        """Update an aggregate if its version is still that of `row`; the new row. Raises StaleRow."""
+        key = table.primary_key.columns[0]
+        changed = self.write(
+            sa.update(table)
+            .where(key == row[key.name], table.c.version == row["version"])
+            .values(version=row["version"] + 1, **values)
+        )
+        if changed != 1:
+            raise StaleRow(f"{table.name} {row[key.name]}")
+        return {**row, **values, "version": row["version"] + 1}  # type: ignore[return-value]  # a dict reads like a row
+
+    def next_number(self, counter: str, count: int = 1) -> int:
+        """Take `count` numbers of a sequence (ticket numbers, dispatch steps); the first of them."""
+        self.wrote = True
+        statement = (
+            sa.update(schema.counter)
+            .where(schema.counter.c.name == counter)
+            .values(value=schema.counter.c.value + count)
+            .returning(schema.counter.c.value)
+        )
+        last: int = self._connection.execute(statement).scalar_one()
+        return last - count + 1
+
+    def set_cursor(self, name: str, position: int) -> None:
+        """How far a follower has come."""
+        table = schema.cursor
+        if not self.write(sa.update(table).where(table.c.name == name).values(position=position)):
+            self.write(sa.insert(table), {"name": name, "position": position})
+
+    @property
+    def config(self) -> DeskConfig:
+        """The published configuration."""
+        return self._group.config
+
+    def forget_config(self) -> None:
+        """Another version was published in this transaction."""
+        self._group.forget_config()
+
+    def new_id(self, prefix: str) -> str:
+        """A fresh sortable id."""
+        return new_id(prefix, self.now)
+
+    # --- what follows from it -------------------------------------------------------------------------------
+
+    def emit(self, event: Event) -> None:
+        """Append to the log."""
+        self.gathered.events.append(event_line(event, self.now, self.actor))
+
+    def later(self, effect: Effect, *, due_at: Micros | None = None) -> None:
+        """Queue something to do outside after the commit. Its key makes it happen once."""
+        self.gathered.effects.append(
+            {
+                "key": effect.key,
+                "kind": effect.KIND,
+                "subject": effect.interaction_id,
+                "account": effect.account,
+                "data": fields_of(effect),
+                "state": "ready",
+                "attempts": 0,
+                "due_at": self.now if due_at is None else due_at,
+                "created_at": self.now,
+                "done_at": None,
+                "detail": None,
+            }
+        )
+
+    def route(self, command: Command) -> None:
+        """Tell the router a fact."""
+        self.gathered.commands.append({"at": self.now, "body": encode(command)})
+
+    def first_time(self, item: Input) -> bool:
+        """Keep a raw input; False if this key was kept before, so that nothing happens twice."""
+        key = (item.account, item.key)
+        if key in self._group.gathered.input_keys or key in self.gathered.input_keys:
+            return False
+        if self.peek(_KNOWN_INPUT, {"account": item.account, "key": item.key}) is not None:
+            return False
+        self.gathered.input_keys.add(key)
+        self.gathered.inputs.append(
+            {
+                "account": item.account,
+                "key": item.key,
+                "kind": item.kind,
+                "at": self.now,
+                "customer_id": item.customer_id,
+                "body": dict(item.body),
+            }
+        )
+        return True
+
+    # --- timers and audit -----------------------------------------------------------------------------------
+
+    def set_timer(self, kind: str, subject: str, due_at: Micros, **data: Any) -> None:
+        """(Re)start the one timer of this kind for this subject."""
+        self.clear_timer(kind, subject)
+        self.write(
+            sa.insert(schema.timer), {"kind": kind, "subject": subject, "due_at": due_at, "data": data}
+        )
+
+    def clear_timer(self, kind: str, subject: str) -> None:
+        """Stop it if it runs."""
+        table = schema.timer
+        self.write(sa.delete(table).where(table.c.kind == kind, table.c.subject == subject))
+
+    def audit(self, action: str, subject: str, **data: Any) -> None:
+        """A line for those who ask later who did what."""
+        row = {
+            "id": self.new_id("aud"),
+            "at": self.now,
+            "actor": self.actor,
+            "action": action,
+            "subject": subject,
+            "data": data,
+        }
+        self.write(sa.insert(schema.audit), row)

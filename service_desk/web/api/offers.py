@@ -1,0 +1,25 @@
+"""Offers: the agent takes one or leaves it."""
+
+from service_desk.actions import offers
+from service_desk.domain.access import Principal
+from service_desk.domain.views import InteractionView
+from service_desk.queries.interactions import interaction_view
+from service_desk.storage.transaction import Tx
+from service_desk.web.api.inputs import Decline
+from service_desk.web.openapi import Routes, found
+from service_desk.web.reading import reading
+
+routes = Routes("offers")
+
+
+@routes.post("/api/v1/offers/{offer_id}/accept", needs="contact.handle")
+def accept_offer(tx: Tx, who: Principal, offer_id: str) -> InteractionView:
+    """Take the contact. 409 offer_closed, with the reason, if it is too late."""
+    row = offers.accept_offer(tx, offer_id, who.agent_id)
+    return found(interaction_view(reading(tx), row["id"]))
+
+
+@routes.post("/api/v1/offers/{offer_id}/decline", needs="contact.handle")
+def decline_offer(tx: Tx, who: Principal, offer_id: str, body: Decline) -> None:
+    """Leave it to somebody else, with a reason; the customer keeps their place."""
+    offers.decline_offer(tx, offer_id, who.agent_id, body.reason)

@@ -1,0 +1,116 @@
+"""Rules about imports that import-linter and ruff cannot say, and proof that those two are switched on."""
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# No clock, no randomness, no threads, no input or output: the same commands always give the same decisions.
+PURE = {
+    "__future__", "abc", "bisect", "collections", "contextlib", "copy", "dataclasses", "datetime", "decimal",
+    "enum", "fractions", "functools", "hashlib", "heapq", "itertools", "json", "math", "operator", "re",
+    "statistics", "string", "types", "typing",
+}  # fmt: skip
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module or ""
+
+
+def modules(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def test_routing_imports_only_the_pure_part_of_the_standard_library() -> None:
+    paths = modules("routing")
+    assert len(paths) > 3
+    wrong = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in paths
+        for name in imports_of(path)
+        if name.partition(".")[0] not in PURE | {"routing"}
+    }
+    assert not wrong
+
+
+def test_product_code_does_not_import_tests_or_build_tools() -> None:
+    wrong = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for package in ("service_desk", "channels", "routing")
+        for path in modules(package)
+        for name in imports_of(path)
+        if name.partition(".")[0] in {"tests", "benchmarks", "tools", "pytest", "hypothesis", "unittest"}
+        and path.relative_to(ROOT).as_posix() not in MADE_FOR_TESTS
+    }
+    assert not wrong
+
+
+MADE_FOR_TESTS = {"channels/testing.py"}  # the suite that every adapter's author runs
+
+
+def ruff_findings(code: str, path: str) -> list[dict[str, str]]:
+    command = [
+        sys.executable,
+        "-m",
+        "ruff",
+        "check",
+        "--no-cache",
+        "--output-format",
+        "json",
+        "--select",
+        "TID251",
+    ]
+    run = subprocess.run(
+        [*command, "--stdin-filename", path, "-"],
+        cwd=ROOT,
+        input=code,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    findings: list[dict[str, str]] = json.loads(run.stdout)
+    return findings
+
+
+BANNED = {
+    "import datetime\ndatetime.datetime.now()\n": "clock.now()",
+    "from datetime import datetime\ndatetime.utcnow()\n": "clock.now()",
+    "from datetime import date\ndate.today()\n": "clock.now()",
+    "import time\ntime.time()\n": "clock.now()",
+    "from time import monotonic\nmonotonic()\n": "clock.monotonic()",
+    "import time\ntime.sleep(1)\n": "clock.sleep_until()",
+    "import asyncio\nasyncio.sleep(1)\n": "clock.sleep_until()",
+    "import random\n": "service_desk.ids",
+    "from random import choice\n": "service_desk.ids",
+    "import uuid\nuuid.uuid4()\n": "service_desk.ids",
+    "from secrets import token_urlsafe\n": "service_desk.ids",
+    "import os\nos.urandom(16)\n": "service_desk.ids",
+}
+
+
+@pytest.mark.parametrize("code", BANNED)
+def test_product_code_reads_no_clock_and_draws_no_random_number(code: str) -> None:
+    for path in ("service_desk/actions/calls.py", "channels/phone/parse.py", "routing/router.py"):
+        messages = [finding["message"] for finding in ruff_findings(code, path)]
+        assert any(BANNED[code] in message for message in messages), path
+
+
+def test_only_two_modules_of_the_service_desk_are_exempt() -> None:
+    code = "".join(BANNED)
+    exempt = [
+        path.relative_to(ROOT).as_posix()
+        for path in modules("service_desk")
+        if not ruff_findings(code, str(path.relative_to(ROOT)))
+    ]
+    assert exempt == ["service_desk/clock.py", "service_desk/ids.py"]

@@ -1,0 +1,162 @@
+"""Every REST request of ours is in the provider's official description, and so are the simulator's answers."""
+
+from typing import Any
+
+import aiohttp
+import pytest
+
+from channels.contract import CallWaiting, ParticipantChange
+from channels.simulator.server import RunningSimulator
+from tests.channels.little_desk import LittleDesk
+from tests.channels.openapi import BESIDE_THE_PROJECT, PATH_VARIABLE, OpenApi, description_path
+from tests.channels.people import INTERACTION, calls, conference, talking
+from tests.channels.pretend import ACCOUNT_SID, API_KEY_SECRET, API_KEY_SID, CALL_SID, CONFERENCE_SID
+
+FOUND = description_path()
+if FOUND is None:
+    pytest.skip(
+        f"the provider's OpenAPI description is not here: set {PATH_VARIABLE} to twilio_api_v2010.json, "
+        f"or put it into ../shared/{BESIDE_THE_PROJECT.parent.name}/ beside the project",
+        allow_module_level=True,
+    )
+ACCOUNT_PATH = f"/2010-04-01/Accounts/{ACCOUNT_SID}"
+PARTICIPANT = f"{ACCOUNT_PATH}/Conferences/{CONFERENCE_SID}/Participants/{CALL_SID}.json"
+
+
+@pytest.fixture(scope="module")
+def api() -> OpenApi:
+    return OpenApi(FOUND)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "parameters", "fault"),
+    [
+        ("POST", PARTICIPANT, {"hold": "true"}, "hold is unknown"),
+        ("POST", PARTICIPANT, {"Coaching": "yes"}, "Coaching='yes' is not in its form"),
+        ("POST", PARTICIPANT, {"CallSidToCoach": "CA1"}, "CallSidToCoach='CA1' is not in its form"),
+        (
+            "POST",
+            f"{ACCOUNT_PATH}/Calls/{CALL_SID}.json",
+            {"Status": "hangup"},
+            "Status='hangup' is not in its form",
+        ),
+        ("POST", f"{ACCOUNT_PATH}/Calls/{CALL_SID}.json", {"Url": "/wait"}, "Url='/wait' is not in its form"),
+        ("POST", f"{ACCOUNT_PATH}/Calls/CA1.json", {"Status": "completed"}, "Sid='CA1' is not in its form"),
+        ("POST", f"{ACCOUNT_PATH}/Calls.json", {"From": "+14155550100"}, "To is missing"),
+        (
+            "POST",
+            f"{ACCOUNT_PATH}/Calls.json",
+            {"From": "a", "To": "b", "MachineDetection": "on"},
+            "MachineDetection=",
+        ),
+        ("POST", f"{ACCOUNT_PATH}/Call/{CALL_SID}.json", {"Status": "completed"}, "no operation"),
+        ("PUT", f"{ACCOUNT_PATH}/Calls/{CALL_SID}.json", {"Status": "completed"}, "no operation"),
+        ("GET", f"{ACCOUNT_PATH}/Conferences.json", {"PageSize": "0"}, "PageSize='0' is not in its form"),
+    ],
+)
+def test_the_check_catches(
+    api: OpenApi, method: str, path: str, parameters: dict[str, str], fault: str
+) -> None:
+    assert any(found.startswith(fault) for found in api.faults(method, path, parameters))
+
+
+def test_the_check_lets_good_requests_pass(api: OpenApi) -> None:
+    assert api.faults("POST", PARTICIPANT, {"Hold": "true", "HoldUrl": "https://desk.example/hold"}) == []
+    assert api.faults("POST", f"{ACCOUNT_PATH}/Calls/{CALL_SID}.json", {"Status": "completed"}) == []
+
+
+async def test_every_request_of_the_adapter(
+    api: OpenApi, session: aiohttp.ClientSession, simulator: RunningSimulator, desk: LittleDesk
+) -> None:
+    """All that CallControl and health can do, captured where it arrives."""
+    channel = desk.channel
+    assert (await channel.health()).ok
+    customer, _agent = await talking(session, simulator, desk)
+    await channel.connect(customer.call_sid, INTERACTION)
+    await channel.look_up(customer.call_sid, INTERACTION)
+    await channel.look_up("CA" + "9" * 32)
+    await channel.hang_up(customer.call_sid)
+    await channel.hang_up(customer.call_sid)
+    captured = simulator.exchange.record.after(0, 1_000, "rest")
+    assert {entry["method"] for entry in captured} == {"GET", "POST"}
+    assert {key for entry in captured for key in entry["parameters"]} >= {"Twiml", "Status", "FriendlyName"}
+    for entry in captured:
+        assert api.faults(entry["method"], entry["path"], entry["parameters"]) == [], entry
+
+
+async def test_the_simulator_refuses_what_the_description_refuses(
+    api: OpenApi, session: aiohttp.ClientSession, simulator: RunningSimulator, desk: LittleDesk
+) -> None:
+    """Random parameters at real resources: what the description does not allow, the simulator does not take."""
+    customer, _agent = await talking(session, simulator, desk)
+    (living,) = simulator.exchange.conferences.all.values()
+    paths = [
+        f"{ACCOUNT_PATH}/Calls/{customer.call_sid}.json",
+        f"{ACCOUNT_PATH}/Conferences/{living.sid}/Participants/{customer.call_sid}.json",
+    ]
+    values = ["true", "TRUE", "hangup", "", "GET", "PUT", "/wait", "CA1", "x" * 5_000]
+    names = [
+        "Hold",
+        "hold",
+        "Muted",
+        "Status",
+        "Url",
+        "Method",
+        "CallSidToCoach",
+        "HoldMethod",
+        "EndConferenceOnExit",
+    ]
+    refused = 0
+    for path in paths:
+        for name in names:
+            for value in values:
+                if api.faults("POST", path, {name: value}):
+                    refused += 1
+                    answer = await _post(session, simulator.base_url + path, {name: value})
+                    assert answer["status"] == 400, (path, name, value)
+                    assert {"code", "message", "more_info"} <= answer.keys()
+    assert refused > 100
+
+
+async def test_answers_have_the_described_fields(
+    api: OpenApi, session: aiohttp.ClientSession, simulator: RunningSimulator, desk: LittleDesk
+) -> None:
+    customer, _agent = await talking(session, simulator, desk)
+    (living,) = simulator.exchange.conferences.all.values()
+    schemas = api._spec["components"]["schemas"]
+    conference_path = f"{ACCOUNT_PATH}/Conferences/{living.sid}"
+    for path, schema in (
+        (f"{ACCOUNT_PATH}/Calls/{customer.call_sid}.json", "api.v2010.account.call"),
+        (f"{conference_path}.json", "api.v2010.account.conference"),
+        (f"{conference_path}/Participants/customer.json", "api.v2010.account.conference.participant"),
+        (f"{ACCOUNT_PATH}.json", "api.v2010.account"),
+    ):
+        auth = {"Authorization": aiohttp.encode_basic_auth(API_KEY_SID, API_KEY_SECRET)}
+        async with session.get(simulator.base_url + path, headers=auth) as response:
+            answer = await response.json()
+        assert answer.keys() <= schemas[schema]["properties"].keys()
+        for name, value in answer.items():
+            resolved = api._resolved(schemas[schema]["properties"][name])
+            assert value is None or "enum" not in resolved or value in resolved["enum"], (path, name, value)
+
+
+async def _post(session: aiohttp.ClientSession, url: str, form: dict[str, str]) -> dict[str, Any]:
+    auth = {"Authorization": aiohttp.encode_basic_auth(API_KEY_SID, API_KEY_SECRET)}
+    async with session.post(url, data=form, headers=auth) as response:
+        answered: dict[str, Any] = await response.json()
+        assert answered.setdefault("status", response.status) in {response.status, "in-progress", "connected"}
+        return answered
+
+
+async def test_a_waiting_leg_can_be_read(
+    session: aiohttp.ClientSession, simulator: RunningSimulator, desk: LittleDesk
+) -> None:
+    customer = await calls(session, simulator)
+    await customer.until("listening")
+    await customer.act("digits", digits="1")
+    await desk.count(CallWaiting, 1)
+    leg = await desk.channel.look_up(customer.call_sid, INTERACTION)
+    assert leg is not None
+    assert leg.conference is None
+    await desk.channel.connect(customer.call_sid, INTERACTION)
+    await desk.event(conference(ParticipantChange.JOINED, customer.call_sid))

@@ -1,0 +1,349 @@
+"""A router that is easy to believe: no line, no bucket, no heap; every question is a scan over all items and agents.
+
+It is what the real router is checked against, step by step, so it shares nothing with it but the model classes.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from routing import commands as c
+from routing import decisions as d
+from routing.model import MINUTE, Agent, Micros, Offer, Policy, QueuePolicy, WorkItem
+
+LATE_ANSWERS = 8
+
+
+@dataclass
+class Item:
+    item: WorkItem
+    attempts: int
+    place: str = "parked"
+    offer: Offer | None = None
+    owner: str | None = None
+    until: Micros = 0
+    pauses: dict[str, Micros] = field(default_factory=dict)
+    late: dict[str, str] = field(default_factory=dict)
+    told_unroutable: bool = False
+
+    @property
+    def waits(self) -> bool:
+        return self.place == "waiting"
+
+
+@dataclass
+class Person:
+    agent: Agent
+    ready: bool = False
+    reason: str | None = "signed_out"
+    idle_since: Micros = 0
+    blocked: bool = False
+    benched_by: str | None = None
+
+
+class NaiveRouter:
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.now: Micros = 0
+        self.items: dict[str, Item] = {}
+        self.people: dict[str, Person] = {}
+        self.out: list[d.Decision] = []
+
+    # --- the questions ------------------------------------------------------------------------------------------
+
+    def queue(self, name: str) -> QueuePolicy:
+        return next((each for each in self.policy.queues if each.id == name), QueuePolicy(name))
+
+    def key(self, item: WorkItem) -> tuple[int, str]:
+        queue = self.queue(item.queue)
+        return item.queued_at + queue.target - (queue.priority + item.priority) * MINUTE, item.id
+
+    def could_serve(self, person: Person, item: WorkItem) -> bool:
+        agent = person.agent
+        skilled = all(agent.skills.get(skill.name, -99) >= skill.level for skill in item.requires)
+        return item.queue in agent.queues and agent.capacity.get(item.medium, 0) >= 1 and skilled
+
+    def held_by(self, name: str) -> list[Item]:
+        return [
+            each for each in self.items.values() if each.owner == name or (each.offer and each.offer.agent == name)
+        ]
+
+    def fits(self, person: Person, item: WorkItem, beside: list[Item]) -> bool:
+        same = [each for each in beside if each.item.medium == item.medium]
+        if len(same) >= person.agent.capacity.get(item.medium, 0):
+            return False
+        exclusive = self.policy.exclusive
+        if item.medium in exclusive:
+            return not beside
+        return not any(each.item.medium in exclusive for each in beside)
+
+    def may_be_offered(self, person: Person, each: Item) -> bool:
+        name = person.agent.id
+        held = self.held_by(name)
+        return (
+            person.ready
+            and not person.blocked
+            and not any(other.offer for other in held)
+            and name not in each.pauses
+            and self.could_serve(person, each.item)
+            and self.fits(person, each.item, held)
+        )
+
+    def line(self, queue: str) -> list[Item]:
+        waiting = [each for each in self.items.values() if each.waits and each.item.queue == queue]
+        return sorted(waiting, key=lambda each: self.key(each.item))
+
+    # --- applying -----------------------------------------------------------------------------------------------
+
+    def apply(self, command: c.Command, now: Micros) -> tuple[d.Decision, ...]:
+        self.now = max(self.now, now)
+        self.out = []
+        self.follow(command)
+        self.tell_unroutable()
+        self.match()
+        return tuple(self.out)
+
+    def tell_unroutable(self) -> None:
+        for each in sorted(self.items.values(), key=lambda each: self.key(each.item)):
+            lost = each.waits and not any(
+                self.could_serve(person, each.item) for person in self.people.values()
+            )
+            if lost and not each.told_unroutable:
+                self.out.append(d.Unroutable(each.item.id))
+            each.told_unroutable = lost
+
+    def match(self) -> None:
+        waiting = [each for each in self.items.values() if each.waits]
+        for each in sorted(waiting, key=lambda each: self.key(each.item)):
+            free = [person for person in self.people.values() if self.may_be_offered(person, each)]
+            if free:
+                chosen = min(free, key=lambda person: (person.idle_since, person.agent.id))
+                self.make_offer(each, chosen, len(free))
+
+    def make_offer(self, each: Item, person: Person, candidates: int) -> None:
+        item = each.item
+        line = self.line(item.queue)
+        because: d.Because = {
+            "rule": "longest_idle",
+            "queue": item.queue,
+            "position": [other.item.id for other in line].index(item.id) + 1,
+            "waiting": len(line),
+            "waited_ms": max(self.now - item.queued_at, 0) // 1000,
+            "key": self.key(item)[0],
+            "target_ms": self.queue(item.queue).target // 1000,
+            "head_start_min": self.queue(item.queue).priority + item.priority,
+            "candidates": candidates,
+            "idle_ms": max(self.now - person.idle_since, 0) // 1000,
+            "attempt": each.attempts + 1,
+            "policy_version": self.policy.version,
+        }
+        each.attempts += 1
+        each.place = "offered"
+        each.offer = Offer(
+            f"{item.id}.{each.attempts}",
+            item.id,
+            person.agent.id,
+            self.now,
+            self.now + self.queue(item.queue).ring,
+            each.attempts,
+        )
+        self.out.append(d.OfferMade(each.offer, because))
+
+    # --- what the facts do --------------------------------------------------------------------------------------
+
+    def person(self, name: str) -> Person:
+        return self.people.setdefault(name, Person(Agent(name, frozenset())))
+
+    def withdraw(self, each: Item) -> None:
+        assert each.offer
+        self.out.append(d.OfferWithdrawn(each.offer))
+        self.close(each)
+
+    def close(self, each: Item) -> None:
+        """The offer is over, the item waits again, and the agent may still turn out to have answered."""
+        assert each.offer
+        each.late.pop(each.offer.id, None)
+        each.late[each.offer.id] = each.offer.agent
+        if len(each.late) > LATE_ANSWERS:
+            del each.late[min(each.late, key=lambda offer: list(each.late).index(offer))]
+        each.offer = None
+        each.place = "waiting"
+
+    def take_away(self, each: Item) -> None:
+        """Whoever has the item has it no longer."""
+        if each.offer:
+            self.withdraw(each)
+        if each.owner:
+            person = self.people[each.owner]
+            person.idle_since = self.now
+            person.blocked = False
+        each.owner = None
+        each.place = "parked"
+
+    def give(self, each: Item, name: str) -> None:
+        each.place = "served"
+        each.offer = None
+        each.owner = name
+        each.late = {}
+        self.person(name).blocked = False
+        self.recheck(name)
+
+    def recheck(self, name: str) -> None:
+        person = self.people[name]
+        held = self.held_by(name)
+        for each in held:
+            rest = [other for other in held if other is not each]
+            allowed = (
+                person.ready
+                and not person.blocked
+                and self.could_serve(person, each.item)
+                and self.fits(person, each.item, rest)
+            )
+            if each.offer and not allowed:
+                self.withdraw(each)
+
+    def unbench(self, person: Person) -> None:
+        person.ready = True
+        person.reason = None
+        person.benched_by = None
+
+    def follow(self, command: c.Command) -> None:  # noqa: C901, PLR0912, PLR0915  # one case after the other reads best
+        items = self.items
+        match command:
+            case c.WorkQueued(item=item, attempts=attempts):
+                each = items.setdefault(item.id, Item(item, 0))
+                each.attempts = max(each.attempts, attempts)
+                if each.place in {"waiting", "offered"} and each.item == item:
+                    return
+                self.take_away(each)
+                each.item = item
+                each.place = "waiting"
+            case c.WorkChanged(item=item) if item.id in items:
+                each = items[item.id]
+                if each.place in {"waiting", "offered", "parked"}:
+                    each.item = item
+                if each.offer:
+                    self.recheck(each.offer.agent)
+            case c.WorkTaken(item=item, agent=name):
+                each = items.setdefault(item.id, Item(item, 0))
+                if each.place == "served" and each.owner == name:
+                    return
+                self.take_away(each)
+                each.item = item
+                self.give(each, name)
+            case c.WorkEnded(item=name) if name in items:
+                self.take_away(items[name])
+                del items[name]
+            case c.AgentReady(agent=agent, idle_since=idle_since):
+                person = self.person(agent.id)
+                person.idle_since = idle_since
+                self.unbench(person)
+                self.introduce(person, agent)
+            case c.AgentChanged(agent=agent):
+                self.introduce(self.person(agent.id), agent)
+            case c.AgentAway(agent=name, reason=reason) if name in self.people:
+                self.stop(name, reason)
+            case c.AgentGone(agent=name) if name in self.people:
+                self.stop(name, "signed_out")
+            case c.WrapUpStarted(item=name, agent=agent_id, until=until) if name in items:
+                each = items[name]
+                if each.owner == agent_id:
+                    each.place = "wrap_up"
+                    each.until = until
+            case c.WrapUpEnded(item=name, agent=agent_id) if name in items:
+                if items[name].place == "wrap_up" and items[name].owner == agent_id:
+                    self.take_away(items[name])
+                    del items[name]
+            case c.OfferAccepted(item=name) | c.OfferDeclined(item=name) if name in items:
+                self.answered(command, items[name])
+            case c.DecisionRefused(decision=decision, reason=reason):
+                self.refused(decision, reason)
+            case c.PolicyChanged(policy=policy) if policy.version >= self.policy.version:
+                self.policy = policy
+                for name in sorted(self.people):
+                    self.recheck(name)
+            case c.Tick():
+                self.tick()
+
+    def introduce(self, person: Person, agent: Agent) -> None:
+        person.agent = agent
+        person.blocked = False
+        self.recheck(agent.id)
+
+    def stop(self, name: str, reason: str) -> None:
+        person = self.people[name]
+        person.ready = False
+        person.reason = reason
+        person.blocked = False
+        person.benched_by = None
+        self.recheck(name)
+
+    def answered(self, command: c.OfferAccepted | c.OfferDeclined, each: Item) -> None:
+        pending = each.offer is not None and (each.offer.id, each.offer.agent) == (command.offer, command.agent)
+        late = each.owner is None and each.late.get(command.offer) == command.agent
+        if not pending and not late:
+            return
+        person = self.person(command.agent)
+        if late and person.benched_by == command.offer:
+            self.unbench(person)
+        if isinstance(command, c.OfferAccepted):
+            if late and each.offer:
+                self.withdraw(each)
+            self.give(each, command.agent)
+            return
+        if pending:
+            each.offer = None
+            each.place = "waiting"
+        else:
+            del each.late[command.offer]
+        each.pauses[command.agent] = self.now + self.queue(each.item.queue).decline_pause
+        person.blocked = False
+
+    def refused(self, decision: d.Decision, reason: str) -> None:
+        if isinstance(decision, d.AgentBenched) and decision.agent in self.people:
+            person = self.people[decision.agent]
+            if person.benched_by == decision.offer:
+                self.unbench(person)
+                person.blocked = reason == "agent"
+        if isinstance(decision, d.OfferMade) and decision.offer.item in self.items:
+            each = self.items[decision.offer.item]
+            if each.offer == decision.offer:
+                self.close(each)
+                if reason == "item":
+                    each.place = "parked"
+                if reason == "agent":
+                    self.people[decision.offer.agent].blocked = True
+
+    def tick(self) -> None:
+        for _, kind, item, agent in sorted(self.due()):
+            each = self.items[item]
+            if kind == 0 and each.offer:
+                offer = each.offer
+                self.out.append(d.OfferExpired(offer))
+                self.close(each)
+                person = self.people[agent]
+                person.ready = False
+                person.reason = "no_answer"
+                person.benched_by = offer.id
+                self.out.append(d.AgentBenched(agent, "no_answer", offer.id))
+            elif kind == 1:
+                self.out.append(d.WrapUpExpired(item, agent))
+                self.take_away(each)
+                del self.items[item]
+            elif kind == 2:
+                # gone already if wrap-up ended in this very tick
+                each.pauses.pop(agent, None)
+
+    def due(self) -> list[tuple[Micros, int, str, str]]:
+        found = []
+        for name, each in self.items.items():
+            if each.offer:
+                found.append((each.offer.deadline, 0, name, each.offer.agent))
+            if each.place == "wrap_up" and each.owner:
+                found.append((each.until, 1, name, each.owner))
+            if each.place != "wrap_up" or each.until > self.now:  # else the item is gone before its pauses matter
+                found.extend((until, 2, name, agent) for agent, until in each.pauses.items())
+        return [each for each in found if each[0] <= self.now]
+
+
+def plain(decisions: tuple[d.Decision, ...]) -> list[d.Decision]:
+    """Decisions to compare with the plain model's: the reasons of offers only, the others are table-tested."""
+    return [each if isinstance(each, d.OfferMade) else replace(each, because={}) for each in decisions]

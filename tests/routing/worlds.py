@@ -1,0 +1,85 @@
+"""Small worlds for tests: few names, so that commands meet each other often, and strategies that draw from them."""
+
+from hypothesis import strategies as st
+
+from routing import commands as c
+from routing.model import MINUTE, SECOND, Agent, Micros, Policy, QueuePolicy, Skill, WorkItem
+
+START: Micros = 1_700_000_000 * SECOND
+QUEUES = ("billing", "repair", "sales")
+MEDIA = ("phone", "chat", "mail")
+SKILLS = ("german", "repair")
+ITEMS = tuple(f"i{number}" for number in range(9))
+AGENTS = tuple(f"a{number}" for number in range(6))
+
+policies = st.builds(
+    Policy,
+    version=st.integers(1, 3),
+    queues=st.tuples(
+        *(
+            st.builds(
+                QueuePolicy,
+                id=st.just(queue),
+                target=st.sampled_from([0, 20 * SECOND, 2 * MINUTE]),
+                ring=st.sampled_from([5 * SECOND, 20 * SECOND]),
+                decline_pause=st.sampled_from([0, 10 * SECOND, 30 * SECOND]),
+                priority=st.integers(-1, 2),
+            )
+            for queue in QUEUES[:2]  # the third has no rules of its own
+        )
+    ),
+    exclusive=st.sampled_from([frozenset({"phone"}), frozenset({"phone", "chat"}), frozenset()]),
+)
+POLICY = Policy(1, (QueuePolicy("billing"), QueuePolicy("repair", target=60 * SECOND)))
+
+skills = st.dictionaries(st.sampled_from(SKILLS), st.integers(1, 3), max_size=2)
+requirements = st.lists(st.builds(Skill, st.sampled_from(SKILLS), st.integers(1, 3)), max_size=2).map(tuple)
+agents = st.builds(
+    Agent,
+    id=st.sampled_from(AGENTS),
+    queues=st.frozensets(st.sampled_from(QUEUES), min_size=1),
+    skills=skills,
+    capacity=st.fixed_dictionaries({}, optional={medium: st.integers(0, 2) for medium in MEDIA}),
+)
+likely_agents = st.builds(
+    Agent,
+    id=st.sampled_from(AGENTS),
+    queues=st.just(frozenset(QUEUES)),
+    skills=st.just({"german": 2}),
+    capacity=st.just({"phone": 1, "chat": 2, "mail": 2}),
+)
+
+
+def items(now: Micros) -> st.SearchStrategy[WorkItem]:
+    return st.builds(
+        WorkItem,
+        id=st.sampled_from(ITEMS),
+        medium=st.sampled_from(MEDIA),
+        queue=st.sampled_from(QUEUES),
+        queued_at=st.integers(0, 5).map(lambda steps: now - steps * 10 * SECOND),
+        priority=st.integers(0, 2),
+        requires=st.one_of(st.just(()), st.just(()), st.just((Skill("german", 2),)), requirements),
+    )
+
+
+def agent(name: str = "anna", **changes: object) -> Agent:
+    """Somebody who serves everything, one at a time."""
+    values: dict[str, object] = {
+        "queues": frozenset(QUEUES),
+        "skills": {},
+        "capacity": {"phone": 1, "chat": 1, "mail": 1},
+    }
+    return Agent(name, **{**values, **changes})  # type: ignore[arg-type]  # the values are the test's own business
+
+
+def item(name: str = "call", **changes: object) -> WorkItem:
+    values: dict[str, object] = {"medium": "phone", "queue": "billing", "queued_at": START}
+    return WorkItem(name, **{**values, **changes})  # type: ignore[arg-type]  # as above
+
+
+def ready(name: str = "anna", idle_since: Micros = START, **changes: object) -> c.AgentReady:
+    return c.AgentReady(agent(name, **changes), idle_since)
+
+
+def queued(name: str = "call", **changes: object) -> c.WorkQueued:
+    return c.WorkQueued(item(name, **changes))
