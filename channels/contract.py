@@ -385,8 +385,11 @@ class CallControl(Protocol):
     async def hang_up(self, call_id: str) -> None:
         """End a leg; one that is over already is no error."""
 
-    async def look_up(self, call_id: str) -> LegState | None:
-        """The leg as the provider knows it, None if it knows no such leg."""
+    async def look_up(self, call_id: str, interaction_id: str | None = None) -> LegState | None:
+        """The leg as the provider knows it, None if it knows no such leg.
+
+        `conference` is filled only when asked about one interaction's: the interaction's id if the leg is in it.
+        """
 
     def softphone_token(self, agent_id: str, lifetime_s: int = 3600) -> str:
         """A signed token with which an agent's softphone may call in."""

@@ -1,4 +1,4 @@
-"""Finds a channel's plugin by name: ours from a table, others from the entry points `service_desk.channels`."""
+"""Finds a channel's plugin by name: ours from a table, others by entry points `service_desk.channels`."""
 
 from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
@@ -33,7 +33,8 @@ def names() -> tuple[str, ...]:
 def find(name: str) -> Plugin:
     """The plugin of a channel, imported on demand.
 
-    Raises UnknownChannelError, or BadPluginError when an installed distribution offers something else or two offer one name.
+    Raises UnknownChannelError, or BadPluginError when an installed distribution offers something else or
+    two offer one name.
     """
     return _checked(name, _entry(name).load())
 

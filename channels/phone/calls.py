@@ -1,6 +1,7 @@
 """What we ask of the provider about living calls, through its own REST client on aiohttp.
 
-No request is repeated here: the outbox decides that. A refusal is told apart from an outcome that nobody knows.
+No request is repeated here: the outbox decides that. A refusal is told apart from an outcome that nobody
+knows.
 """
 
 import json
@@ -46,8 +47,8 @@ class TwilioCalls:
     async def connect(self, call_id: str, interaction_id: str) -> None:
         """Move a waiting leg into the conference of the interaction.
 
-        Looks first: redirecting a customer who is in it already would make them leave, and that ends the conference.
-        Raises SendFailed (permanent when the leg is over) or OutcomeUnknown.
+        Looks first: redirecting a customer who is in it already would make them leave, and that ends the
+        conference. Raises SendFailed (permanent when the leg is over) or OutcomeUnknown.
         """
         if await self._conference_of(call_id, interaction_id) is not None:
             return
@@ -55,6 +56,10 @@ class TwilioCalls:
             twiml=self._renderer.connect_document(interaction_id)
         )
         await _mapped(update)
+
+    async def put_back(self, call_id: str) -> None:
+        """Move the customer's leg back to the waiting treatment. Raises SendFailed or OutcomeUnknown."""
+        await _mapped(self._account.calls(call_id).update_async(url=self._renderer.wait_url, method="POST"))
 
     async def hang_up(self, call_id: str) -> None:
         """End a leg; one that is over already is no error. Raises SendFailed or OutcomeUnknown."""
@@ -78,7 +83,10 @@ class TwilioCalls:
         return LegState(call_id, CallStatus(str(call.status)), conference)
 
     def softphone_token(self, agent_id: str, lifetime_s: int = 3600) -> str:
-        """A signed token for an agent's softphone. ValueError for an id that is no identity, or over a day."""
+        """A signed token for an agent's softphone.
+
+        ValueError for an id that is no identity, or over a day.
+        """
         if not IDENTITY.fullmatch(agent_id):
             raise ValueError("no agent id: it could not come back as a softphone's identity")
         if not 0 < lifetime_s <= TOKEN_LIFETIME_MAX_S:
@@ -168,7 +176,7 @@ def _open_account(settings: PhoneSettings, http: "PatientHttpClient") -> Account
 
 
 class PatientHttpClient(AsyncTwilioHttpClient):
-    """The SDK's asynchronous client with a time limit, a mapping of what happens on the wire, and no session yet.
+    """The SDK's asynchronous client with a time limit, our errors, and no session before it is used.
 
     The SDK's own has no limit, and needs a running loop to be made.
     """

@@ -1,6 +1,7 @@
 """From signed form parameters to events. Pure: no clock, no network, no state.
 
-Dedupe keys are natural keys. A delivery that is repeated, retried or sent to the fallback URL gives the same key.
+Dedupe keys are natural keys. A delivery that is repeated, retried or sent to the fallback URL gives the
+same key.
 """
 
 import re
@@ -178,7 +179,8 @@ def conference_changed(form: VerifiedForm) -> ConferenceChanged:
 def fallen_back(form: VerifiedForm) -> InboundEvent:
     """The provider could not fetch or understand what it asked us for, and asks again here.
 
-    It becomes the event that got lost, under the same key, as far as that can be told from the URL that failed.
+    It becomes the event that got lost, under the same key, as far as that can be told from the URL that
+    failed.
     """
     lost = urlsplit(form["ErrorUrl"]).path.rpartition("/")[2]
     if lost == "agent":

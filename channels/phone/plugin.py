@@ -101,6 +101,9 @@ class PhoneChannel:
     async def connect(self, call_id: str, interaction_id: str) -> None:
         await self._calls.connect(call_id, interaction_id)
 
+    async def put_back(self, call_id: str) -> None:
+        await self._calls.put_back(call_id)
+
     async def hang_up(self, call_id: str) -> None:
         await self._calls.hang_up(call_id)
 

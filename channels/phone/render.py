@@ -1,7 +1,7 @@
 """From answers to TwiML, written by the provider's own classes, with absolute URLs from the public base.
 
-A waiting caller runs documents of ours in a loop (<Gather> around words and music, then <Redirect>): while waiting
-inside a conference a document could only say, play, pause and redirect (error 13238).
+A waiting caller runs documents of ours in a loop (<Gather> around words and music, then <Redirect>): while
+waiting inside a conference a document could only say, play, pause and redirect (error 13238).
 """
 
 import re

@@ -1,4 +1,7 @@
-"""What one phone account needs. The same values serve the real provider and the simulator: only `api_base_url` differs."""
+"""What one phone account needs.
+
+The same values serve the real provider and the simulator: only `api_base_url` differs.
+"""
 
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -17,7 +20,7 @@ LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 class PhoneSettings(BaseModel):
     """One Twilio account with the numbers that ring here."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
     account_sid: AccountSid
     auth_token: Secret

@@ -1,8 +1,8 @@
 """Tells whether a webhook is from the provider and says what was signed.
 
-The official validator answers the first part. It joins names and values without a separator, takes a repeated
-pair for one, covers no empty body and never a JSON body without its hash, and says nothing about age. So a genuine
-signature is only half of the proof; the rules below are the other half:
+The official validator answers the first part. It joins names and values without a separator, takes a
+repeated pair for one, covers no empty body and never a JSON body without its hash, and says nothing about
+age. So a genuine signature is only half of the proof; the rules below are the other half:
 
 - a name is given once;
 - each endpoint has parameters that must be there, with a pattern that cannot swallow a neighbour;
@@ -10,9 +10,9 @@ signature is only half of the proof; the rules below are the other half:
 - names that we do not know are tolerated and logged, but only in the provider's spelling;
 - free text is believed only when every name is known.
 
-Replays are the desk's business: dedupe keys are natural keys (call, sequence, event), kept for 30 days. The header
-I-Twilio-Idempotency-Token repeats with a retry, but it is not signed and changes with a fallback delivery, so no
-key is built from it.
+Replays are the desk's business: dedupe keys are natural keys (call, sequence, event), kept for 30 days. The
+header I-Twilio-Idempotency-Token repeats with a retry, but it is not signed and changes with a fallback
+delivery, so no key is built from it.
 """
 
 import hashlib
@@ -148,8 +148,8 @@ class Verifier:
     def form(self, request: WebhookRequest, rules: FormRules) -> VerifiedForm:
         """The signed parameters of a request.
 
-        Raises Rejected when it is not from the provider or was re-split, Unrecognised when it is not a form or lacks
-        what `rules` require.
+        Raises Rejected when it is not from the provider or was re-split, Unrecognised when it is not a form
+        or lacks what `rules` require.
         """
         parameters = self._signed_parameters(request)
         _refuse_resplit(parameters, rules)
@@ -253,10 +253,10 @@ def _read_form(body: bytes) -> list[tuple[str, str]]:
 
 
 def _refuse_resplit(parameters: Mapping[str, str], rules: FormRules) -> None:
-    """Refuse names and values whose border was moved: `CallSid=CA1` given as `CallSi=dCA1` has the same signature.
+    """Refuse names and values whose border was moved: `CallSi=dCA1` has the signature of `CallSid=CA1`.
 
-    However the borders are moved, the signed text stays. So a name that we would read, and that is missing, must
-    not stand in that text, unless inside a name that is there (CallSid in ParentCallSid).
+    However the borders are moved, the signed text stays. So a name that we would read, and that is missing,
+    must not stand in that text, unless inside a name that is there (CallSid in ParentCallSid).
     """
     if any(name not in KNOWN_NAMES and not PROVIDER_NAME.fullmatch(name) for name in parameters):
         raise Rejected("a parameter name that the provider does not spell")

@@ -1,6 +1,7 @@
 """Runs the pretend carrier as a process of its own: `python -m channels.simulator CONFIG.toml`.
 
-The first line on standard output is JSON, {"listening": "http://127.0.0.1:PORT"}; a parent process waits for it.
+The first line on standard output is JSON, {"listening": "http://127.0.0.1:PORT"}; a parent process waits
+for it.
 """
 
 import argparse
@@ -40,7 +41,7 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m channels.simulator",
-        description="A pretend telephone carrier: signs and sends webhooks, executes TwiML, takes REST calls.",
+        description="A pretend telephone carrier: signs webhooks, executes TwiML, takes REST calls.",
     )
     parser.add_argument(
         "config", nargs="?", default=os.environ.get(CONFIG_VARIABLE), help="a TOML or JSON file"

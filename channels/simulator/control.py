@@ -1,6 +1,7 @@
-"""The control API: for people (the /simulator page), tests and pretend customers. The provider has nothing like it.
+"""The control API, for people (the /simulator page) and tests. The provider has nothing like it.
 
-JSON in and out. A browser may use it only from the configured origins; other pages on the same machine may not.
+JSON in and out. A browser may use it only from the configured origins; other pages on the same machine may
+not.
 """
 
 import asyncio
@@ -89,6 +90,8 @@ class ControlApi:
         app.router.add_routes(
             [
                 web.get("/control/health", self._health),
+                web.get("/control/people", self._list_people),
+                web.get("/control/numbers", self._list_numbers),
                 web.get("/control/calls", self._list_calls),
                 web.post("/control/calls", self._place_call),
                 web.get(call, self._show_call),
@@ -144,6 +147,13 @@ class ControlApi:
             }
         )
 
+    async def _list_people(self, _request: web.Request) -> web.Response:
+        return web.json_response([person.model_dump() for person in self._exchange.settings.people])
+
+    async def _list_numbers(self, _request: web.Request) -> web.Response:
+        routes = self._exchange.numbers.values()
+        return web.json_response([{"number": route.number, "label": route.label} for route in routes])
+
     async def _list_calls(self, _request: web.Request) -> web.Response:
         return web.json_response({"calls": [_leg_json(leg) for leg in self._exchange.living()]})
 
@@ -184,15 +194,13 @@ class ControlApi:
         return web.json_response({"heard_by": heard_by})
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
-        """Server-Sent Events of what the person hears; 204 when a reconnect has missed nothing of an ended call."""
+        """Server-Sent Events of what the person hears; 204 when a reconnect missed nothing of an ended call."""
         leg, after = self._leg(request), _last_event_id(request)
         if leg.ear.closed and after >= leg.ear.last:
             return web.Response(status=204)
         headers = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-store"}
         origin = request.headers.get("Origin")
-        if (
-            origin is not None
-        ):  # checked by the middleware; headers cannot be added once the stream is prepared
+        if origin is not None:  # too late in the middleware
             headers |= {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
         response = web.StreamResponse(headers=headers)
         await response.prepare(request)

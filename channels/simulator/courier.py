@@ -1,4 +1,4 @@
-"""Delivers webhooks as the provider does: signed over the configured URL, with its limits of time and its one retry."""
+"""Delivers webhooks as the provider does: signed over the configured URL, in its time, with one retry."""
 
 import asyncio
 from collections.abc import Mapping

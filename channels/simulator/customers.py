@@ -1,4 +1,4 @@
-"""Customers who call by themselves, so that a demo lives: they choose in the menu, wait, lose patience, talk, hang up.
+"""Customers who call by themselves: they choose in the menu, wait, lose patience, talk, hang up.
 
 `Arrivals` is independent of what arrives: a customer is any coroutine, a chat's as well as a call's.
 """

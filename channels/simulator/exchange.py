@@ -56,7 +56,10 @@ class Exchange:
     def place_call(
         self, caller: str | None, called: str | None = None, caller_name: str | None = None
     ) -> Leg:
-        """A telephone calls one of our numbers; caller None withholds its number. NoSuchRouteError if nobody is there."""
+        """A telephone calls one of our numbers; caller None withholds its number.
+
+        NoSuchRouteError if nobody is there.
+        """
         called = called or next(iter(self.numbers), None)
         route = self.numbers.get(called or "")
         if called is None or route is None:
@@ -72,7 +75,10 @@ class Exchange:
         return self._begin(leg)
 
     def dial_from_softphone(self, token: str, parameters: Mapping[str, str]) -> Leg:
-        """A softphone dials its app. Raises BadTokenError, NoSuchRouteError, or ValueError for bad parameters."""
+        """A softphone dials its app.
+
+        Raises BadTokenError, NoSuchRouteError, or ValueError for bad parameters.
+        """
         identity, app_sid = self._softphone(token)
         route = self.apps.get(app_sid)
         if route is None:

@@ -103,7 +103,10 @@ class Executor:
         return read_document(body), source
 
     async def _fetch(self, url: str, method: str, form: Mapping[str, str]) -> bytes:
-        """A document's bytes. The request goes on when the leg is gone: a provider does not take requests back."""
+        """A document's bytes.
+
+        The request goes on when the leg is gone: a provider does not take requests back.
+        """
         request = asyncio.create_task(self._courier.ask(url, method, form))
         self._requests.add(request)
         request.add_done_callback(self._requests.discard)
@@ -237,7 +240,7 @@ class Executor:
             conference.leave(participant, "participant_hung_up" if gone else "participant_updated_via_api")
 
     def treat(self, participant: Participant, url: str | None, method: str, *, once: bool = False) -> None:
-        """Let a participant hear a document instead of the conference; None is the default music, "" silence."""
+        """Let a participant hear a document, not the conference; None is the default music, "" silence."""
         participant.treat(_quiet_task(self._treatment(participant, url, method, once=once)))
 
     async def _treatment(self, participant: Participant, url: str | None, method: str, *, once: bool) -> None:

@@ -1,4 +1,4 @@
-"""The pretend world's own time and chance. The only place of the simulator that reads a clock or draws numbers.
+"""The pretend world's own time and chance: the simulator reads a clock and draws numbers only here.
 
 The desk's clock module is out of reach here, and should be: the carrier is another machine's world.
 """
@@ -24,7 +24,10 @@ def rfc2822(instant_us: int) -> str:
 
 
 def new_sid(prefix: str) -> str:
-    """A new provider id: two letters and 32 hexadecimal digits. Never seeded: a desk remembers the ids it has seen."""
+    """A new provider id: two letters and 32 hexadecimal digits.
+
+    Never seeded: a desk remembers the ids it has seen.
+    """
     return f"{prefix}{uuid.uuid4().hex}"
 
 

@@ -1,4 +1,4 @@
-"""The pretend carrier's own append-only record, outside the system under test: what it sent, got and refused."""
+"""The pretend carrier's append-only record, outside the system under test: what it sent, got, refused."""
 
 import json
 from collections import deque

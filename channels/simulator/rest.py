@@ -1,6 +1,7 @@
 """The provider's REST API, as far as the phone adapter uses it, and stricter than the real one.
 
-The real one ignores parameters that it does not know; here each is refused with 400, for it is a mistake of ours.
+The real one ignores parameters that it does not know; here each is refused with 400, for it is a mistake of
+ours.
 """
 
 import hmac
@@ -489,6 +490,7 @@ def _conference_json(conference: Conference) -> dict[str, Any]:
 
 def _participant_json(participant: Participant) -> dict[str, Any]:
     conference, leg = participant.conference, participant.leg
+    base = f"/{API_VERSION}/Accounts/{conference.account_sid}/Conferences/{conference.sid}"
     return {
         "account_sid": conference.account_sid,
         "call_sid": leg.sid,
@@ -504,5 +506,5 @@ def _participant_json(participant: Participant) -> dict[str, Any]:
         "queue_time": "0",
         "start_conference_on_enter": participant.joining.start_on_enter,
         "status": "connected",
-        "uri": f"/{API_VERSION}/Accounts/{conference.account_sid}/Conferences/{conference.sid}/Participants/{leg.sid}.json",
+        "uri": f"{base}/Participants/{leg.sid}.json",
     }

@@ -1,4 +1,4 @@
-"""What the pretend carrier knows when it starts: one account, its numbers and apps, and how lively its customers are."""
+"""What the pretend carrier knows when it starts: an account, its numbers and apps, its customers."""
 
 import json
 import tomllib
@@ -14,7 +14,7 @@ Digits = Annotated[str, StringConstraints(pattern=r"^[0-9*#]+$", max_length=12)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Route(_Strict):
@@ -29,6 +29,19 @@ class NumberRoute(Route):
     """A telephone number that customers call."""
 
     number: PhoneNumber
+    label: str = ""
+    """What the simulator's page calls it."""
+
+
+class Person(_Strict):
+    """Somebody whom a person at the simulator's page can play."""
+
+    id: str
+    name: str
+    number: PhoneNumber | None = None
+    mailbox: str | None = None
+    language: str | None = None
+    tier: str | None = None
 
 
 class AppRoute(Route):
@@ -72,6 +85,7 @@ class SimulatorSettings(_Strict):
     api_key_secret: Secret
     numbers: tuple[NumberRoute, ...] = ()
     apps: tuple[AppRoute, ...] = ()
+    people: tuple[Person, ...] = ()
     allowed_origins: tuple[str, ...] = ()
     """Pages that may use the control API from a browser, as exact origins."""
     speed: float = Field(default=1.0, gt=0, le=1_000)
@@ -89,7 +103,10 @@ class SimulatorSettings(_Strict):
 
 
 def read_settings(path: Path, overrides: dict[str, Any]) -> SimulatorSettings:
-    """Settings from a TOML or JSON file, with values from the command line over it. ValueError says what is wrong."""
+    """Settings from a TOML or JSON file, with values from the command line over it.
+
+    ValueError says what is wrong.
+    """
     text = path.read_text(encoding="utf-8")
     values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     traffic = {**values.get("traffic", {}), **overrides.pop("traffic", {})}

@@ -1,1 +1,4 @@
-"""Web chat: pure parse and render. Its sockets live in service_desk.realtime, for they are ours and no provider's."""
+"""Web chat: pure parse and render.
+
+Its sockets live in service_desk.realtime, for they are ours and no provider's.
+"""

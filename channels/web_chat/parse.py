@@ -1,7 +1,8 @@
 """From what a visitor's browser sends to events. Pure; every refusal names the field and says what to do.
 
-The chat's and the visitor's ids are the desk's own (from the visitor token), never taken from the payload. The
-client's id for a message becomes its dedupe key, so that sending again after a lost connection changes nothing.
+The chat's and the visitor's ids are the desk's own (from the visitor token), never taken from the payload.
+The client's id for a message becomes its dedupe key, so that sending again after a lost connection changes
+nothing.
 """
 
 import re
@@ -44,7 +45,10 @@ def chat_opened(payload: Mapping[str, Any], *, chat_id: str, visitor_id: str) ->
 def message_received(
     payload: Mapping[str, Any], *, chat_id: str, visitor_id: str, sent_at: int | None = None
 ) -> MessageReceived:
-    """A visitor writes: {client_id, text}. `sent_at` is the desk's clock in microseconds, a visitor's is not believed."""
+    """A visitor writes: {client_id, text}.
+
+    `sent_at` is the desk's clock in microseconds, a visitor's is not believed.
+    """
     _only(payload, MESSAGE_FIELDS)
     client_id = _client_id(payload)
     return MessageReceived(
@@ -65,7 +69,10 @@ def chat_closed(payload: Mapping[str, Any], *, chat_id: str) -> ChatClosed:
 
 
 def folded_mailbox(text: str) -> str | None:
-    """An address that could be one, in lower case, or None. Says nothing about whether it exists or whose it is."""
+    """An address that could be one, in lower case, or None.
+
+    Says nothing about whether it exists or whose it is.
+    """
     folded = unicodedata.normalize("NFC", text).strip().lower()
     local, at, domain = folded.rpartition("@")
     labels = domain.split(".")
@@ -85,7 +92,7 @@ def folded_mailbox(text: str) -> str | None:
 
 
 def clean_text(text: str) -> str:
-    """NFC, line ends as one newline, without NUL, other control characters (tab and newline stay) and half surrogates."""
+    """NFC, line ends as one newline, no NUL, control characters (but tab and newline) or half surrogates."""
     text = unicodedata.normalize("NFC", text).replace("\r\n", "\n").replace("\r", "\n")
     return "".join(
         character

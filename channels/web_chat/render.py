@@ -8,7 +8,7 @@ from channels.web_chat.settings import TEXT_BYTES
 
 
 def notice(answer: Answer) -> dict[str, Any]:
-    """The widget's state after an answer: {"state": open|waiting|asked|talking|ended, "text": words or None}."""
+    """The widget's state after an answer: {"state": open|waiting|asked|talking|ended, "text": words|None}."""
     match answer:
         case Accepted():
             return {"state": "open", "text": None}
@@ -24,7 +24,10 @@ def notice(answer: Answer) -> dict[str, Any]:
 
 
 def message(outbound: OutboundMessage) -> dict[str, Any]:
-    """An agent's message: {"id", "text"}. ValueError when it is empty or over the limit, which the composer checks first."""
+    """An agent's message: {"id", "text"}.
+
+    ValueError when it is empty or over the limit, which the composer checks first.
+    """
     text = clean_text(outbound.text)
     if not text.strip():
         raise ValueError("the message is empty")

@@ -131,7 +131,7 @@ async def _perform(phone: CallControl, effect: Effect) -> None:
 
 async def _already_done(phone: CallControl, effect: Effect) -> bool:
     """Read back what an earlier try of unknown outcome may have done."""
-    leg = await phone.look_up(effect.call_id)
+    leg = await phone.look_up(effect.call_id, effect.interaction_id)
     if leg is None or leg.status.final:
         return True
     match effect:

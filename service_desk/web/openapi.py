@@ -169,7 +169,7 @@ async def _serve(operation: Operation, request: web.Request) -> web.StreamRespon
         result: View | web.Response = await operation.handler(request, **arguments)
         return result if isinstance(result, web.Response) else as_response(result, operation.status)
     if operation.method == "GET":
-        view: View | None = await request.app[DESK].read(operation.handler, **arguments)
+        view: View | None = await request.app[DESK].read(partial(operation.handler, **arguments))
         return as_response(found(view), operation.status)
     assert who is not None, "only coroutines serve strangers"
     action = partial(_change, operation, arguments)

@@ -5,6 +5,7 @@ import json
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import pytest
@@ -61,7 +62,7 @@ def parsed(channel: PhoneChannel, path: str, request: WebhookRequest) -> Inbound
 
 
 def test_ten_thousand_changes_of_one_byte(channel: PhoneChannel) -> None:
-    """Each change of URL, body or signature is refused, or is another spelling of the very same parameters."""
+    """Each change of URL, body or signature is refused, or spells the very same parameters otherwise."""
     chance = random.Random(20261121)
     equivalent = 0
     for number in range(CHANGES):
@@ -100,8 +101,10 @@ def _other_byte(chance: random.Random, text: bytes) -> bytes:
 
 
 def _same_spelled_otherwise(genuine: WebhookRequest, changed: WebhookRequest) -> bool:
-    """The equivalence list: other percent-encoding, order or empty separators, another border between a name and
-    a value that nobody reads, parameters of the content type, an empty query or fragment, the scheme in capitals.
+    """The equivalence list.
+
+    Other percent-encoding, order or empty separators; another border between a name and a value that
+    nobody reads; parameters of the content type; an empty query or fragment; the scheme in capitals.
     """
     same_form = _signed_text(genuine.body) == _signed_text(changed.body)
     same_url = urlsplit(changed.url).geturl() == genuine.url
@@ -134,7 +137,7 @@ def _resplits(form: dict[str, str]) -> Iterator[dict[str, str]]:
         for border in range(1, len(joined) + 1):  # the border between a name and its own value
             yield {**others, joined[:border]: joined[border:]}
     names = sorted(form)
-    for first, second in zip(names, names[1:], strict=False):
+    for first, second in pairwise(names):
         others = {name: text for name, text in form.items() if name not in {first, second}}
         yield {**others, first: form[first] + second + form[second]}  # the second is swallowed
         joined = second + form[second]
@@ -289,7 +292,7 @@ def test_shared_keys_and_algorithms(channel: PhoneChannel) -> None:
         }
         return WebhookRequest("POST", f"{BASE}/wait", headers, urlencode(WAIT_FORM).encode())
 
-    assert parse(request(f"key={SHARED_KEY},algorithm=HMAC_SHA256"))
+    assert parse(request(f"key={SHARED_KEY},algorithm=HMAC_SHA256")) is not None
     account_signed = signature(f"{BASE}/wait", WAIT_FORM, AUTH_TOKEN)
     for settings, given in (
         (f"key={SHARED_KEY},algorithm=HMAC_MD5", good),

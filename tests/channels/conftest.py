@@ -1,4 +1,4 @@
-"""One pretend account, the phone channel on it, and a little desk between them: all real servers on loopback."""
+"""One pretend account, the phone channel on it, and a little desk between: real servers on loopback."""
 
 from collections.abc import AsyncIterator
 

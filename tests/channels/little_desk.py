@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from channels.contract import (
+    Accepted,
     AccountId,
     AgentDialled,
     Answer,
@@ -21,7 +22,6 @@ from channels.contract import (
     NotInteresting,
     Prompt,
     Rejected,
-    Accepted,
     Webhook,
     WebhookRequest,
     WebhookResponse,

@@ -1,7 +1,8 @@
 """A strict check of requests against the provider's official OpenAPI description, where that file is present.
 
-The file does not forbid unknown names, so a check by JSON schema would let `hold` pass for `Hold`. This one does not.
-Several parameters that the file leaves as free text have closed sets in the manual; they are kept here.
+The file does not forbid unknown names, so a check by JSON schema would let `hold` pass for `Hold`. This one
+does not. Several parameters that the file leaves as free text have closed sets in the manual; they are kept
+here.
 """
 
 import json

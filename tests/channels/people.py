@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
@@ -52,7 +53,7 @@ class Person:
         raise AssertionError(f"the stream ended without {kind} {facts}")
 
 
-async def sse(stream: aiohttp.ClientResponse) -> Any:
+async def sse(stream: aiohttp.ClientResponse) -> AsyncIterator[dict[str, Any]]:
     """Parsed Server-Sent Events."""
     number = 0
     async for raw in stream.content:

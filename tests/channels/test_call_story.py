@@ -1,4 +1,4 @@
-"""A call from the first ring to the last callback: simulator, phone channel and a little desk over real HTTP."""
+"""A call from the first ring to the last callback: simulator, phone channel, a little desk, real HTTP."""
 
 import aiohttp
 import pytest

@@ -1,5 +1,6 @@
-"""Every REST request of ours is in the provider's official description, and so are the simulator's answers."""
+"""Our REST requests are in the provider's official description, and so are the simulator's answers."""
 
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -19,13 +20,14 @@ if FOUND is None:
         f"or put it into ../shared/{BESIDE_THE_PROJECT.parent.name}/ beside the project",
         allow_module_level=True,
     )
+DESCRIPTION: Path = FOUND
 ACCOUNT_PATH = f"/2010-04-01/Accounts/{ACCOUNT_SID}"
 PARTICIPANT = f"{ACCOUNT_PATH}/Conferences/{CONFERENCE_SID}/Participants/{CALL_SID}.json"
 
 
 @pytest.fixture(scope="module")
 def api() -> OpenApi:
-    return OpenApi(FOUND)
+    return OpenApi(DESCRIPTION)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +89,7 @@ async def test_every_request_of_the_adapter(
 async def test_the_simulator_refuses_what_the_description_refuses(
     api: OpenApi, session: aiohttp.ClientSession, simulator: RunningSimulator, desk: LittleDesk
 ) -> None:
-    """Random parameters at real resources: what the description does not allow, the simulator does not take."""
+    """Many parameters at real resources: what the description forbids, the simulator does not take."""
     customer, _agent = await talking(session, simulator, desk)
     (living,) = simulator.exchange.conferences.all.values()
     paths = [

@@ -145,7 +145,7 @@ def test_a_join_without_its_call_names_the_field(channel: PhoneChannel) -> None:
         ("voice", VOICE_FORM | {"CallSid": CALL_SID.upper()}, "CallSid"),
         ("voice", VOICE_FORM | {"CallStatus": "flying"}, "CallStatus"),
         ("menu?attempt=1", MENU_FORM | {"Digits": "22"}, "Digits"),
-        ("menu?attempt=1", MENU_FORM | {"Digits": "２"}, "Digits"),
+        ("menu?attempt=1", MENU_FORM | {"Digits": "\uff12"}, "Digits"),
         ("menu?attempt=1", WAIT_FORM, "Digits"),
         ("menu?attempt=0", MENU_FORM, "attempt"),
         ("menu?attempt=10", MENU_FORM, "attempt"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from channels.contract import AccountId, Accepted, Answer, Ask, HangUp, Hold, Join, Prompt
+from channels.contract import Accepted, AccountId, Answer, Ask, HangUp, Hold, Join, Prompt
 from channels.phone.plugin import PhoneChannel
 from channels.phone.render import Hooks, Renderer, spoken_language
 from channels.simulator.grammar import GRAMMAR, TwimlError, check_limited, read_document

@@ -28,12 +28,17 @@ export interface Traffic {
 
 const BASE = "/simulator-api";
 
-export function fetchPeople(): Promise<Person[]> {
-  return ask("GET", "/people");
+/** The desk's customers; none where the carrier runs without the demo's data. */
+export async function fetchPeople(): Promise<Person[]> {
+  return (await askIfThere<Person[]>("/people")) ?? [];
 }
 
-export function fetchNumbers(): Promise<DeskNumber[]> {
-  return ask("GET", "/numbers");
+/** The numbers that can be called; without labels where the carrier runs without the demo's data. */
+export async function fetchNumbers(): Promise<DeskNumber[]> {
+  const labelled = await askIfThere<DeskNumber[]>("/numbers");
+  if (labelled !== null) return labelled;
+  const { numbers } = await ask<{ numbers: string[] }>("GET", "/health");
+  return numbers.map((number) => ({ number, label: "The desk" }));
 }
 
 /** Places a call and gives its id. `from` null withholds the number. */
@@ -58,13 +63,7 @@ export async function hangUp(sid: string): Promise<void> {
 
 /** Whether the carrier still knows this call. Rejects when it cannot be asked. */
 export async function isKnown(sid: string): Promise<boolean> {
-  try {
-    await ask("GET", `/calls/${sid}`);
-    return true;
-  } catch (error) {
-    if (error instanceof Problem && error.status === 404) return false;
-    throw error;
-  }
+  return (await askIfThere(`/calls/${sid}`)) !== null;
 }
 
 /** Where the words of a call come from, after the event with this id. */
@@ -73,13 +72,8 @@ export function eventsUrl(sid: string, after: number): string {
 }
 
 /** The background customers, or null when this carrier has none. */
-export async function fetchTraffic(): Promise<Traffic | null> {
-  try {
-    return await ask<Traffic>("GET", "/traffic");
-  } catch (error) {
-    if (error instanceof Problem && error.status === 404) return null;
-    throw error;
-  }
+export function fetchTraffic(): Promise<Traffic | null> {
+  return askIfThere("/traffic");
 }
 
 export function setTraffic(callsPerMinute: number): Promise<Traffic> {
@@ -90,6 +84,16 @@ export function setTraffic(callsPerMinute: number): Promise<Traffic> {
 export function inWords(error: unknown): string {
   if (error instanceof Problem) return error.detail;
   return "The simulator does not answer. Is the demo still running?";
+}
+
+/** What is at this address, or null when there is nothing. */
+async function askIfThere<Answer>(path: string): Promise<Answer | null> {
+  try {
+    return await ask<Answer>("GET", path);
+  } catch (error) {
+    if (error instanceof Problem && error.status === 404) return null;
+    throw error;
+  }
 }
 
 async function ask<Answer>(method: "GET" | "POST" | "PUT", path: string, body?: unknown): Promise<Answer> {

@@ -99,14 +99,11 @@ export class EntryList {
   }
 
   #confirmed(entries: readonly ChatEntry[]): Line[] {
-    const lines: Line[] = [];
-    for (const { id, author, key, name, text, at } of entries) {
-      const words = author === "system" ? systemWords(this.#texts, text, name) : text;
-      if (words === null) continue;
+    const shown = entries.filter(({ author, text }) => author !== "system" || !isCode(text));
+    return shown.map(({ id, author, key, name, text, at }) => {
       const lineId = author === "visitor" && key !== null ? `key:${key}` : `id:${id}`;
-      lines.push({ id: lineId, author, name, text: words, at: at / 1000, state: "sent" });
-    }
-    return lines;
+      return { id: lineId, author, name, text, at: at / 1000, state: "sent" };
+    });
   }
 
   #unconfirmed(outbox: readonly Outgoing[], online: boolean): Line[] {
@@ -157,12 +154,9 @@ export class EntryList {
   }
 }
 
-/** What a system line says to a customer, or null: codes without words are not for customers. */
-export function systemWords(texts: Texts, text: string, name: string): string | null {
-  const words = texts.system[text];
-  if (words !== undefined) return words(name === "" ? texts.colleague : name);
-  const isCode = /^[a-z_]+(\.[a-z_]+)+$/.test(text);
-  return isCode || text.trim() === "" ? null : text;
+/** Codes of system lines are for the desk's own people; words are for everybody. */
+function isCode(text: string): boolean {
+  return /^[a-z_]+(\.[a-z_]+)+$/.test(text);
 }
 
 function together(one: Line, other: Line): boolean {

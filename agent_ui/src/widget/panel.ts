@@ -7,7 +7,7 @@ import type { ChatSession } from "./session.ts";
 import { isOpen } from "./state.ts";
 import type { ChatState } from "./state.ts";
 import type { ChatStore } from "./store.ts";
-import { pickLanguage, statusInWords } from "./texts.ts";
+import { statusInWords } from "./texts.ts";
 import type { Language, Texts } from "./texts.ts";
 
 /** What the panel is made with. */
@@ -121,9 +121,7 @@ export class Panel {
     this.#config = config;
     this.#form.topics = config.topics;
     setText(this.#brand, this.#setting.brand ?? (config.brand === "" ? this.#texts.conversation : config.brand));
-    // The server's greeting is in the first of its languages; in another one ours is better than a foreign one.
-    const theirs = config.languages.length === 0 || pickLanguage(config.languages, []) === this.#setting.language;
-    setText(this.#greeting, this.#setting.greeting ?? (theirs ? config.greeting : null) ?? this.#texts.greeting);
+    setText(this.#greeting, this.#setting.greeting ?? config.greeting ?? this.#texts.greeting);
     this.render(this.#session.state);
   }
 

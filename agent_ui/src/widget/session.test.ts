@@ -451,7 +451,7 @@ describe("a conversation", () => {
     visitor.session.end();
     visitor.wire.plug();
     await visitor.clock.pass(1_000);
-    expect(visitor.wire.requests).toEqual(["open", "say", "close"]);
+    expect(visitor.wire.requests).toEqual(["open", "say", "close", "sync"]);
     expect(visitor.desk.taken).toEqual(["hello", "and good-bye"]);
     expect(visitor.session.state.status.state).toBe("ended");
   });

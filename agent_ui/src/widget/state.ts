@@ -166,21 +166,25 @@ export function isOpen(state: ChatState): boolean {
 }
 
 /**
- * Takes the whole conversation as the server tells it. Entries after it were pushed while it was under way and are
- * kept, also those that came before we knew the name of the conversation.
+ * Takes the conversation as the server tells it: all of it, or of a very long one the newest part. Entries after it
+ * were pushed while it was under way and are kept, also those that came before we knew the name of the conversation;
+ * so are the entries just before its part.
  */
 function takeChat(state: ChatState, chat: Chat): ChatState {
   const other = chat.entries.some(({ id, seq }) => state.entries.some((held) => held.seq === seq && held.id !== id));
   const sameChat = !other && (state.chatId === null || chat.chat_id === state.chatId);
   const told = [...chat.entries].sort((one, other) => one.seq - other.seq);
+  const first = told.at(0)?.seq ?? 1;
   const last = told.at(-1)?.seq ?? 0;
+  const before = sameChat ? state.entries.filter((entry) => entry.seq < first) : [];
+  const earlier = before.at(-1)?.seq === first - 1 ? before : [];
   const later = sameChat ? state.entries.filter((entry) => entry.seq > last) : [];
   const gap = later.some((entry, index) => entry.seq !== last + 1 + index);
   return settle({
     ...state,
     token: chat.token,
     chatId: chat.chat_id,
-    entries: [...told, ...later],
+    entries: [...earlier, ...told, ...later],
     synced: true,
     needsSync: state.needsSync || gap,
   });
@@ -232,7 +236,8 @@ function done(state: ChatState, request: Request, chat: Chat | null, entry: Chat
       // An answer that we cannot read does not become readable by asking again: go on with what we have.
       return { ...next, synced: true };
     case "close":
-      return { ...next, closing: null };
+      // The status that says so is pushed; should it be lost, nobody would miss it.
+      return { ...next, closing: null, needsSync: true };
     case "open":
     case "say":
       // Acknowledged, but its entry is not among those that we hold: the whole conversation will have it.

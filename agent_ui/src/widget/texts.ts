@@ -54,8 +54,6 @@ export interface Texts {
   readonly refusedEnded: string;
   readonly refusedTooLarge: string;
   readonly textKept: string;
-  /** Words for the system's lines; a code that is not here has nothing to say to a customer. */
-  readonly system: Readonly<Partial<Record<string, (name: string) => string>>>;
 }
 
 const en: Texts = {
@@ -111,13 +109,6 @@ const en: Texts = {
   refusedEnded: "The conversation had ended before this message arrived. Send it again to start a new one.",
   refusedTooLarge: "This message is too long to be sent. Please send it in parts.",
   textKept: "Your text is still here.",
-  system: {
-    "chat.waiting": () => "We are finding somebody for you.",
-    "chat.joined": (name) => `${name} has joined.`,
-    "chat.left": (name) => `${name} has left.`,
-    "chat.moved": () => "We are passing you on to a colleague.",
-    "chat.ended": () => "The conversation has ended.",
-  },
 };
 
 const de: Texts = {
@@ -174,13 +165,6 @@ const de: Texts = {
   refusedEnded: "Das Gespräch war beendet, bevor diese Nachricht ankam. Senden Sie sie noch einmal, um ein neues zu beginnen.",
   refusedTooLarge: "Diese Nachricht ist zu lang. Bitte senden Sie sie in Teilen.",
   textKept: "Ihr Text ist noch da.",
-  system: {
-    "chat.waiting": () => "Wir suchen jemanden für Sie.",
-    "chat.joined": (name) => `${name} ist jetzt da.`,
-    "chat.left": (name) => `${name} hat das Gespräch verlassen.`,
-    "chat.moved": () => "Wir geben Sie an eine Kollegin oder einen Kollegen weiter.",
-    "chat.ended": () => "Das Gespräch ist beendet.",
-  },
 };
 
 const es: Texts = {
@@ -237,13 +221,6 @@ const es: Texts = {
   refusedEnded: "La conversación terminó antes de que llegara este mensaje. Envíelo otra vez para empezar una nueva.",
   refusedTooLarge: "Este mensaje es demasiado largo. Envíelo por partes.",
   textKept: "Su texto sigue aquí.",
-  system: {
-    "chat.waiting": () => "Buscamos a alguien para usted.",
-    "chat.joined": (name) => `${name} está con usted.`,
-    "chat.left": (name) => `${name} ha salido.`,
-    "chat.moved": () => "Le pasamos con otra persona del equipo.",
-    "chat.ended": () => "La conversación ha terminado.",
-  },
 };
 
 export const CATALOGUE = { en, de, es } as const;

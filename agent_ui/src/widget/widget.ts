@@ -41,8 +41,7 @@ export async function mountWidget(
   const cleanUp = new AbortController();
   const { signal } = cleanUp;
 
-  const languages = options.language === null ? navigator.languages : [options.language, ...navigator.languages];
-  const language = pickLanguage(languages, config.languages);
+  const language = pickLanguage(wishes(options), config.languages);
   const texts = CATALOGUE[language];
   const store = new ChatStore(options.widget, options.profile, shelfOf("localStorage"), shelfOf("sessionStorage"));
   const session = new ChatSession(makeTransport(options), store, {
@@ -160,7 +159,8 @@ async function fetchConfig(options: Options): Promise<WidgetConfig | null> {
   const address = `${options.origin}/widget/config?widget=${encodeURIComponent(options.widget)}`;
   let answer: Response;
   try {
-    answer = await fetch(address, { credentials: "omit" });
+    // The greeting comes in the first of these languages that it has been written in.
+    answer = await fetch(address, { credentials: "omit", headers: { "Accept-Language": wishes(options).join(",") } });
   } catch {
     return null;
   }
@@ -172,6 +172,11 @@ async function fetchConfig(options: Options): Promise<WidgetConfig | null> {
   } catch {
     return null;
   }
+}
+
+/** Languages in the order of preference: the host page's word, then the browser's. */
+function wishes(options: Options): readonly string[] {
+  return options.language === null ? navigator.languages : [options.language, ...navigator.languages];
 }
 
 /** Resolves when there is a body to put the chat into. */

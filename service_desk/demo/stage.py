@@ -1,0 +1,220 @@
+"""The demo's scenery: its settings made in code, and the pretend carrier as a child process that dies with us."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from channels.contract import CallChanged, CallStatus
+from service_desk.actions import calls
+from service_desk.domain.config import DeskConfig, PhoneLine
+from service_desk.ids import random_bytes
+from service_desk.settings import Settings, load_settings
+from service_desk.storage import schema
+from service_desk.storage.store import Reader
+from service_desk.storage.transaction import Tx
+
+HOST = "127.0.0.1"
+CARRIER_START_S = 20.0
+CARRIER_STOP_S = 1.0
+PATIENCE_S = 240.0  # mean: a visitor of the demo is alone and slower than a team
+
+
+class StageError(RuntimeError):
+    """The demo cannot be set up; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """The pretend carrier's account, made anew for each demo; nothing of it is worth keeping."""
+
+    account_sid: str
+    auth_token: str
+    api_key_sid: str
+    api_key_secret: str
+    app_sid: str
+
+    @classmethod
+    def new(cls) -> "Carrier":
+        """Fresh secrets."""
+        hexadecimal = [random_bytes(16).hex() for _ in range(5)]
+        account, token, key, secret, app = hexadecimal
+        return cls(f"AC{account}", token, f"SK{key}", secret, f"AP{app}")
+
+    def account(self, line: PhoneLine, url: str) -> dict[str, Any]:
+        """The phone account's settings for our side, with the carrier at `url`."""
+        return {
+            "account_sid": self.account_sid,
+            "auth_token": self.auth_token,
+            "api_key_sid": self.api_key_sid,
+            "api_key_secret": self.api_key_secret,
+            "twiml_app_sid": self.app_sid,
+            "numbers": [line.number],
+            "api_base_url": url,
+        }
+
+    def settings(self, line: PhoneLine, base: str, people: list[dict[str, Any]], seed: int) -> dict[str, Any]:
+        """The carrier's own settings: where calls to our number ask, and whom a person can play."""
+        hooks = f"{base}/hooks/phone/{line.account}"
+        return {
+            "host": HOST,
+            "port": 0,
+            "account_sid": self.account_sid,
+            "auth_token": self.auth_token,
+            "api_key_sid": self.api_key_sid,
+            "api_key_secret": self.api_key_secret,
+            "numbers": [
+                {
+                    "number": line.number,
+                    "label": line.label,
+                    "voice_url": f"{hooks}/voice",
+                    "fallback_url": f"{hooks}/fallback",
+                    "status_callback": f"{hooks}/status",
+                }
+            ],
+            "apps": [
+                {"sid": self.app_sid, "voice_url": f"{hooks}/agent", "status_callback": f"{hooks}/status"}
+            ],
+            "seed": seed,
+            "people": people,
+            "traffic": {
+                "callers": [person["number"] for person in people if person["number"]],
+                "patience_mean_s": PATIENCE_S,
+            },
+        }
+
+
+@contextlib.contextmanager
+def running_carrier(settings: dict[str, Any], folder: Path) -> Iterator[str]:
+    """The carrier as a process of its own while the block runs; its address. StageError if it does not start.
+
+    It ends when its standard input is closed, which the system does for us even if we are killed. What it has to
+    say lies in `folder`.
+    """
+    config = folder / "carrier.json"
+    _write_private(config, json.dumps(settings))
+    with (folder / "carrier.log").open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603 - our own module
+            [sys.executable, "-m", "channels.simulator", str(config), "--stop-with-stdin"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C in the terminal is for us; we end it in our order
+        )
+        try:
+            yield _address(process, folder / "carrier.log")
+        finally:
+            _stop(process)
+            config.unlink(missing_ok=True)
+
+
+def _address(process: subprocess.Popen[bytes], log: Path) -> str:
+    """Its first line says where it listens."""
+    assert process.stdout is not None, "opened as a pipe"
+    line = process.stdout.readline()
+    try:
+        address: str = json.loads(line)["listening"]
+    except (ValueError, KeyError):
+        said = log.read_text(encoding="utf-8", errors="replace").strip() or "nothing"
+        raise StageError(f"The simulated carrier did not start. It said: {said}") from None
+    return address
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+    try:
+        process.wait(CARRIER_STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _write_private(path: Path, text: str) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def free_port(port: int) -> int:
+    """The port itself if it is free, any free one for 0. StageError if somebody has it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            raise StageError(
+                f"Port {port} of this machine is taken. Use another one: service-desk demo --port {port + 1}"
+            ) from None
+        found: int = probe.getsockname()[1]
+        return found
+
+
+def demo_settings(
+    url: str, folder: Path, port: int, carrier_url: str, carrier: Carrier, config: DeskConfig
+) -> Settings:
+    """One process on this machine only, with the pretend carrier as its phone account."""
+    line = config.phone_lines[0]
+    return load_settings(
+        None,
+        server={"host": HOST, "port": port, "public_base": f"http://{HOST}:{port}"},
+        database_url=url,
+        redis_url=None,
+        var_dir=folder,
+        roles=("web", "route", "send"),
+        accounts={
+            "phone": {line.account: carrier.account(line, carrier_url)},
+            "web_chat": {
+                widget.id: {"topics": [topic.id for topic in widget.topics]} for widget in config.widgets
+            },
+        },
+        simulator={"enabled": True, "url": carrier_url},
+    )
+
+
+def people(reader: Reader) -> list[dict[str, Any]]:
+    """Whom a person at the simulator's page can play: customers with a telephone or a mailbox, by name."""
+    customer, point = schema.customer, schema.contact_point
+    known: dict[str, dict[str, Any]] = {}
+    named = sa.select(customer).where(customer.c.name.is_not(None), customer.c.merged_into.is_(None))
+    for row in reader.all(named.order_by(customer.c.name, customer.c.id)):
+        known[row["id"]] = {
+            "id": row["id"],
+            "name": row["name"],
+            "number": None,
+            "mailbox": None,
+            "language": row["language"],
+            "tier": row["tier"],
+        }
+    for row in reader.all(sa.select(point).order_by(point.c.created_at, point.c.id)):
+        person = known.get(row["customer_id"])
+        name = {"phone": "number", "mailbox": "mailbox"}.get(row["kind"])
+        if person is not None and name is not None and person[name] is None:
+            person[name] = row["value"]
+    return [person for person in known.values() if person["number"] or person["mailbox"]]
+
+
+def hang_up_leftovers(tx: Tx) -> int:
+    """Calls that the demo's last carrier took with it are over; how many they were."""
+    leg, interaction = schema.call_leg, schema.interaction
+    left = tx.all(
+        sa.select(leg.c.call_id, interaction.c.account)
+        .join(interaction, interaction.c.id == leg.c.interaction_id)
+        .where(leg.c.ended_at.is_(None), interaction.c.ended_at.is_(None))
+        .order_by(leg.c.role.desc(), leg.c.call_id)
+    )
+    for row in left:
+        gone = CallChanged(
+            row["call_id"], CallStatus.COMPLETED, f"carrier-gone-{row['call_id']}", cause="carrier_gone"
+        )
+        calls.leg_changed(tx, row["account"], gone)
+    return len(left)

@@ -1,0 +1,135 @@
+"""A whole desk with a pretend carrier, in this process, on free loopback ports: what the stories play in."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiohttp
+
+from channels.simulator.server import RunningSimulator
+from channels.simulator.server import running as carrier_running
+from channels.simulator.settings import SimulatorSettings
+from service_desk.actions import admin
+from service_desk.app import Running, running
+from service_desk.settings import load_settings
+from service_desk.web.sessions import hash_password
+from tests import servers
+from tests.service_desk.conftest import CONFIG
+
+T = TypeVar("T")
+
+ACCOUNT_SID = "AC" + "0" * 32
+API_KEY_SID = "SK" + "0" * 32
+APP_SID = "AP" + "0" * 32
+AUTH_TOKEN = "a" * 32
+API_SECRET = "b" * 32
+NUMBER = "+15005550006"
+PASSWORD = "correct horse battery"
+ACCOUNT = "phone-main"
+SPEED = 8.0
+
+
+@dataclass(slots=True)
+class World:
+    """The running parts, and short words for what a story does."""
+
+    base: str
+    carrier: RunningSimulator
+    parts: Running
+    http: aiohttp.ClientSession
+
+    async def control(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+        """Talk to the carrier as its page does."""
+        url = f"{self.carrier.base_url}/control{path}"
+        async with self.http.request(method, url, json=body) as answer:
+            assert answer.status < 300, await answer.text()
+            return await answer.json()
+
+    async def call(self, caller: str | None, to: str = NUMBER) -> str:
+        """Somebody phones; the call's id."""
+        placed = await self.control("POST", "/calls", {"from": caller, "to": to})
+        return str(placed["call_sid"])
+
+    async def leg(self, call_sid: str) -> dict[str, Any]:
+        found: dict[str, Any] = await self.control("GET", f"/calls/{call_sid}")
+        return found
+
+
+@contextlib.asynccontextmanager
+async def world(db_url: str, tmp_path: Path, *, config: dict[str, Any] | None = None) -> AsyncIterator[World]:
+    """Carrier first, then the desk, each on a port of its own."""
+    port = servers.free_port()
+    base = f"http://127.0.0.1:{port}"
+    hooks = f"{base}/hooks/phone/{ACCOUNT}"
+    carrier_settings = SimulatorSettings.model_validate(
+        {
+            "account_sid": ACCOUNT_SID,
+            "auth_token": AUTH_TOKEN,
+            "api_key_sid": API_KEY_SID,
+            "api_key_secret": API_SECRET,
+            "speed": SPEED,
+            "numbers": [
+                {
+                    "number": NUMBER,
+                    "label": "Main line",
+                    "voice_url": f"{hooks}/voice",
+                    "fallback_url": f"{hooks}/fallback",
+                    "status_callback": f"{hooks}/status",
+                }
+            ],
+            "apps": [{"sid": APP_SID, "voice_url": f"{hooks}/agent", "status_callback": f"{hooks}/status"}],
+            "people": [
+                {"id": "p1", "name": "Vera Sample", "number": "+14155550100", "mailbox": "vera@example.org"}
+            ],
+        }
+    )
+    async with carrier_running(carrier_settings) as carrier:
+        settings = load_settings(
+            None,
+            server={"host": "127.0.0.1", "port": port},
+            database_url=db_url,
+            var_dir=str(tmp_path / "var"),
+            simulator={"enabled": True, "url": carrier.base_url},
+            accounts={
+                "phone": {
+                    ACCOUNT: {
+                        "account_sid": ACCOUNT_SID,
+                        "auth_token": AUTH_TOKEN,
+                        "api_key_sid": API_KEY_SID,
+                        "api_key_secret": API_SECRET,
+                        "twiml_app_sid": APP_SID,
+                        "numbers": [NUMBER],
+                        "api_base_url": carrier.base_url,
+                    }
+                }
+            },
+        )
+        async with running(settings) as parts, aiohttp.ClientSession() as http:
+            await parts.desk.run(admin.publish_config, config or CONFIG)
+            yield World(base, carrier, parts, http)
+
+
+async def add_agent(desk_world: World, login: str, **more: Any) -> str:
+    """An account that can sign in with PASSWORD."""
+    password_hash = await asyncio.get_running_loop().run_in_executor(None, hash_password, PASSWORD)
+
+    def add(tx: Any) -> str:
+        values = {"login": login, "name": login.title(), "password_hash": password_hash, "role": "agent", **more}
+        return str(admin.add_user(tx, **values)["id"])
+
+    return await desk_world.parts.desk.run(add)
+
+
+async def until(probe: Callable[[], Awaitable[T]], what: str, *, within_s: float = 10.0) -> T:
+    """Poll until the probe gives something true."""
+    deadline = time.monotonic() + within_s
+    while True:
+        found = await probe()
+        if found:
+            return found
+        assert time.monotonic() < deadline, f"{what}: not within {within_s} s"
+        await asyncio.sleep(0.02)
