@@ -16,7 +16,7 @@ from typing import Any, NewType, Protocol, TypeAlias
 CONTRACT_VERSION = 1
 
 AccountId = NewType("AccountId", str)
-"""One configured account of a channel, for example "phone-main"; the last but one part of its webhook paths."""
+"""One configured account of a channel, such as "phone-main"; the last but one part of its webhook paths."""
 
 
 # --- what a provider tells us -------------------------------------------------------------------------------
@@ -270,7 +270,9 @@ Answer: TypeAlias = Hold | Ask | Join | HangUp | Accepted
 
 @dataclass(frozen=True, slots=True)
 class WebhookRequest:
-    """A request as the provider signed it: `url` is built from the configured public base, never from headers.
+    """A request as the provider signed it.
+
+    `url` is built from the configured public base, never from headers.
 
     Header names are lower case. `body` is at most `Webhook.max_bytes`.
     """
@@ -305,10 +307,14 @@ class Webhook:
 
 
 class ParseWebhook(Protocol):
+    """Verifies a request and reads it. Raises a ChannelError and nothing else."""
+
     def __call__(self, request: WebhookRequest) -> InboundEvent: ...
 
 
 class RenderAnswer(Protocol):
+    """Says an answer in the provider's words. Takes every kind of answer."""
+
     def __call__(self, answer: Answer) -> WebhookResponse: ...
 
 
@@ -380,7 +386,7 @@ class CallControl(Protocol):
         """Move the customer's leg from waiting into the conference of the interaction."""
 
     async def put_back(self, call_id: str) -> None:
-        """Move the customer's leg out of the conference, back to the waiting treatment (the `wait` webhook)."""
+        """Move the customer's leg out of the conference, back to waiting (the `wait` webhook)."""
 
     async def hang_up(self, call_id: str) -> None:
         """End a leg; one that is over already is no error."""
@@ -388,7 +394,7 @@ class CallControl(Protocol):
     async def look_up(self, call_id: str, interaction_id: str | None = None) -> LegState | None:
         """The leg as the provider knows it, None if it knows no such leg.
 
-        `conference` is filled only when asked about one interaction's: the interaction's id if the leg is in it.
+        `conference` is filled only when asked about one interaction's: its id if the leg is in it.
         """
 
     def softphone_token(self, agent_id: str, lifetime_s: int = 3600) -> str:
@@ -411,6 +417,8 @@ class Plugin:
 
 
 class OpenChannel(Protocol):
+    """Makes an account's channel; opens no connection yet. ValueError for what cannot be."""
+
     def __call__(self, account: AccountId, settings: Any, public_base: str) -> Channel: ...
 
 

@@ -42,12 +42,18 @@ def work_queued(turn: Turn, command: WorkQueued) -> None:
         record = turn.floor.add(item, command.attempts)
     else:
         record.attempts = max(record.attempts, command.attempts)
-        in_line = record.place is Place.WAITING or record.place is Place.OFFERED
-        if in_line and record.item == item:
+        if record.item == item and _stands_already(record, command.attempts):
             return
         turn.vacate(record, "queued_again")
         record.item = item
     turn.enqueue(record)
+
+
+def _stands_already(record: ItemRecord, attempts: int) -> bool:
+    """Whether being queued is no news. If it rings, an offer that the row does not count yet is younger than it."""
+    if record.offer is not None:
+        return attempts < record.offer.attempt
+    return record.place is Place.WAITING
 
 
 def work_changed(turn: Turn, command: WorkChanged) -> None:

@@ -7,12 +7,12 @@ import tomllib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import structlog
 from aiohttp import web
 
-from channels.contract import AccountId, CallControl, Channel
+from channels.contract import AccountId, Channel
 from channels.load import find
 from service_desk.actions import admin
 from service_desk.background.figures import Figures
@@ -74,7 +74,7 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
     """Everything that this process's roles ask for, started in order and stopped in the reverse one."""
     clock = clock or SystemClock()
     node_id = new_id("nod", clock.now())
-    set_compression(settings.ws_compress)
+    set_compression(on=settings.ws_compress)
     async with contextlib.AsyncExitStack() as stack:
         desk = await stack.enter_async_context(_desk(settings, clock))
         channels = await stack.enter_async_context(_channels(settings))
@@ -88,7 +88,11 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
             tasks.start(Timers(desk, leases.make("timers")).run())
             tasks.start(Figures(desk, leases.make("figures")).run())
         if "send" in settings.roles:
-            phones = {AccountId(account): channel for (name, account), channel in channels.items() if _is_phone(channel)}
+            phones = {
+                AccountId(account): channel
+                for (name, account), channel in channels.items()
+                if _is_phone(channel)
+            }
             parts.outbox = Outbox(desk, leases.make("outbox"), phones)  # type: ignore[arg-type]  # checked by _is_phone
             tasks.start(parts.outbox.run())
         if "web" in settings.roles:
@@ -120,7 +124,9 @@ def read_config_seed() -> dict[str, Any]:
         path = folder / CONFIG_SEED
         if path.is_file():
             return tomllib.loads(path.read_text(encoding="utf-8"))
-    raise FileNotFoundError(f"{CONFIG_SEED} is neither in the package nor in the source tree: install it again")
+    raise FileNotFoundError(
+        f"{CONFIG_SEED} is neither in the package nor in the source tree: install it again"
+    )
 
 
 @contextlib.asynccontextmanager
@@ -154,7 +160,9 @@ class _Leases:
     def make(self, name: str) -> Lease:
         if self._desk.store.dialect == "sqlite":
             return SoleLease(name, self._desk, self._node_id)
-        lease = DatabaseLease(name, self._settings.database_url.get_secret_value(), self._node_id, self._clock)
+        lease = DatabaseLease(
+            name, self._settings.database_url.get_secret_value(), self._node_id, self._clock
+        )
         self._made.append(lease)
         return lease
 
@@ -179,7 +187,7 @@ class _Tasks:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("a background task died", exc_info=error)
 
-    async def __aenter__(self) -> "_Tasks":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:

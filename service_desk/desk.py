@@ -39,9 +39,10 @@ class Desk:
             else:
                 future.set_result(result)
 
-        self.store.submit(
-            action, args, actor, lambda result, error: loop.call_soon_threadsafe(finish, result, error)
-        )
+        def done(result: T, error: BaseException | None) -> None:
+            loop.call_soon_threadsafe(finish, result, error)
+
+        self.store.submit(action, args, actor, done)
         return await future
 
     async def read(self, query: Callable[Concatenate[Reader, P], T], *args: P.args, **kwargs: P.kwargs) -> T:

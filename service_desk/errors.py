@@ -28,16 +28,22 @@ class Invalid(DeskError):
 
 
 class NotFound(DeskError):
+    """There is no such thing, or not for whom asks."""
+
     status = 404
     code = "not_found"
 
 
 class Unauthenticated(DeskError):
+    """Nobody is signed in."""
+
     status = 401
     code = "unauthenticated"
 
 
 class Forbidden(DeskError):
+    """Signed in, but not allowed."""
+
     status = 403
     code = "forbidden"
 
@@ -56,6 +62,8 @@ class OfferClosed(Conflict):
 
 
 class InvalidTransition(Conflict):
+    """The state table has no such step; extras: state, allowed."""
+
     code = "invalid_transition"
 
 
@@ -67,6 +75,8 @@ class StaleVersion(DeskError):
 
 
 class TooLarge(DeskError):
+    """More than the named limit."""
+
     status = 413
     code = "too_large"
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from typing import Self
 
 from service_desk.clock import Micros
 from service_desk.ports import Bus, Clock
@@ -16,7 +17,7 @@ class Signal:
         self._event = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> "Signal":
+    async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._listen())
         return self
 

@@ -27,6 +27,7 @@ from service_desk.desk import Desk
 from service_desk.domain.interaction import ACTIVE, CONNECTING, MENU, WAITING
 from service_desk.domain.spoken import phrases, place_in_words
 from service_desk.errors import Invalid
+from service_desk.killpoint import killpoint
 from service_desk.queries.lines import line_facts
 from service_desk.storage.store import Reader
 
@@ -44,6 +45,11 @@ class Intake:
     async def receive(self, account: AccountId, event: InboundEvent) -> Answer:
         """Take an event and say what the channel should tell its sender. Raises what the action raises."""
         self._events.labels(type(event).__name__).inc()
+        answer = await self._take(account, event)
+        killpoint("intake.before_answer")
+        return answer
+
+    async def _take(self, account: AccountId, event: InboundEvent) -> Answer:
         match event:
             case CallStarted():
                 return await self._desk.run(calls.start_call, account, event, actor=account)

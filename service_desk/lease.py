@@ -113,13 +113,7 @@ class DatabaseLease:
     # --- on threads -------------------------------------------------------------------------------------------
 
     def _take(self) -> bool:
-        statement = sa.text(
-            "INSERT INTO lease (name, holder, fence, expires_at) VALUES (:name, :holder, 1, " + _EXPIRY + ") "
-            "ON CONFLICT (name) DO UPDATE SET holder = :holder, fence = lease.fence + 1, expires_at = "
-            + _EXPIRY
-            + " "
-            "WHERE lease.expires_at < " + _NOW + " RETURNING fence"
-        )
+        statement = sa.text(_TAKE)
         started = self._clock.monotonic()
         fence = self._execute(statement)
         if fence is None:
@@ -128,11 +122,7 @@ class DatabaseLease:
         return True
 
     def _renew(self) -> None:
-        statement = sa.text(
-            "UPDATE lease SET expires_at = "
-            + _EXPIRY
-            + " WHERE name = :name AND fence = :fence RETURNING fence"
-        )
+        statement = sa.text(_RENEW)
         while not self._stop.wait(RENEW_S):
             started = self._clock.monotonic()
             if self._execute(statement) is not None:
@@ -140,9 +130,7 @@ class DatabaseLease:
 
     def _give_back(self) -> None:
         self._renewed_at = float("-inf")
-        self._execute(
-            sa.text("UPDATE lease SET expires_at = 0 WHERE name = :name AND fence = :fence RETURNING fence")
-        )
+        self._execute(sa.text(_GIVE_BACK))
 
     def _execute(self, statement: sa.TextClause) -> int | None:
         """Run one statement; None if it changed nothing or the database is away."""
@@ -162,5 +150,18 @@ class DatabaseLease:
             return None
 
 
-_NOW = "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)"
-_EXPIRY = f"{_NOW} + :lifetime"
+# By the database's clock, which all nodes share; microseconds.
+_TAKE = """
+INSERT INTO lease (name, holder, fence, expires_at)
+VALUES (:name, :holder, 1, CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) + :lifetime)
+ON CONFLICT (name) DO UPDATE SET holder = :holder, fence = lease.fence + 1,
+    expires_at = CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) + :lifetime
+WHERE lease.expires_at < CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)
+RETURNING fence
+"""
+_RENEW = """
+UPDATE lease SET expires_at = CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) + :lifetime
+WHERE name = :name AND fence = :fence
+RETURNING fence
+"""
+_GIVE_BACK = "UPDATE lease SET expires_at = 0 WHERE name = :name AND fence = :fence RETURNING fence"

@@ -66,6 +66,11 @@ class Renderer:
     def __init__(self, hooks: Hooks) -> None:
         self._hooks = hooks
 
+    @property
+    def wait_url(self) -> str:
+        """Where a waiting leg asks what it should hear."""
+        return self._hooks.url("wait")
+
     def for_caller(self, answer: Answer) -> WebhookResponse:
         """What a customer's leg does next. `Accepted` keeps it waiting: no slip of ours may drop a caller."""
         return _document(self.caller_document(answer))
@@ -105,7 +110,7 @@ class Renderer:
                 return self._keep_waiting()
 
     def _hold(self, hold: Hold) -> Twiml:
-        wait, response = self._hooks.url("wait"), _response()
+        wait, response = self.wait_url, _response()
         gather = response.gather(num_digits=1, timeout=1, finish_on_key="", action=wait, method="POST")
         self._say(gather, hold.prompt)
         if hold.prompt.music_url is None:
@@ -154,7 +159,7 @@ class Renderer:
     def _keep_waiting(self) -> Twiml:
         response = _response()
         response.pause(length=1)
-        response.redirect(self._hooks.url("wait"), method="POST")
+        response.redirect(self.wait_url, method="POST")
         return response
 
     @staticmethod

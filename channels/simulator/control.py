@@ -194,7 +194,7 @@ class ControlApi:
         return web.json_response({"heard_by": heard_by})
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
-        """Server-Sent Events of what the person hears; 204 when a reconnect missed nothing of an ended call."""
+        """Server-Sent Events of what the person hears; 204 when all of an ended call is known."""
         leg, after = self._leg(request), _last_event_id(request)
         if leg.ear.closed and after >= leg.ear.last:
             return web.Response(status=204)

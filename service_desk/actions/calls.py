@@ -90,7 +90,7 @@ def agent_dialled(tx: Tx, account: str, event: AgentDialled) -> Answer:
     if tx.first_time(_input(account, "agent_dialled", event)) and tx.get(LEG, event.call_id) is None:
         _end_other_agent_legs(tx, account, row, event.call_id)
         _add_leg(tx, event.call_id, row["id"], "agent", event.agent_id, "in-progress", 3)
-        _say_leg(tx, row["id"], event.call_id, "agent", "in-progress", False, event.agent_id)
+        _say_leg(tx, row["id"], event.call_id, "agent", "in-progress", event.agent_id, in_conference=False)
     return Join(row["id"], "agent")
 
 
@@ -117,7 +117,15 @@ def leg_changed(tx: Tx, account: str, event: CallChanged) -> None:
             ended_at=tx.now if ended else None,
         )
     )
-    _say_leg(tx, row["id"], event.call_id, leg["role"], event.status.value, in_conference, leg["agent_id"])
+    _say_leg(
+        tx,
+        row["id"],
+        event.call_id,
+        leg["role"],
+        event.status.value,
+        leg["agent_id"],
+        in_conference=in_conference,
+    )
     if ended and leg["role"] == "customer":
         customer_left(tx, account, row, event.status.value)
     elif ended:
@@ -142,7 +150,7 @@ def conference_changed(tx: Tx, account: str, event: ConferenceChanged) -> None:
     )
     if not changed:
         return
-    _say_leg(tx, row["id"], event.call_id, leg["role"], leg["status"], joined, leg["agent_id"])
+    _say_leg(tx, row["id"], event.call_id, leg["role"], leg["status"], leg["agent_id"], in_conference=joined)
     if joined and row["state"] == life.CONNECTING and _both_in(tx, row):
         _connected(tx, row)
 
@@ -263,8 +271,9 @@ def _say_leg(
     call_id: str,
     role: str,
     status: str,
-    in_conference: bool,
     agent_id: str | None,
+    *,
+    in_conference: bool,
 ) -> None:
     tx.emit(events.CallLegChanged(interaction_id, call_id, role, status, in_conference, agent_id))
 

@@ -95,7 +95,7 @@ def open_chat(tx: Tx, account: str, event: ChatOpened, first: MessageReceived) -
     if staffed(tx, queue_id):
         interactions.join_queue(tx, row, queue_id)
     else:
-        _leave_message(tx, row, queue_id, text, event)
+        _leave_message(tx, row, queue_id, text)
     return ChatLine(row["id"], entry["id"])
 
 
@@ -133,7 +133,7 @@ def close_chat(tx: Tx, account: str, event: ChatClosed) -> None:
     interactions.finish_service(tx, row, "customer", event.reason)
 
 
-def visitor_online(tx: Tx, interaction_id: str, online: bool) -> None:
+def visitor_online(tx: Tx, interaction_id: str, online: bool) -> None:  # noqa: FBT001 - the fact itself
     """The visitor's page connected or went; away for too long ends the chat."""
     row = interactions.must_get(tx, interaction_id)
     if row["state"] in (life.WRAP_UP, life.ENDED) or row["visitor_online"] == online:
@@ -171,7 +171,7 @@ def _add(tx: Tx, row: Row, visitor: Row, event: MessageReceived) -> ChatLine:
     return ChatLine(row["id"], entry["id"])
 
 
-def _leave_message(tx: Tx, row: Row, queue_id: str, text: str, event: ChatOpened) -> None:
+def _leave_message(tx: Tx, row: Row, queue_id: str, text: str) -> None:
     """Nobody is there: a ticket keeps the words, the visitor gets its number."""
     tickets.open_ticket(
         tx,

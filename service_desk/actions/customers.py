@@ -21,7 +21,9 @@ _MATCH = (
     sa.select(POINT.c.customer_id)
     .where(POINT.c.kind == sa.bindparam("kind"), POINT.c.value == sa.bindparam("value"))
     .order_by(
-        sa.case({"verified": 0, "imported": 1, "seen": 2}, value=POINT.c.proof, else_=3), POINT.c.created_at, POINT.c.id
+        sa.case({"verified": 0, "imported": 1, "seen": 2}, value=POINT.c.proof, else_=3),
+        POINT.c.created_at,
+        POINT.c.id,
     )
     .limit(1)
 )

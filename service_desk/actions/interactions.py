@@ -123,7 +123,9 @@ def join_queue(tx: Tx, row: Row, queue_id: str) -> Row:
 
 def _entered(tx: Tx, row: Row) -> None:
     _open_segment(tx, row)
-    tx.emit(events.InteractionQueued(row["id"], row["queue_id"], tx.now, again=False, reason=None, agent_id=None))
+    tx.emit(
+        events.InteractionQueued(row["id"], row["queue_id"], tx.now, again=False, reason=None, agent_id=None)
+    )
     tx.route(WorkQueued(work_item_for(row), row["attempts"]))
 
 

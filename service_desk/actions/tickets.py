@@ -38,7 +38,7 @@ def open_ticket(
         queue_id = queue_id or contact["queue_id"]
     default_brand = _brand(tx, queue_id)
     _check_customer(tx, customer_id)
-    row = {
+    row: dict[str, Any] = {
         "id": tx.new_id("tic"),
         "number": tx.next_number("ticket"),
         "brand_id": brand_id or (contact["brand_id"] if contact else default_brand),

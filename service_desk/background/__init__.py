@@ -1,0 +1,1 @@
+"""Followers that work behind the commits: effects, timers, figures."""

@@ -7,11 +7,12 @@ import structlog
 
 from service_desk.clock import SECOND, Micros
 from service_desk.desk import Desk
-from service_desk.lease import Fenced, Lease, check_fence
 from service_desk.domain.recount import Count, Slot, recount
 from service_desk.domain.views import BoardView
 from service_desk.errors import Unavailable
 from service_desk.follow import Signal
+from service_desk.killpoint import killpoint
+from service_desk.lease import Fenced, Lease, check_fence
 from service_desk.queries.live import LogEvent, events_after
 from service_desk.queries.wallboard import compute_board
 from service_desk.storage import schema
@@ -68,6 +69,7 @@ class Figures:
 
     async def _catch_up(self, cursor: int, fence: int) -> int:
         while events := await self._desk.read(events_after, cursor, BATCH):
+            killpoint("figures.before_fold")
             await self._desk.run(fold, events, self._lease.name, fence)
             cursor = events[-1].position
         return cursor

@@ -15,10 +15,11 @@ from channels.contract import AccountId, CallControl, ChannelError, OutcomeUnkno
 from service_desk.actions.effects import claim, settle
 from service_desk.clock import SECOND, Micros
 from service_desk.desk import Desk
-from service_desk.lease import Fenced, Lease
 from service_desk.domain.effects import EFFECTS, ConnectCall, Effect, HangUpCall, PutBackCall
 from service_desk.errors import Unavailable
 from service_desk.follow import Signal
+from service_desk.killpoint import killpoint
+from service_desk.lease import Fenced, Lease
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
 
@@ -92,7 +93,9 @@ class Outbox:
         """Try one effect; whether the subject's next one may follow."""
         if not await self._desk.run(claim, item.position, self._lease.name, fence):
             return True
+        killpoint("outbox.after_claim")
         state, detail = await self._outcome(item)
+        killpoint("outbox.after_effect")
         now = self._desk.clock.now()
         if state in ("unknown", "ready") and item.attempts + 1 >= TRIES:
             state = "failed"

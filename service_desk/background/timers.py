@@ -9,9 +9,10 @@ import structlog
 from service_desk.actions import agents, calls, chats, reclaim
 from service_desk.clock import SECOND, Micros
 from service_desk.desk import Desk
-from service_desk.lease import Fenced, Lease, check_fence
 from service_desk.errors import DeskError, Unavailable
 from service_desk.follow import Signal
+from service_desk.killpoint import killpoint
+from service_desk.lease import Fenced, Lease, check_fence
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
 from service_desk.storage.transaction import Tx
@@ -67,6 +68,7 @@ class Timers:
 
     async def _fire(self, kind: str, subject: str, fence: int) -> None:
         """One timer; a faulty one is put aside for a minute, so that it does not stop the others."""
+        killpoint("timers.before_fire")
         try:
             await self._desk.run(fire, kind, subject, self._lease.name, fence)
         except (Fenced, Unavailable):

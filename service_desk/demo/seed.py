@@ -15,6 +15,7 @@ from service_desk.demo.past import Past, Size
 from service_desk.demo.people import Register, hire
 from service_desk.errors import Conflict
 from service_desk.storage import schema
+from service_desk.storage.store import Reader
 from service_desk.storage.transaction import Tx
 
 PASSWORDS: Mapping[str, str] = {
@@ -34,6 +35,11 @@ class Seeded:
     interactions: int
     tickets: int
     events: int
+
+
+def is_empty(reader: Reader) -> bool:
+    """Whether nobody works here yet."""
+    return reader.scalar(sa.select(schema.agent.c.id).limit(1)) is None
 
 
 def hash_passwords() -> dict[str, str]:

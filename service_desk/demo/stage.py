@@ -1,11 +1,12 @@
-"""The demo's scenery: its settings made in code, and the pretend carrier as a child process that dies with us."""
+"""The demo's scenery: settings made in code, and the pretend carrier as a child process that dies with us."""
 
 import contextlib
 import json
-import os
+import select
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from service_desk.storage.transaction import Tx
 HOST = "127.0.0.1"
 CARRIER_START_S = 20.0
 CARRIER_STOP_S = 1.0
+CONTROL_S = 5.0
 PATIENCE_S = 240.0  # mean: a visitor of the demo is alone and slower than a team
 
 
@@ -96,8 +98,8 @@ class Carrier:
 def running_carrier(settings: dict[str, Any], folder: Path) -> Iterator[str]:
     """The carrier as a process of its own while the block runs; its address. StageError if it does not start.
 
-    It ends when its standard input is closed, which the system does for us even if we are killed. What it has to
-    say lies in `folder`.
+    It ends when its standard input is closed, which the system does for us even if we are killed. What it has
+    to say lies in `folder`.
     """
     config = folder / "carrier.json"
     _write_private(config, json.dumps(settings))
@@ -119,7 +121,8 @@ def running_carrier(settings: dict[str, Any], folder: Path) -> Iterator[str]:
 def _address(process: subprocess.Popen[bytes], log: Path) -> str:
     """Its first line says where it listens."""
     assert process.stdout is not None, "opened as a pipe"
-    line = process.stdout.readline()
+    ready, _, _ = select.select([process.stdout], [], [], CARRIER_START_S)
+    line = process.stdout.readline() if ready else b""
     try:
         address: str = json.loads(line)["listening"]
     except (ValueError, KeyError):
@@ -141,8 +144,21 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def _write_private(path: Path, text: str) -> None:
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="utf-8")
+
+
+def set_traffic(carrier_url: str, calls_per_minute: float) -> None:
+    """Let customers call by themselves from now on."""
+    request = urllib.request.Request(  # noqa: S310 - the address of our own child on this machine
+        f"{carrier_url}/control/traffic",
+        json.dumps({"calls_per_minute": calls_per_minute}).encode(),
+        {"Content-Type": "application/json"},
+        method="PUT",
+    )
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=CONTROL_S):
+        pass
 
 
 def free_port(port: int) -> int:

@@ -1,0 +1,1 @@
+"""Hosts the router: commands in, decisions recorded."""

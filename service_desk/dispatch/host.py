@@ -18,10 +18,11 @@ from routing.router import Router
 from service_desk.actions.offers import Refusal, apply_decisions
 from service_desk.clock import SECOND, Micros
 from service_desk.desk import Desk
-from service_desk.lease import Fenced, Lease, check_fence
 from service_desk.dispatch.restore import restore
 from service_desk.errors import Unavailable
 from service_desk.follow import Signal
+from service_desk.killpoint import killpoint
+from service_desk.lease import Fenced, Lease, check_fence
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
 from service_desk.storage.transaction import Tx
@@ -110,7 +111,9 @@ class RoutingHost:
         """Store steps; what the rows refuse is told to the router, until nothing is refused."""
         version = router.policy.version
         while steps:
+            killpoint("host.before_record")
             refused = await self._desk.run(record_steps, steps, version, fence, cursor, actor="router")
+            killpoint("host.after_record")
             now = self._desk.clock.now()
             steps = []
             for decision, reason in refused:
@@ -149,7 +152,7 @@ def commands_after(reader: Reader, position: int, limit: int) -> list[tuple[int,
     rows = reader.all(
         sa.select(table).where(table.c.position > position).order_by(table.c.position).limit(limit)
     )
-    return [(row["position"], decode(row["body"])) for row in rows]  # type: ignore[misc]  # the table holds commands only
+    return [(row["position"], decode(row["body"])) for row in rows]
 
 
 def record_steps(

@@ -16,10 +16,14 @@ Words = dict[str, str]
 
 
 class Part(BaseModel):
+    """Base: closed shapes that do not change once they are read."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Named(Part):
+    """An id for programs with a name for people."""
+
     id: Key
     name: str
 
@@ -38,6 +42,8 @@ class Queue(Part):
 
 
 class MenuOption(Part):
+    """One key of the menu and where it leads."""
+
     digit: Annotated[str, Field(pattern=r"^[0-9*#]$")]
     queue: Key
     label: str
@@ -60,6 +66,8 @@ class PhoneLine(Part):
 
 
 class Topic(Part):
+    """What a visitor may choose before a chat, and whose queue it is."""
+
     id: Key
     name: str
     queue: Key

@@ -12,6 +12,8 @@ from pydantic import TypeAdapter
 
 @dataclass(frozen=True, slots=True)
 class InteractionStarted:
+    """A contact began; `customer_id` is None for a withheld number."""
+
     KIND: ClassVar[str] = "interaction.started"
     SUBJECT: ClassVar[str] = "interaction_id"
     interaction_id: str
@@ -35,6 +37,8 @@ class InteractionQueued:
 
 @dataclass(frozen=True, slots=True)
 class OfferMade:
+    """It rings at an agent until `deadline`."""
+
     KIND: ClassVar[str] = "offer.made"
     SUBJECT: ClassVar[str] = "offer_id"
     offer_id: str
@@ -99,6 +103,8 @@ class InteractionAbandoned:
 
 @dataclass(frozen=True, slots=True)
 class WrapUpStarted:
+    """Over for the customer; the agent finishes until `until`."""
+
     KIND: ClassVar[str] = "wrap_up.started"
     SUBJECT: ClassVar[str] = "interaction_id"
     interaction_id: str
@@ -124,6 +130,8 @@ class InteractionEnded:
 
 @dataclass(frozen=True, slots=True)
 class CallLegChanged:
+    """A leg has a new status or moved into or out of the conference."""
+
     KIND: ClassVar[str] = "call.leg_changed"
     SUBJECT: ClassVar[str] = "interaction_id"
     interaction_id: str
@@ -149,6 +157,8 @@ class EntryAdded:
 
 @dataclass(frozen=True, slots=True)
 class VisitorPresence:
+    """The visitor's page connected or went."""
+
     KIND: ClassVar[str] = "visitor.presence"
     SUBJECT: ClassVar[str] = "interaction_id"
     interaction_id: str
@@ -157,6 +167,8 @@ class VisitorPresence:
 
 @dataclass(frozen=True, slots=True)
 class TicketOpened:
+    """A new case, with its number."""
+
     KIND: ClassVar[str] = "ticket.opened"
     SUBJECT: ClassVar[str] = "ticket_id"
     ticket_id: str
@@ -179,6 +191,8 @@ class TicketChanged:
 
 @dataclass(frozen=True, slots=True)
 class TicketLinked:
+    """A contact is about this case too."""
+
     KIND: ClassVar[str] = "ticket.linked"
     SUBJECT: ClassVar[str] = "ticket_id"
     ticket_id: str
@@ -188,6 +202,8 @@ class TicketLinked:
 
 @dataclass(frozen=True, slots=True)
 class TicketNoted:
+    """An internal note on a case."""
+
     KIND: ClassVar[str] = "ticket.noted"
     SUBJECT: ClassVar[str] = "ticket_id"
     ticket_id: str
@@ -197,6 +213,8 @@ class TicketNoted:
 
 @dataclass(frozen=True, slots=True)
 class CustomerCreated:
+    """Somebody new, known by a contact point."""
+
     KIND: ClassVar[str] = "customer.created"
     SUBJECT: ClassVar[str] = "customer_id"
     customer_id: str
@@ -204,6 +222,8 @@ class CustomerCreated:
 
 @dataclass(frozen=True, slots=True)
 class CustomerChanged:
+    """`fields` are the names that changed, joined by commas."""
+
     KIND: ClassVar[str] = "customer.changed"
     SUBJECT: ClassVar[str] = "customer_id"
     customer_id: str
@@ -233,6 +253,8 @@ class AgentPresence:
 
 @dataclass(frozen=True, slots=True)
 class SessionRevoked:
+    """`session` is the start of the session's fingerprint: its sockets close."""
+
     KIND: ClassVar[str] = "session.revoked"
     SUBJECT: ClassVar[str] = "agent_id"
     agent_id: str
@@ -242,6 +264,8 @@ class SessionRevoked:
 
 @dataclass(frozen=True, slots=True)
 class ConfigPublished:
+    """Another version of the configuration is in force."""
+
     KIND: ClassVar[str] = "config.published"
     SUBJECT: ClassVar[str] = "version"
     version: str
@@ -272,7 +296,7 @@ Event: TypeAlias = (
     | ConfigPublished
 )
 
-EVENTS: dict[str, type[Event]] = {kind.KIND: kind for kind in Event.__args__}  # type: ignore[attr-defined]  # a union knows its members
+EVENTS: dict[str, type[Event]] = {kind.KIND: kind for kind in Event.__args__}
 
 
 def event_schema() -> dict[str, Any]:

@@ -20,6 +20,8 @@ class View(BaseModel):
 
 
 class AgentStateView(View):
+    """What the agent chose, or what was chosen for them."""
+
     chosen: Literal["ready", "away"]
     reason: str | None = Field(description="Key of a reason in the configuration; only when away.")
     since: Micros
@@ -96,6 +98,8 @@ class InteractionView(View):
 
 
 class AuthorView(View):
+    """Who wrote; `id` is None for the system and unknown customers."""
+
     kind: Literal["customer", "agent", "system"]
     id: str | None
     name: str
@@ -118,6 +122,8 @@ class EntryView(View):
 
 
 class IdentityView(View):
+    """A contact point of a customer and how it was proved."""
+
     id: str
     kind: Literal["phone", "mailbox", "chat"]
     value: str
@@ -127,6 +133,8 @@ class IdentityView(View):
 
 
 class CustomerView(View):
+    """The customer's record."""
+
     id: str
     name: str | None = Field(description="None for somebody known only by a contact point.")
     display_name: str
@@ -140,6 +148,8 @@ class CustomerView(View):
 
 
 class TicketView(View):
+    """A case."""
+
     id: str
     number: int
     subject: str
@@ -173,6 +183,8 @@ class TimelineView(View):
 
 
 class CardTotals(View):
+    """Counts over the customer's whole history."""
+
     interactions: int
     tickets: int
     open_tickets: int
@@ -245,6 +257,8 @@ class FrameView(View):
 
 
 class QueueBoardView(View):
+    """One queue on the wallboard; `_today` counts since midnight of the configured time zone."""
+
     id: str
     name: str
     waiting: int
@@ -261,6 +275,8 @@ class QueueBoardView(View):
 
 
 class AgentBoardView(View):
+    """One agent on the wallboard."""
+
     id: str
     name: str
     status: Literal["ready", "offered", "busy", "wrap_up", "away", "lost", "signed_out"]
@@ -279,11 +295,15 @@ class BoardView(View):
 
 
 class NamedView(View):
+    """An id for programs with a name for people."""
+
     id: str
     name: str
 
 
 class QueueView(View):
+    """A queue by name."""
+
     id: str
     name: str
     brand_id: str
@@ -305,6 +325,8 @@ class BootstrapView(View):
 
 
 class SessionView(View):
+    """A signed-in browser: `csrf` goes into the header of every change."""
+
     me: MeView
     csrf: str
     bootstrap: BootstrapView
@@ -321,11 +343,15 @@ class SoftphoneTokenView(View):
 
 
 class TimelinePageView(View):
+    """Older history; `more` is the cursor of the next page."""
+
     items: list[TimelineView]
     more: str | None
 
 
 class EntriesPageView(View):
+    """Older entries; `more` is the cursor of the next page."""
+
     items: list[EntryView]
     more: str | None
 
@@ -343,6 +369,8 @@ class TicketPageView(View):
 
 
 class ChatEntryView(View):
+    """One line of a chat; `seq` counts from 1 without gaps for the visitor."""
+
     id: str
     seq: int
     author: Literal["visitor", "agent", "system"]
@@ -363,6 +391,8 @@ class ChatStatusView(View):
 
 
 class ChatView(View):
+    """A chat as its visitor sees it, whole."""
+
     chat_id: str | None
     token: str
     status: ChatStatusView

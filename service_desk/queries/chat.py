@@ -36,6 +36,7 @@ def chat_status(reader: Reader, interaction_id: str) -> ChatStatusView | None:
 
 
 def status_of(reader: Reader, row: sa.RowMapping) -> ChatStatusView:
+    """How the chat of an interaction row stands."""
     if row["state"] in (WRAP_UP, ENDED):
         number = _ticket_number(reader, row["id"]) if row["end_reason"] == "nobody_there" else None
         return ChatStatusView(

@@ -120,6 +120,7 @@ def entry_view(reader: Reader, entry_id: str) -> EntryView | None:
 
 
 def message_entry(row: sa.RowMapping) -> EntryView:
+    """A row of the message table."""
     return EntryView(
         id=row["id"],
         interaction_id=row["interaction_id"],
@@ -134,6 +135,7 @@ def message_entry(row: sa.RowMapping) -> EntryView:
 
 
 def note_entry(row: sa.RowMapping) -> EntryView:
+    """A row of the note table."""
     return EntryView(
         id=row["id"],
         interaction_id=row["interaction_id"] or "",

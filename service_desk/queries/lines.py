@@ -36,6 +36,7 @@ def line_facts(reader: Reader, account: str, external_id: str) -> LineFacts | No
 
 
 def facts_of(reader: Reader, row: sa.RowMapping) -> LineFacts:
+    """Where the contact of an interaction row stands."""
     position = place(reader, row) if row["state"] in WAITING else None
     wait = wait_s(reader, row["queue_id"], position - 1) if position is not None else None
     return LineFacts(row["id"], row["state"], row["channel"], row["queue_id"], position, wait)

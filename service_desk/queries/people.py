@@ -32,6 +32,7 @@ def me_view(reader: Reader, agent_id: str) -> MeView:
 
 
 def me_from(row: sa.RowMapping) -> MeView:
+    """A row of the agent table."""
     return MeView(
         id=row["id"],
         name=row["name"],

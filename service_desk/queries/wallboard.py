@@ -1,7 +1,6 @@
 """The wallboard: live counts from the rows, the day's figures from counters that the log was folded into."""
 
 from collections import defaultdict
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -81,7 +80,7 @@ def _queues(
 def _queue(
     reader: Reader,
     queue: Queue,
-    line: Mapping[str, int] | None,
+    line: sa.RowMapping | None,
     active: int,
     today: Count,
     agents: list[tuple[AgentBoardView, list[str]]],
@@ -114,6 +113,7 @@ def _today(reader: Reader, config: DeskConfig) -> dict[str, Count]:
 
 
 def count_from(row: sa.RowMapping) -> Count:
+    """A row of the counters."""
     return Count(
         row["offered"],
         row["answered"],
@@ -141,7 +141,9 @@ def _agents(reader: Reader) -> list[tuple[AgentBoardView, list[str]]]:
         held[row["agent_id"]].append(row)
     views = []
     for row in reader.all(sa.select(AGENT).where(AGENT.c.active).order_by(AGENT.c.name, AGENT.c.id)):
-        status, since = _status(row, row["id"] in connected, ringing.get(row["id"]), held[row["id"]])
+        status, since = _status(
+            row, held[row["id"]], ringing.get(row["id"]), connected=row["id"] in connected
+        )
         if status != "signed_out":
             view = AgentBoardView(
                 id=row["id"],
@@ -156,7 +158,7 @@ def _agents(reader: Reader) -> list[tuple[AgentBoardView, list[str]]]:
 
 
 def _status(
-    agent: sa.RowMapping, connected: bool, ringing_since: Micros | None, held: list[sa.RowMapping]
+    agent: sa.RowMapping, held: list[sa.RowMapping], ringing_since: Micros | None, *, connected: bool
 ) -> tuple[Status, Micros]:
     """What an agent does, and since when; the most telling first."""
     if agent["lost_at"] is not None and agent["reason"] != "signed_out":

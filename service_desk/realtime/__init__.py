@@ -1,0 +1,1 @@
+"""Sockets of consoles and of chat visitors."""

@@ -42,7 +42,7 @@ def make_server(*, max_message_bytes: int) -> socketio.AsyncServer:
     )
 
 
-def set_compression(on: bool) -> None:
+def set_compression(*, on: bool) -> None:
     """Engine.IO compresses every WebSocket with no switch: 195 kB a client instead of 34, and twice the time."""
 
     class Socket(driver.WebSocket):  # type: ignore[misc]  # the driver has no types
@@ -54,7 +54,7 @@ def set_compression(on: bool) -> None:
             await self.handler(self)
             return self._sock
 
-    driver._async["websocket"] = Socket
+    driver._async["websocket"] = Socket  # noqa: SLF001 - the only place where it can be set; engineio < 5 is pinned for it
 
 
 def waiting(server: socketio.AsyncServer, sid: str, namespace: str = "/") -> int:

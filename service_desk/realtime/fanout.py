@@ -6,6 +6,7 @@ from service_desk.clock import SECOND
 from service_desk.desk import Desk
 from service_desk.errors import Unavailable
 from service_desk.follow import Signal
+from service_desk.killpoint import killpoint
 from service_desk.queries import live
 from service_desk.queries.wallboard import board_view
 from service_desk.realtime.server import LiveServer
@@ -43,6 +44,7 @@ class Fanout:
                 await signal.wait()
 
     async def _send(self, events: list[live.LogEvent]) -> None:
+        killpoint("fanout.before_send")
         present = self._consoles.agents
         if present:
             frames = await self._desk.read(live.frames, events, present, prev=self._consoles.last)

@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-
 import structlog
 from aiohttp import web
 from socketio.exceptions import ConnectionRefusedError as Refused
@@ -100,7 +99,12 @@ class LiveServer:
         """Presence first, then the state: what happens between the two arrives as frames."""
         try:
             await self._desk.run(
-                agents.connected, principal.agent_id, sid, self._node_id, principal.session, actor=principal.agent_id
+                agents.connected,
+                principal.agent_id,
+                sid,
+                self._node_id,
+                principal.session,
+                actor=principal.agent_id,
             )
             if sid not in self._by_sid:  # gone before it was known: undo what came too late
                 await self._desk.run(agents.disconnected, sid)

@@ -82,7 +82,12 @@ class ChatServer:
         self.io = engine.make_server(max_message_bytes=MESSAGE_BYTES)
         self.io.on("connect", self._connect)
         self.io.on("disconnect", self._disconnect)
-        for name, handler in (("open", self._open), ("say", self._say), ("close", self._close), ("sync", self._sync)):
+        for name, handler in (
+            ("open", self._open),
+            ("say", self._say),
+            ("close", self._close),
+            ("sync", self._sync),
+        ):
             self.io.on(name, self._answering(handler))
 
     def attach(self, app: web.Application) -> None:
@@ -108,10 +113,12 @@ class ChatServer:
         token, given = new_token(), auth.get("token")
         known = fingerprint(given) if isinstance(given, str) and given else None
         try:
-            row = await self._desk.run(chats.meet_visitor, auth["widget"], known, fingerprint(token), actor="customer")
+            row = await self._desk.run(
+                chats.meet_visitor, auth["widget"], known, fingerprint(token), actor="customer"
+            )
         except DeskError as error:
             raise Refused("busy") from error
-        if known is not None and row["fingerprint"] == known:
+        if isinstance(given, str) and row["fingerprint"] == known:
             token = given
         visitor = Visitor(row["id"], auth["widget"], token, Bucket(self._desk.clock))
         self._by_sid[sid] = visitor
@@ -122,7 +129,9 @@ class ChatServer:
         widget = config.widget(widget_id)
         if widget is None or not origin:
             return False
-        return origin in widget.allowed_origins or ("self" in widget.allowed_origins and self._own_origin(origin))
+        return origin in widget.allowed_origins or (
+            "self" in widget.allowed_origins and self._own_origin(origin)
+        )
 
     async def _welcome(self, sid: str, visitor: Visitor) -> None:
         try:
@@ -292,5 +301,7 @@ def _chat_of(reader: Reader, visitor_id: str) -> str | None:
 
 def _waiting_among(reader: Reader, interactions: list[str]) -> list[str]:
     table = schema.interaction
-    rows = reader.all(sa.select(table.c.id).where(table.c.id.in_(interactions), table.c.state.in_(tuple(WAITING))))
+    rows = reader.all(
+        sa.select(table.c.id).where(table.c.id.in_(interactions), table.c.state.in_(tuple(WAITING)))
+    )
     return [row["id"] for row in rows]

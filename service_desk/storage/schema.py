@@ -265,7 +265,7 @@ contact_point = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("made_for", sa.Text, unique=True),
     sa.Index(None, "kind", "value"),
-    comment="`made_for` is kind:value where the point made its own customer: the key that makes one of two racers lose.",
+    comment="`made_for` is kind:value where the point made its own customer: of two racers, one loses by it.",
 )
 
 # --- contacts -----------------------------------------------------------------------------------------------

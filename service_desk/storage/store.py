@@ -24,6 +24,7 @@ from sqlalchemy.pool import NullPool, QueuePool
 from service_desk.clock import Micros
 from service_desk.domain.config import DeskConfig
 from service_desk.errors import DeskError, Unavailable
+from service_desk.killpoint import killpoint
 from service_desk.ports import Clock
 from service_desk.storage import schema
 from service_desk.storage.transaction import Group, StaleRow, Tx, published_config
@@ -229,6 +230,8 @@ class Store:
                     taken.append(job)
                     outcomes.append(self._attempt(group, job))
                 write_log(group)
+                killpoint("store.before_commit")
+            killpoint("store.after_commit")
             return outcomes, stop
         except Exception as error:  # noqa: BLE001  # whatever it was, each action gets its own answer below
             if len(taken) == 1 and not _worth_another_try(error):
@@ -324,8 +327,14 @@ _TAKE_POSITIONS = (
 def write_log(group: Group) -> None:
     """Insert what was gathered; positions last, then one statement per stream."""
     group.flush()
+    killpoint("store.before_log")
     gathered = group.gathered
-    lines = {"event": gathered.events, "effect": gathered.effects, "command": gathered.commands, "input": gathered.inputs}
+    lines = {
+        "event": gathered.events,
+        "effect": gathered.effects,
+        "command": gathered.commands,
+        "input": gathered.inputs,
+    }
     if not any(lines.values()):
         return
     counts = {f"new_{name}": len(rows) for name, rows in lines.items()}

@@ -1,8 +1,8 @@
 """One action's view of the database: reads and writes now, log lines and commands at the end of the group."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -119,7 +119,7 @@ def insert_all(connection: sa.Connection, rows: dict[sa.Table, list[dict[str, An
     rows.clear()
 
 
-@lru_cache(maxsize=None)
+@cache
 def _by_key(table: sa.Table, *, lock: bool) -> sa.Select[Any]:
     """A table's row by key; built once, since building a statement costs as much as running it."""
     statement = sa.select(table).where(table.primary_key.columns[0] == sa.bindparam("key"))

@@ -58,7 +58,7 @@ class Nothing(BaseModel):
     model_config = {"extra": "forbid"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Operation:
     """One method of one path, as read from a function."""
 

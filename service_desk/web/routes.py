@@ -3,7 +3,6 @@
 from functools import partial
 
 from aiohttp import web
-from pydantic_core import to_json
 
 from service_desk.desk import Desk
 from service_desk.intake import Intake
@@ -15,7 +14,7 @@ from service_desk.web.health import show_health
 from service_desk.web.keys import CHANNELS, DESK, INTAKE, SETTINGS, Channels
 from service_desk.web.metrics import METRICS, WebMetrics, count_requests, show_metrics
 from service_desk.web.openapi import Operation, add_operations
-from service_desk.web.problems import problems
+from service_desk.web.problems import MACHINE_PATHS, problems
 from service_desk.web.security import add_security_headers
 from service_desk.web.sessions import SESSIONS, Sessions
 from service_desk.web.simulator_proxy import add_simulator
@@ -59,8 +58,7 @@ async def _close(app: web.Application) -> None:
 
 
 def _add_schemas(app: web.Application) -> None:
-    api = to_json(schemas.openapi_document(operations()))
-    app.router.add_get("/api/v1/openapi.json", partial(_document, api))
+    app.router.add_get("/api/v1/openapi.json", partial(_document, schemas.openapi_document(operations())))
     app.router.add_get("/api/v1/events.schema.json", partial(_document, schemas.events_document()))
 
 
@@ -91,4 +89,4 @@ def _add_pages(app: web.Application, pages: Pages, *, simulator: bool) -> None:
         app.router.add_get("/simulator", simulated)
     app.router.add_get("/assets/{tail:.+}", asset)
     app.router.add_get("/widget/widget.js", widget)
-    app.router.add_get("/{path:.+}", other)
+    app.router.add_get(f"/{{path:(?!(?:{'|'.join(sorted(MACHINE_PATHS))})(?:/|$)).+}}", other)

@@ -24,9 +24,10 @@ MESSAGES: dict[str, type[BaseModel]] = {
 }
 
 
-def openapi_document(operations: tuple[Operation, ...]) -> dict[str, Any]:
+@lru_cache(maxsize=1)
+def openapi_document(operations: tuple[Operation, ...]) -> bytes:
     """The whole API."""
-    return describe(operations, TITLE, version("service-desk"))
+    return to_json(describe(operations, TITLE, version("service-desk")))
 
 
 @lru_cache(maxsize=1)

@@ -13,7 +13,7 @@ from pathlib import Path
 from aiohttp import web
 
 from service_desk.errors import NotFound
-from service_desk.web.problems import is_machine_path
+from service_desk.web.problems import wants_page
 
 PACKAGED = Path(__file__).resolve().parents[1] / "_ui"
 CHECKED_OUT = Path(__file__).resolve().parents[2] / "agent_ui" / "dist"
@@ -95,7 +95,7 @@ class Pages:
         path = request.match_info["path"]
         if path in self._files and not path.endswith(".html"):
             return self._send(request, self._files[path], ASK_AGAIN)
-        if is_machine_path(f"/{path}") or "text/html" not in request.headers.get("Accept", ""):
+        if not wants_page(request):
             raise NotFound("There is nothing at this address.")
         return self.page(request, "index.html")
 

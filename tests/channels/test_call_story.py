@@ -7,6 +7,7 @@ from channels.contract import (
     AgentDialled,
     CallStarted,
     CallStatus,
+    CallWaiting,
     ConferenceChanged,
     DigitsPressed,
     ParticipantChange,
@@ -69,6 +70,29 @@ async def test_the_agent_leaving_never_ends_the_call(
     await desk.event(completed(customer.call_sid))
     await desk.event(completed(again.call_sid))
     assert (await customer.show())["ended"] == {"reason": "ended by REST", "by": "desk"}
+
+
+async def test_a_customer_whose_agent_is_lost_goes_back_to_waiting(
+    session: aiohttp.ClientSession, simulator: RunningSimulator, desk: LittleDesk
+) -> None:
+    customer, agent = await talking(session, simulator, desk)
+    await agent.act("hangup")
+    await desk.event(conference(ParticipantChange.LEFT, agent.call_sid))
+    before = len(desk.events)
+    await desk.channel.put_back(customer.call_sid)
+    await desk.event(lambda event: event == CallWaiting(customer.call_sid), after=before)
+    await desk.event(conference(ParticipantChange.ENDED, None), after=before)
+    before = len(desk.events)
+    await desk.channel.put_back(customer.call_sid)  # repeated: the words begin again
+    await desk.event(lambda event: event == CallWaiting(customer.call_sid), after=before)
+    shown = await customer.show()
+    assert (shown["status"], shown["conference"]) == ("in-progress", None)
+
+    await desk.channel.connect(customer.call_sid, INTERACTION)  # the next agent, the same name
+    before = len(desk.events)
+    again = await dials(session, simulator, desk)
+    await desk.event(conference(ParticipantChange.JOINED, again.call_sid), after=before)
+    assert (await customer.act("say", text="Finally."))["heard_by"] == [again.call_sid]
 
 
 async def test_connect_and_hang_up_can_be_repeated(

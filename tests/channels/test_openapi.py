@@ -76,12 +76,18 @@ async def test_every_request_of_the_adapter(
     customer, _agent = await talking(session, simulator, desk)
     await channel.connect(customer.call_sid, INTERACTION)
     await channel.look_up(customer.call_sid, INTERACTION)
+    await channel.put_back(customer.call_sid)
     await channel.look_up("CA" + "9" * 32)
     await channel.hang_up(customer.call_sid)
     await channel.hang_up(customer.call_sid)
     captured = simulator.exchange.record.after(0, 1_000, "rest")
     assert {entry["method"] for entry in captured} == {"GET", "POST"}
-    assert {key for entry in captured for key in entry["parameters"]} >= {"Twiml", "Status", "FriendlyName"}
+    assert {key for entry in captured for key in entry["parameters"]} >= {
+        "Twiml",
+        "Url",
+        "Status",
+        "FriendlyName",
+    }
     for entry in captured:
         assert api.faults(entry["method"], entry["path"], entry["parameters"]) == [], entry
 

@@ -59,7 +59,9 @@ class Console:
         except reducer.Gap:
             self.gaps += 1
             answer = await self.io.call("replay", {"after": self.state["position"]})
-            self.state = answer["snapshot"] if "snapshot" in answer else reducer.apply(self.state, answer["frame"])
+            self.state = (
+                answer["snapshot"] if "snapshot" in answer else reducer.apply(self.state, answer["frame"])
+            )
 
     async def ask(self, method: str, path: str, body: Any = None, *, version: int | None = None) -> Any:
         """A request to the API; the answer's JSON. Problems raise AssertionError with their text."""
@@ -79,7 +81,9 @@ class Console:
             headers["If-Match"] = f'"{version}"'
         url = f"{self._world.base}/api/v1{path}"
         async with self._http.request(method, url, json=body, headers=headers) as answer:
-            return answer.status, (await answer.json() if answer.content_length != 0 and answer.status != 204 else None)
+            return answer.status, (
+                await answer.json() if answer.content_length != 0 and answer.status != 204 else None
+            )
 
     async def set_state(self, state: str, reason: str | None = None) -> None:
         me = self.state["me"][self.agent_id]
@@ -110,9 +114,15 @@ class Console:
     async def take_call(self, interaction_id: str) -> str:
         """The softphone dials in; its call's id."""
         token = await self.ask("POST", "/softphone/token", {})
-        url = f"{self._world.base}{token['dial_url']}" if token["dial_url"].startswith("/") else token["dial_url"]
+        url = (
+            f"{self._world.base}{token['dial_url']}"
+            if token["dial_url"].startswith("/")
+            else token["dial_url"]
+        )
         headers = {"Authorization": f"Bearer {token['token']}"}
-        async with self._http.post(url, json={"params": {"interaction_id": interaction_id}}, headers=headers) as answer:
+        async with self._http.post(
+            url, json={"params": {"interaction_id": interaction_id}}, headers=headers
+        ) as answer:
             assert answer.status == 201, await answer.text()
             return str((await answer.json())["call_sid"])
 

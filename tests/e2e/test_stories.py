@@ -15,7 +15,7 @@ async def test_call_story(db_url: str, tmp_path: Path) -> None:
             call = await desk.call("+14155550100")
             offer = await ann.offer()
             contact = offer["interaction_id"]
-            assert list(ann.state["cards"].values())[0]["customer"]["display_name"] == "+1 415-555-0100"
+            assert next(iter(ann.state["cards"].values()))["customer"]["display_name"] == "+1 415-555-0100"
             taken = await ann.ask("POST", f"/offers/{offer['id']}/accept", {})
             assert taken["state"] == "connecting"
             await ann.take_call(contact)

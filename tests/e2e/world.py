@@ -118,7 +118,13 @@ async def add_agent(desk_world: World, login: str, **more: Any) -> str:
     password_hash = await asyncio.get_running_loop().run_in_executor(None, hash_password, PASSWORD)
 
     def add(tx: Any) -> str:
-        values = {"login": login, "name": login.title(), "password_hash": password_hash, "role": "agent", **more}
+        values = {
+            "login": login,
+            "name": login.title(),
+            "password_hash": password_hash,
+            "role": "agent",
+            **more,
+        }
         return str(admin.add_user(tx, **values)["id"])
 
     return await desk_world.parts.desk.run(add)

@@ -160,7 +160,8 @@ class Desk:
             refused = [(each, reason) for each in batch if (reason := self._record(each))]
             for decision, reason in refused:
                 self.refusals += 1
-                self.unrecorded += self._apply(c.DecisionRefused(decision, reason), self.now)
+                # At the time of the command: the facts that follow are older than this moment.
+                self.unrecorded += self._apply(c.DecisionRefused(decision, reason), self.router.floor.now)
 
     def _record(self, decision: d.Decision) -> str | None:
         match decision:

@@ -211,7 +211,8 @@ class NaiveRouter:
             case c.WorkQueued(item=item, attempts=attempts):
                 each = items.setdefault(item.id, Item(item, 0))
                 each.attempts = max(each.attempts, attempts)
-                if each.place in {"waiting", "offered"} and each.item == item:
+                told_again = each.waits or (each.offer is not None and attempts < each.offer.attempt)
+                if told_again and each.item == item:
                     return
                 self.take_away(each)
                 each.item = item

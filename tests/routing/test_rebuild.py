@@ -1,5 +1,6 @@
 """Rows that move on while the router decides, and the router that is rebuilt from them."""
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
@@ -162,17 +163,28 @@ class DeskMachine(RuleBasedStateMachine):
         type(self).rebuilds += 1
 
 
-def test_the_rebuilt_router_decides_as_the_one_that_lived_through_it() -> None:
-    """Also: whatever is refused, rows and router agree as soon as all facts are followed."""
+def run(runs: int) -> None:
+    DeskMachine.rebuilds = DeskMachine.refusals = 0
     run_state_machine_as_test(
         DeskMachine,
         settings=settings(
-            max_examples=120,
+            max_examples=runs,
             stateful_step_count=60,
             deadline=None,
             suppress_health_check=list(HealthCheck),
             print_blob=True,
         ),
     )
-    assert DeskMachine.rebuilds > 50
-    assert DeskMachine.refusals > 50
+
+
+def test_the_rebuilt_router_decides_as_the_one_that_lived_through_it() -> None:
+    """Also: whatever is refused, rows and router agree as soon as all facts are followed."""
+    run(runs=250)
+    assert DeskMachine.rebuilds > 100
+    assert DeskMachine.refusals > 100
+
+
+@pytest.mark.soak
+def test_the_rebuilt_router_decides_as_the_one_that_lived_through_it_for_long() -> None:
+    run(runs=5_000)
+    assert DeskMachine.rebuilds > 2_000

@@ -28,7 +28,14 @@ RECORDED_PAIRS = 40
 CONFIG: dict[str, Any] = {
     "brand": "Test Works",
     "queues": [
-        {"id": "service", "name": "Service", "brand_id": "test", "target_s": 20, "ring_s": 20, "wrap_up_s": 60},
+        {
+            "id": "service",
+            "name": "Service",
+            "brand_id": "test",
+            "target_s": 20,
+            "ring_s": 20,
+            "wrap_up_s": 60,
+        },
         {"id": "sales", "name": "Sales", "brand_id": "test", "target_s": 30, "ring_s": 15, "wrap_up_s": 30},
     ],
     "phone_lines": [
@@ -97,7 +104,9 @@ class CheckedDesk(Desk):
                     assert reducer.comparable(after) == reducer.comparable(snapshot), [e.kind for e in events]
                     self._record(before, frames[agent_id], snapshot)
                 elif before is not None:
-                    assert reducer.comparable(before) == reducer.comparable(snapshot), [e.kind for e in events]
+                    assert reducer.comparable(before) == reducer.comparable(snapshot), [
+                        e.kind for e in events
+                    ]
                 self._states[agent_id] = snapshot
             self._position = events[-1].position if events else self._position
 
@@ -122,7 +131,11 @@ def _look(
     agents = [row["id"] for row in reader.all(sa.select(schema.agent.c.id).order_by(schema.agent.c.id))]
     made = live.frames(reader, events, agents, prev=dict.fromkeys(agents, position)) if events else {}
     frames = {agent_id: frame.model_dump(mode="json") for agent_id, frame in made.items()}
-    return events, frames, {agent_id: live.snapshot(reader, agent_id).model_dump(mode="json") for agent_id in agents}
+    return (
+        events,
+        frames,
+        {agent_id: live.snapshot(reader, agent_id).model_dump(mode="json") for agent_id in agents},
+    )
 
 
 @pytest.fixture

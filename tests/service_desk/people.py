@@ -4,7 +4,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from channels.contract import AgentDialled, CallStarted, ChatOpened, ConferenceChanged, MessageReceived, ParticipantChange
+from channels.contract import (
+    AgentDialled,
+    CallStarted,
+    ChatOpened,
+    ConferenceChanged,
+    MessageReceived,
+    ParticipantChange,
+)
 from service_desk.actions import admin, agents, calls, chats, offers
 from service_desk.clock import SECOND
 from service_desk.desk import Desk
@@ -24,7 +31,9 @@ async def make_agent(desk: Desk, login: str, *, ready: bool = True, **more: Any)
 
     agent_id = await desk.run(add)
     if ready:
-        await desk.run(agents.connected, agent_id, f"sid-{login}", "node-1", f"session-{login}", actor=agent_id)
+        await desk.run(
+            agents.connected, agent_id, f"sid-{login}", "node-1", f"session-{login}", actor=agent_id
+        )
         await set_state(desk, agent_id, "ready")
     return agent_id
 
@@ -66,7 +75,9 @@ async def offer_to(desk: Desk, interaction_id: str, agent_id: str, *, ring_s: in
     row = await row_of(desk, schema.interaction, interaction_id)
     attempt = row["attempts"] + 1
     now = desk.clock.now()
-    offer = Offer(f"{interaction_id}.{attempt}", interaction_id, agent_id, now, now + ring_s * SECOND, attempt)
+    offer = Offer(
+        f"{interaction_id}.{attempt}", interaction_id, agent_id, now, now + ring_s * SECOND, attempt
+    )
     refused = await desk.run(offers.apply_decisions, [OfferMade(offer, {"rule": "test"})], 1, actor="router")
     assert refused == [], refused
     return offer.id
@@ -75,14 +86,18 @@ async def offer_to(desk: Desk, interaction_id: str, agent_id: str, *, ring_s: in
 async def join_both(desk: Desk, interaction_id: str, agent_id: str, call_id: str) -> str:
     """The softphone dials in and both legs enter the conference; the agent's leg."""
     leg = f"{call_id}-agent"
-    await desk.run(calls.agent_dialled, PHONE, AgentDialled(leg, agent_id, interaction_id, f"dial-{leg}"), actor=PHONE)
+    await desk.run(
+        calls.agent_dialled, PHONE, AgentDialled(leg, agent_id, interaction_id, f"dial-{leg}"), actor=PHONE
+    )
     for number, one in enumerate((call_id, leg), 1):
         event = ConferenceChanged(interaction_id, "CF1", ParticipantChange.JOINED, f"join-{one}", number, one)
         await desk.run(calls.conference_changed, PHONE, event, actor=PHONE)
     return leg
 
 
-async def open_chat(desk: Desk, name: str, text: str, *, mailbox: str | None = None, key: str = "k1") -> tuple[str, str]:
+async def open_chat(
+    desk: Desk, name: str, text: str, *, mailbox: str | None = None, key: str = "k1"
+) -> tuple[str, str]:
     """A visitor opens a chat: (visitor, interaction)."""
     visitor = await desk.run(chats.meet_visitor, "demo", None, f"print-{name}", actor="customer")
     chat_id = f"{visitor['id']}.{key}"

@@ -33,7 +33,10 @@ export interface Presence {
   tone: "ready" | "attention" | "away";
 }
 
-/** What a channel's bar is given; it emits `open` (show me the contact) and `end`. */
+/**
+ * What a channel's bar is given; it emits `open` (show me the contact) and `end`. Its end button carries
+ * `data-end` with the interaction's id, so that a key can find it.
+ */
 export interface BarProps {
   interaction: InteractionView;
   /** The end is on its way to the server. */
@@ -42,6 +45,8 @@ export interface BarProps {
 
 export interface ChannelUi {
   label: TextKey;
+  /** "Incoming call" and the like. */
+  incoming: TextKey;
   icon: Component;
   ring: Ring;
   /** Null where words are spoken and only notes are written. */

@@ -68,9 +68,7 @@ export function useActs(open: Openers): ComputedRef<DeskAct[]> {
       act("note", "contact", "act.note", "n", isLive, () => {
         desk.write("note");
       }),
-      act("end", "contact", "act.end", "e", isLive, () => {
-        desk.focus("end");
-      }),
+      act("end", "contact", "act.end", "e", isLive, desk.focusEnd),
       act("wrap-up", "contact", "act.wrap_up", "w", desk.wrapUps.length > 0, () => {
         const [first] = desk.wrapUps;
         if (first !== undefined && here?.state !== "wrap_up") desk.select(first.id);
@@ -132,7 +130,7 @@ export function useKeys(acts: ComputedRef<DeskAct[]>): void {
     if (isOwnKey(event)) return;
     const sequence = before !== null && event.timeStamp - before.at < SEQUENCE_MS ? `${before.key} ${key}` : null;
     const found =
-      acts.value.find((act) => act.isPossible && act.keys === sequence) ??
+      acts.value.find((act) => act.isPossible && act.keys !== null && act.keys === sequence) ??
       acts.value.find((act) => act.isPossible && act.keys === key);
     before = { key, at: event.timeStamp };
     if (found === undefined) return;

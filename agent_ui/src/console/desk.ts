@@ -38,8 +38,8 @@ export const useDesk = defineStore("desk", () => {
   /** Counts up whenever the form for a new ticket is asked for. */
   const newTicketAsked = ref(0);
   const modes = ref<Record<string, WritingMode>>({});
-  /** Counts up whenever the composer, the wrap-up or the end button is asked for by a key. */
-  const focusAsked = ref<{ place: "composer" | "wrap_up" | "end"; times: number }>({ place: "composer", times: 0 });
+  /** Counts up whenever the composer or the wrap-up is asked for by a key. */
+  const focusAsked = ref<{ place: "composer" | "wrap_up"; times: number }>({ place: "composer", times: 0 });
   const seen = ref<Record<string, number>>(readSeen());
   /** Offers whose accept or decline is on its way. */
   const answering = ref<ReadonlySet<string>>(new Set());
@@ -236,9 +236,15 @@ export const useDesk = defineStore("desk", () => {
     focus("composer");
   }
 
-  function focus(place: "composer" | "wrap_up" | "end"): void {
+  function focus(place: "composer" | "wrap_up"): void {
     pane.value = "conversation";
     focusAsked.value = { place, times: focusAsked.value.times + 1 };
+  }
+
+  /** Ending by a key takes two: this one goes to the button, Enter presses it. */
+  function focusEnd(): void {
+    const id = selected.value?.id;
+    if (id !== undefined) document.querySelector<HTMLElement>(`[data-end="${CSS.escape(id)}"]`)?.focus();
   }
 
   function showCustomer(tab?: CustomerTab): void {
@@ -286,6 +292,7 @@ export const useDesk = defineStore("desk", () => {
     modeOf,
     write,
     focus,
+    focusEnd,
     showCustomer,
     askNewTicket,
     keepPane,

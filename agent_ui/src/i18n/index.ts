@@ -28,9 +28,9 @@ export async function useLanguage(wanted: string): Promise<void> {
   document.documentElement.lang = language.value;
 }
 
-/** The language of the texts, for `Intl`. */
+/** The language of the texts for `Intl`, with the reader's region where the browser names one. */
 export function locale(): string {
-  return language.value;
+  return navigator.languages.find((one) => one.split("-")[0] === language.value) ?? language.value;
 }
 
 /** The text for a key with its `{values}` filled in; `{count}` chooses between singular and plural. */

@@ -36,11 +36,10 @@ export function formatSpan(seconds: number): string {
 export function formatAgo(at: Micros, now: Micros): string {
   const passed = now - at;
   if (passed < MINUTE) return t("time.now");
-  const relative = new Intl.RelativeTimeFormat(locale(), { numeric: "auto", style: "short" });
-  if (passed < HOUR) return relative.format(-Math.floor(passed / MINUTE), "minute");
+  if (passed < HOUR) return t("time.minutes_ago", { n: Math.floor(passed / MINUTE) });
   const days = daysApart(at, now);
-  if (days === 0) return relative.format(-Math.floor(passed / HOUR), "hour");
-  if (days < 7) return relative.format(-days, "day");
+  if (days === 0) return t("time.hours_ago", { n: Math.floor(passed / HOUR) });
+  if (days < 7) return new Intl.RelativeTimeFormat(locale(), { numeric: "auto" }).format(-days, "day");
   const sameYear = dateOf(at).getFullYear() === dateOf(now).getFullYear();
   return dateOf(at).toLocaleDateString(locale(), {
     day: "numeric",

@@ -26,6 +26,9 @@ export interface Setting {
 /** Milliseconds that a connection may be away before we say so: most come back sooner. */
 const LOST_SIGN_DELAY = 1_500;
 
+/** Milliseconds after which an ended conversation is not shown to a visitor who comes back. */
+const OLD = 12 * 3_600_000;
+
 const CHAT_ICON = ["M21 11.5a8.4 8.4 0 0 1-8.5 8.3 8.7 8.7 0 0 1-3.8-.9L3 20.5l1.7-5.3a8 8 0 0 1-.7-3.7 8.4 8.4 0 0 1 8.5-8.3 8.4 8.4 0 0 1 8.5 8.3Z"];
 const DOWN_ICON = ["m6 9 6 6 6-6"];
 const CLOSE_ICON = ["M6 6l12 12", "M18 6 6 18"];
@@ -62,6 +65,8 @@ export class Panel {
   #open = false;
   /** Last entry of the conversation that the visitor has left for a new one, which has not begun yet. */
   #leftAt: string | null = null;
+  /** Whether it has been decided if the conversation of an earlier visit is still of interest. */
+  #judged = false;
   #asksEnd = false;
   #shownReturn = 0;
   #lostSince: ReturnType<typeof setTimeout> | null = null;
@@ -129,19 +134,24 @@ export class Panel {
     return this.#open;
   }
 
+  /** Whether the open panel takes the whole screen; as in widget.css. */
+  get coversPage(): boolean {
+    return window.matchMedia("(max-width: 480px)").matches;
+  }
+
   /** Opens the panel. `focus` is false when it is only as it was before a reload: the page has the focus then. */
   open(focus: boolean): void {
     this.#open = true;
     this.#store.open = true;
     this.#session.start();
     this.#setting.opened();
+    setAttribute(this.#panel, "aria-modal", this.coversPage ? "true" : null);
     this.render(this.#session.state);
     this.#composer.fit();
     this.#list.toEnd();
     if (!focus) return;
     // On a phone the keyboard would cover the greeting before it is read.
-    if (this.#fullScreen()) this.#panel.focus();
-    else if (this.#composer.element.hidden) this.#panel.focus();
+    if (this.coversPage || this.#composer.element.hidden) this.#panel.focus();
     else this.#composer.focus();
   }
 
@@ -157,6 +167,7 @@ export class Panel {
   render(state: ChatState): void {
     this.#takeBack(state);
     if (isOpen(state) || state.entries.at(-1)?.id !== this.#leftAt) this.#leftAt = null;
+    this.#leaveOldBehind(state);
     this.#panel.hidden = !this.#open;
     setAttribute(this.element, "data-open", this.#open ? "" : null);
     this.#renderStatus(state);
@@ -166,6 +177,14 @@ export class Panel {
     this.#list.render(entries, state.outbox, state.link === "online");
     if (state.synced) this.#list.readAloud();
     this.#renderUnread(state);
+  }
+
+  /** Who comes back after a long time has something new to say: what was said then must not be in the way. */
+  #leaveOldBehind(state: ChatState): void {
+    if (!state.synced || this.#judged) return;
+    this.#judged = true;
+    const last = state.entries.at(-1);
+    if (last !== undefined && isOver(state) && Date.now() - last.at / 1000 > OLD) this.#leftAt = last.id;
   }
 
   #renderStatus(state: ChatState): void {
@@ -281,7 +300,7 @@ export class Panel {
       event.stopPropagation();
       if (this.#asksEnd) this.#askEnd(false);
       else this.close();
-    } else if (event.key === "Tab" && this.#fullScreen()) {
+    } else if (event.key === "Tab" && this.coversPage) {
       this.#keepFocusWithin(event);
     }
   }
@@ -296,10 +315,6 @@ export class Panel {
     if (active !== edge && !(event.shiftKey && active === this.#panel)) return;
     event.preventDefault();
     other?.focus();
-  }
-
-  #fullScreen(): boolean {
-    return window.matchMedia("(max-width: 480px)").matches;
   }
 
   #makeLauncher(): HTMLButtonElement {

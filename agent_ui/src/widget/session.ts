@@ -35,8 +35,8 @@ export interface Surroundings {
   /** Runs `action` after `delay` milliseconds; gives back how to cancel it. */
   after(delay: number, action: () => void): () => void;
   newKey(): string;
-  /** Where the visitor is, without query and fragment: those may hold what is not ours to know. */
-  page: string;
+  /** Where the visitor is; null when that is no address that others could visit. */
+  page: string | null;
   language: string;
 }
 
@@ -225,7 +225,8 @@ export class ChatSession {
         return { key: request.item.key, text: request.item.text };
       case "open": {
         const { key, text, details } = request.item;
-        return { key, text, ...details, page: this.#around.page, language: this.#around.language };
+        const { page, language } = this.#around;
+        return { key, text, ...details, ...(page === null ? {} : { page }), language };
       }
     }
   }

@@ -23,6 +23,10 @@ const TAG = "service-desk-chat";
 const ACCENT: Colour = [79, 70, 229];
 /** Milliseconds for which it is believed whether somebody is there and how long they take. */
 const CONFIG_LIFETIME = 30_000;
+/** Milliseconds to wait for the configuration before the launcher shows without it. */
+const CONFIG_PATIENCE = 8_000;
+/** Characters of an address that the server takes. */
+const PAGE_LIMIT = 2_000;
 /** The sunken grounds of widget.css in both themes: where the accent can be read on these, it can on the surfaces. */
 const LIGHT_GROUND: Colour = [243, 242, 240];
 const DARK_GROUND: Colour = [42, 41, 39];
@@ -53,7 +57,7 @@ export async function mountWidget(
       };
     },
     newKey,
-    page: location.origin + location.pathname,
+    page: pageAddress(),
     language,
   });
   let configAt = Date.now();
@@ -79,7 +83,9 @@ export async function mountWidget(
   });
   panel.render(session.state);
   listenToBrowser(session, store, panel, signal);
-  if (store.open) panel.open(false);
+  followKeyboard(panel.element, signal);
+  // On a phone the panel would cover each page that the visitor goes to.
+  if (store.open && !panel.coversPage) panel.open(false);
   else if (session.hasPast) session.start();
 
   return {
@@ -141,6 +147,18 @@ function listenToBrowser(session: ChatSession, store: ChatStore, panel: Panel, s
   );
 }
 
+/** On phones the keyboard covers the page without making it smaller: tells the styles which part can be seen. */
+function followKeyboard(element: HTMLElement, signal: AbortSignal): void {
+  const seen = window.visualViewport;
+  if (seen === null) return;
+  const follow = (): void => {
+    element.style.setProperty("--seen-top", `${seen.offsetTop}px`);
+    element.style.setProperty("--seen-height", `${seen.height}px`);
+  };
+  seen.addEventListener("resize", follow, { signal });
+  seen.addEventListener("scroll", follow, { signal });
+}
+
 function wearColours(element: HTMLElement, options: Options, accent: Colour, signal: AbortSignal): void {
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
   const wear = (): void => {
@@ -160,7 +178,11 @@ async function fetchConfig(options: Options): Promise<WidgetConfig | null> {
   let answer: Response;
   try {
     // The greeting comes in the first of these languages that it has been written in.
-    answer = await fetch(address, { credentials: "omit", headers: { "Accept-Language": wishes(options).join(",") } });
+    answer = await fetch(address, {
+      credentials: "omit",
+      headers: { "Accept-Language": wishes(options).join(",") },
+      signal: AbortSignal.timeout(CONFIG_PATIENCE),
+    });
   } catch {
     return null;
   }
@@ -172,6 +194,12 @@ async function fetchConfig(options: Options): Promise<WidgetConfig | null> {
   } catch {
     return null;
   }
+}
+
+/** Where the visitor is, without query and fragment: those may hold what is not ours to know. */
+function pageAddress(): string | null {
+  const address = location.origin + location.pathname;
+  return /^https?:/.test(address) && address.length <= PAGE_LIMIT ? address : null;
 }
 
 /** Languages in the order of preference: the host page's word, then the browser's. */

@@ -4,14 +4,32 @@ import asyncio
 
 import pytest
 
-from channels.contract import CallChanged, CallStarted, CallStatus, ChatClosed, DigitsPressed, HangUp, Hold, MessageReceived
+from channels.contract import (
+    CallChanged,
+    CallStarted,
+    CallStatus,
+    ChatClosed,
+    DigitsPressed,
+    HangUp,
+    Hold,
+    MessageReceived,
+)
 from routing import decisions as decided
 from routing.model import Offer
 from service_desk.actions import agents, calls, chats, messages, offers, reclaim, tickets, wrap_up
 from service_desk.desk import Desk
-from service_desk.errors import Conflict, Invalid, InvalidTransition, NotFound, OfferClosed, StaleVersion, TooLarge
+from service_desk.errors import (
+    Conflict,
+    Invalid,
+    InvalidTransition,
+    NotFound,
+    OfferClosed,
+    StaleVersion,
+    TooLarge,
+)
 from service_desk.queries import chat, live, wallboard
 from service_desk.storage import schema
+from service_desk.storage.transaction import Row, Tx
 from tests.service_desk.people import (
     PHONE,
     join_both,
@@ -53,7 +71,7 @@ async def test_a_call_from_ring_to_wrap_up(desk: Desk) -> None:
     assert [effect["kind"] for effect in effects] == ["connect_call", "hang_up_call"]
 
 
-def _open_ticket(tx, contact):  # type: ignore[no-untyped-def]  # a test's shorthand
+def _open_ticket(tx: Tx, contact: str) -> Row:
     return tickets.open_ticket(
         tx,
         subject="Late delivery",
@@ -128,7 +146,11 @@ async def test_expired_offer_goes_back_to_its_place_and_benches(desk: Desk) -> N
     made = [decided.OfferExpired(offer, {}), decided.AgentBenched(ann, "no_answer", offer_id, {})]
     assert await desk.run(offers.apply_decisions, made, 1) == []
     after = await row_of(desk, schema.interaction, contact)
-    assert (after["state"], after["queued_at"], after["ordering_key"]) == ("queued", before["queued_at"], before["ordering_key"])
+    assert (after["state"], after["queued_at"], after["ordering_key"]) == (
+        "queued",
+        before["queued_at"],
+        before["ordering_key"],
+    )
     agent = await row_of(desk, schema.agent, ann)
     assert (agent["chosen"], agent["reason"]) == ("away", "no_answer")
     with pytest.raises(OfferClosed) as refused:
@@ -258,8 +280,8 @@ async def test_words_that_do_not_fit_are_refused(desk: Desk) -> None:
     ann = await make_agent(desk, "ann")
     visitor, contact = await open_chat(desk, "Vera", "hello")
     for text, error in (("", Invalid), ("\x00 \x07", Invalid), ("x" * 100_000, TooLarge)):
+        event = MessageReceived(f"{visitor}.k1", f"k{len(text)}", visitor, text, f"s{len(text)}")
         with pytest.raises(error):
-            event = MessageReceived(f"{visitor}.k1", f"k{len(text)}", visitor, text, f"s{len(text)}")
             await desk.run(chats.receive_message, "demo", event)
     await desk.run(offers.accept_offer, await offer_to(desk, contact, ann), ann)
     with pytest.raises(Invalid):

@@ -26,7 +26,10 @@ def from_text(tmp_path: Path, text: str) -> Settings:
     [
         ("prot = 1", "prot: this setting is not known"),
         ("[server]\nprot = 1", "server.prot: this setting is not known. Did you mean port?"),
-        ("[limits]\njson_body = 5", "limits.json_body: this setting is not known. Did you mean json_body_bytes?"),
+        (
+            "[limits]\njson_body = 5",
+            "limits.json_body: this setting is not known. Did you mean json_body_bytes?",
+        ),
         ("[server]\nport = 70000", "server.port: "),
         ("[accounts.fax.main]\n", "no channel 'fax'; there are phone, web_chat"),
         ("[accounts.phone.main]\nauth_tokn = 'x'", "phone.main.auth_tokn: this setting is not known"),
@@ -35,7 +38,10 @@ def from_text(tmp_path: Path, text: str) -> Settings:
         ("[server]\nhost = '0.0.0.0'", "server.public_base is needed"),
         ("[server]\npublic_base = 'http://desk.example.org'", "must be https"),
         ("[server]\npublic_base = 'https://desk.example.org/?a'", "no user, query or fragment"),
-        ("[server]\nhost = '10.0.0.1'\npublic_base = 'https://d.example'\n[simulator]\nenabled = true", "without a password"),
+        (
+            "[server]\nhost = '10.0.0.1'\npublic_base = 'https://d.example'\n[simulator]\nenabled = true",
+            "without a password",
+        ),
         ("[simulator]\nurl = 'http://10.0.0.1:80'", "listens on this machine"),
         ("[secrets]\nkey = 'short'", "secrets.key: "),
         ("[server\n", "no valid TOML"),
@@ -65,7 +71,9 @@ def test_the_environment_beats_the_file_and_the_command_line_beats_both(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "desk.toml"
-    path.write_text("[server]\nhost = '127.0.0.2'\nport = 1\n[limits]\nlogin_threads = 3\nlogin_waiting = 7\n")
+    path.write_text(
+        "[server]\nhost = '127.0.0.2'\nport = 1\n[limits]\nlogin_threads = 3\nlogin_waiting = 7\n"
+    )
     monkeypatch.setenv("SERVICE_DESK_SERVER__PORT", "2")
     monkeypatch.setenv("service_desk_limits__login_threads", "4")
     monkeypatch.setenv("SERVICE_DESK_ROLES", "web, send")
@@ -125,13 +133,22 @@ def test_a_cluster_needs_a_common_key(tmp_path: Path) -> None:
 
 def test_our_own_pages() -> None:
     local = load_settings(server={"port": 9000, "allowed_origins": ["http://localhost:5173"]})
-    for origin in ("http://127.0.0.1:9000", "http://localhost:9000", "http://[::1]:9000", "http://localhost:5173"):
+    for origin in (
+        "http://127.0.0.1:9000",
+        "http://localhost:9000",
+        "http://[::1]:9000",
+        "http://localhost:5173",
+    ):
         assert local.is_own_origin(origin)
     for origin in ("null", "http://127.0.0.1:9001", "https://127.0.0.1:9000", "http://evil.example:9000", ""):
         assert not local.is_own_origin(origin)
     public = load_settings(server={"host": "10.0.0.1", "public_base": "https://desk.example.org/"})
     assert public.public_base == "https://desk.example.org"
     assert public.is_own_origin("https://desk.example.org")
-    for origin in ("http://desk.example.org", "https://desk.example.org:444", "https://desk.example.org.evil.example"):
+    for origin in (
+        "http://desk.example.org",
+        "https://desk.example.org:444",
+        "https://desk.example.org.evil.example",
+    ):
         assert not public.is_own_origin(origin)
     assert (local.cookie_name, public.cookie_name) == ("desk_session", "__Host-desk")

@@ -47,7 +47,9 @@ async def test_a_call_from_sign_in_to_wrap_up(world: World) -> None:
     assert token.dial_url is None
     assert token.expires_at > world.desk.clock.now()
 
-    note = await me.post(f"/api/v1/interactions/{interaction_id}/notes", {"text": "Asked for the type plate."}, key="n1")
+    note = await me.post(
+        f"/api/v1/interactions/{interaction_id}/notes", {"text": "Asked for the type plate."}, key="n1"
+    )
     assert EntryView.model_validate_json(note.body).kind == "note"
     assert EntryView.model_validate_json(note.body).key == "n1"
 
@@ -131,7 +133,11 @@ async def test_tickets_are_changed_noted_and_linked(world: World) -> None:
     page = TicketPageView.model_validate_json((await ada.get(path)).body)
     changed = await ada.patch(path, {"status": "solved", "assignee_id": ada.agent_id}, page.ticket.version)
     ticket = TicketView.model_validate_json(changed.body)
-    assert (ticket.status, ticket.assignee_id, ticket.subject) == ("solved", ada.agent_id, page.ticket.subject)
+    assert (ticket.status, ticket.assignee_id, ticket.subject) == (
+        "solved",
+        ada.agent_id,
+        page.ticket.subject,
+    )
     impossible = await ada.patch(path, {"status": "pending"}, ticket.version)
     assert (impossible.status, impossible.code) == (409, "invalid_transition")
     noted = await ada.post(f"{path}/notes", {"text": "Called back."}, key="n1")
@@ -151,12 +157,20 @@ async def test_a_customer_record_is_changed(world: World) -> None:
     customer_id = (await world.row(schema.interaction, interaction_id))["customer_id"]
     path = f"/api/v1/customers/{customer_id}"
     card = CardView.model_validate_json((await ada.get(path)).body)
-    values = {"name": "Grace Hopper", "company": "Navy", "tier": "gold", "time_zone": "Europe/Berlin", "remark": "VIP"}
+    values = {
+        "name": "Grace Hopper",
+        "company": "Navy",
+        "tier": "gold",
+        "time_zone": "Europe/Berlin",
+        "remark": "VIP",
+    }
     changed = CustomerView.model_validate_json((await ada.patch(path, values, card.customer.version)).body)
     assert (changed.name, changed.company, changed.tier) == ("Grace Hopper", "Navy", "gold")
     wrong = await ada.patch(path, {"time_zone": "Mars/Olympus"}, changed.version)
     assert (wrong.status, wrong.json()["field"]) == (422, "time_zone")
     audited = await world.count(
-        sa.select(sa.func.count()).where(schema.audit.c.action == "customer.changed", schema.audit.c.actor == ada.agent_id)
+        sa.select(sa.func.count()).where(
+            schema.audit.c.action == "customer.changed", schema.audit.c.actor == ada.agent_id
+        )
     )
     assert audited == 1

@@ -137,7 +137,9 @@ class Caller:
 class World:
     """The desk, its HTTP side and the people in it."""
 
-    def __init__(self, desk: Desk, settings: Settings, app: web.Application, client: TestClient[Any, Any]) -> None:
+    def __init__(
+        self, desk: Desk, settings: Settings, app: web.Application, client: TestClient[Any, Any]
+    ) -> None:
         self.desk = desk
         self.settings = settings
         self.app = app
@@ -169,7 +171,9 @@ class World:
         call_id = f"CA{number:032x}"
         event = CallStarted(call_id, caller or f"+1415555{number:04d}", "+14155550100", f"voice:{call_id}")
         await self.desk.run(calls.start_call, ACCOUNT, event, actor=ACCOUNT)
-        await self.desk.run(calls.choose, ACCOUNT, DigitsPressed(call_id, "1", f"menu:{call_id}:1"), actor=ACCOUNT)
+        await self.desk.run(
+            calls.choose, ACCOUNT, DigitsPressed(call_id, "1", f"menu:{call_id}:1"), actor=ACCOUNT
+        )
         return await self.interaction_of(ACCOUNT, call_id)
 
     async def chat(self, text: str = "Hello, my oven is cold.") -> str:

@@ -6,6 +6,7 @@ import { useSoftphone } from "./store.ts";
 
 export const phone: ChannelUi = {
   label: "channel.phone",
+  incoming: "channel.incoming_call",
   icon: Phone,
   // Two double beats, as a desk telephone rings.
   ring: {

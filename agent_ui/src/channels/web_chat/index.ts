@@ -3,6 +3,7 @@ import type { ChannelUi } from "../contract.ts";
 
 export const webChat: ChannelUi = {
   label: "channel.web_chat",
+  incoming: "channel.incoming_chat",
   icon: MessageCircle,
   // Two rising drops.
   ring: {

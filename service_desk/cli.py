@@ -1,0 +1,454 @@
+"""The command line: `service-desk demo`, `serve`, `migrate`, `user add`, `audit`, `openapi`, `events-schema`.
+
+Exit codes: 0 done; 1 refused, failed or (audit) something was found; 2 wrong usage or settings.
+"""
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from service_desk import __version__
+from service_desk.errors import DeskError
+from service_desk.logs import LEVELS, Level, set_up_logs
+from service_desk.settings import BadSettings, Settings, load_settings
+
+ROLES = ("web", "route", "send")
+TRAFFIC_MOST = 600.0
+
+EXIT_CODES = "Exit codes: 0 done; 1 refused, failed or something found; 2 wrong usage or settings."
+
+
+class Sentence(click.ClickException):
+    """An error that is one clear sentence."""
+
+    exit_code = 1
+
+
+class Misuse(Sentence):
+    """The settings or the way of calling cannot be."""
+
+    exit_code = 2
+
+
+@contextlib.contextmanager
+def _clear_errors() -> Iterator[None]:
+    """Refusals and the usual troubles as a sentence; anything else is a fault of ours and keeps its trace."""
+    from service_desk.demo.stage import StageError  # noqa: PLC0415 - as all below: --help should be quick
+    from service_desk.storage.file_lock import FileInUse  # noqa: PLC0415
+
+    try:
+        yield
+    except BadSettings as error:
+        raise Misuse(str(error)) from None
+    except DeskError as error:
+        raise Sentence(error.detail) from error
+    except (FileInUse, StageError) as error:
+        raise Sentence(str(error)) from None
+    except OSError as error:
+        raise Sentence(
+            f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+        ) from error
+
+
+config_option = click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    envvar="SERVICE_DESK_CONFIG",
+    help="Settings file (TOML). Without it: the defaults, SQLite in var/. The environment comes over both.",
+)
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=EXIT_CODES,
+)
+@click.version_option(__version__, prog_name="service-desk")
+def main() -> None:
+    r"""An open call centre and service desk: phone and chat on one agent screen.
+
+    To look at it, with invented people and a simulated telephone carrier:
+
+        service-desk demo
+
+    To run it on your own data:
+
+    \b
+        service-desk migrate --config desk.toml
+        service-desk user add ruth --name "Ruth Keller" --role admin --config desk.toml
+        service-desk serve --config desk.toml
+    """
+
+
+# --- demo ---------------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="0: any free one."
+)
+@click.option(
+    "--traffic",
+    type=click.FloatRange(0, TRAFFIC_MOST),
+    default=4.0,
+    show_default=True,
+    help="Customers who call by themselves, per minute.",
+)
+@click.option("--seed", type=int, default=7, show_default=True, help="Other people, another past.")
+@click.option("--fresh", is_flag=True, help="Throw away what an earlier demo left in var/ and begin anew.")
+@click.option("--log-level", type=click.Choice(LEVELS), default="warning", show_default=True)
+def demo(*, port: int, traffic: float, seed: int, fresh: bool, log_level: Level) -> None:
+    r"""Start a desk with invented people, a simulated carrier and customers who call.
+
+    It listens on this machine only, prints its address and logins, and keeps everything in var/ below the
+    current folder. Ctrl-C stops it; the next start goes on where it was.
+
+    \b
+    Examples:
+        service-desk demo
+        service-desk demo --port 9000 --traffic 12
+        service-desk demo --fresh --seed 42
+    """
+    set_up_logs(log_level)
+    with _clear_errors():
+        _demo(Path("var"), port, traffic, seed, fresh=fresh)
+
+
+def _demo(folder: Path, port: int, traffic: float, seed: int, *, fresh: bool) -> None:
+    from service_desk.demo import stage  # noqa: PLC0415
+    from service_desk.storage.file_lock import only_server  # noqa: PLC0415
+
+    folder.mkdir(exist_ok=True)
+    file = folder / "demo.sqlite3"
+    url = f"sqlite:///{file}"
+    with only_server(url):
+        port = stage.free_port(port)
+        if fresh:
+            for suffix in ("", "-wal", "-shm"):
+                file.with_name(file.name + suffix).unlink(missing_ok=True)
+        config, people = _prepare_demo(url, seed)
+        carrier = stage.Carrier.new()
+        base = f"http://{stage.HOST}:{port}"
+        line = config.phone_lines[0]
+        with stage.running_carrier(carrier.settings(line, base, people, seed), folder) as carrier_url:
+            settings = stage.demo_settings(url, folder, port, carrier_url, carrier, config)
+            _run(_serve_demo(settings, config.brand, carrier_url, traffic))
+    click.echo("The demo has stopped. Its data stays in var/.")
+
+
+def _prepare_demo(url: str, seed: int) -> tuple[Any, list[dict[str, Any]]]:
+    """Tables, configuration, people and their past: (configuration, people to play)."""
+    from service_desk.demo.seed import hash_passwords, is_empty, seed_demo  # noqa: PLC0415
+    from service_desk.demo.stage import hang_up_leftovers, people  # noqa: PLC0415
+
+    with _store(url, upgrade=True) as store:
+        if store.read(is_empty):
+            click.echo("Making the demo's people and three months of their past ...")
+            made = store.run(seed_demo, seed, hash_passwords())
+            click.echo(
+                f"{made.agents} colleagues, {made.customers} customers, {made.interactions} contacts, "
+                f"{made.tickets} tickets."
+            )
+        else:
+            store.run(hang_up_leftovers)
+        return store.read(lambda reader: reader.config), store.read(people)
+
+
+async def _serve_demo(settings: Settings, brand: str, carrier_url: str, traffic: float) -> None:
+    from service_desk.app import serve  # noqa: PLC0415
+    from service_desk.demo.stage import set_traffic  # noqa: PLC0415
+
+    def ready(address: str) -> None:
+        click.echo(_welcome(brand, address, traffic))
+        set_traffic(carrier_url, traffic)
+
+    await serve(settings, on_ready=ready)
+
+
+def _welcome(brand: str, address: str, traffic: float) -> str:
+    from service_desk.demo.people import TEAM  # noqa: PLC0415
+    from service_desk.demo.seed import PASSWORDS  # noqa: PLC0415
+
+    logins = {role: ", ".join(person.login for person in TEAM if person.role == role) for role in PASSWORDS}
+    width = max(map(len, PASSWORDS))
+    accounts = "\n".join(
+        f"        {role.ljust(width)}   password {password.ljust(22)} logins {logins[role]}"
+        for role, password in PASSWORDS.items()
+    )
+    lively = (
+        f"About {traffic:g} customers a minute call by themselves."
+        if traffic
+        else "Nobody calls by themselves."
+    )
+    return f"""
+{brand} is open at  {address}
+
+    1.  Open {address} and sign in as anna, who serves all queues:
+
+{accounts}
+
+    2.  Set your state to Ready. {lively}
+    3.  Open {address}/simulator in a second window and phone or chat as a customer.
+
+    The wallboard is at {address}/wallboard. Ctrl-C stops everything; the data stays in var/.
+"""
+
+
+# --- serve --------------------------------------------------------------------------------------------------
+
+
+def _roles(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    roles = tuple(part.strip() for part in value.split(",") if part.strip())
+    unknown = [role for role in roles if role not in ROLES]
+    if unknown or not roles:
+        raise click.BadParameter(f"there are {', '.join(ROLES)}; write them with commas")
+    return roles
+
+
+@main.command()
+@config_option
+@click.option("--roles", callback=_roles, help="What this process does: web, route, send. All, if left out.")
+@click.option("--log-level", type=click.Choice(LEVELS), default="info", show_default=True)
+@click.option("--log-json/--log-text", default=None, help="JSON unless standard error is a terminal.")
+def serve(
+    config: Path | None, roles: tuple[str, ...] | None, log_level: Level, *, log_json: bool | None
+) -> None:
+    r"""Run the desk until it is stopped (SIGTERM, Ctrl-C).
+
+    On SQLite one process does everything, and a second one on the same file is refused. On PostgreSQL any
+    number may run; those with the roles route and send wait for their lease.
+
+    \b
+    Examples:
+        service-desk serve
+        service-desk serve --config desk.toml
+        service-desk serve --config cluster.toml --roles web
+    """
+    set_up_logs(log_level, as_json=log_json)
+    with _clear_errors():
+        settings = load_settings(config, **({"roles": roles} if roles is not None else {}))
+        url = settings.database_url.get_secret_value()
+        _check_roles(settings, url)
+
+        from service_desk import app  # noqa: PLC0415
+        from service_desk.storage.file_lock import only_server  # noqa: PLC0415
+
+        with only_server(url):
+            _check_schema(url)
+            _run(
+                app.serve(
+                    settings, on_ready=lambda address: click.echo(f"The desk answers at {address}", err=True)
+                )
+            )
+
+
+def _check_roles(settings: Settings, url: str) -> None:
+    if url.startswith("sqlite") and set(settings.roles) != set(ROLES):
+        raise Misuse("On SQLite one process does everything: leave --roles out, or use PostgreSQL.")
+
+
+def _check_schema(url: str) -> None:
+    from service_desk.storage.versions import current_version, newest_version  # noqa: PLC0415
+
+    current, newest = current_version(url), newest_version()
+    if current != newest:
+        state = "is empty" if current is None else f"is at version {current} of {newest}"
+        raise Sentence(f"The database {state}. Run: service-desk migrate")
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """Run on the fastest loop that there is."""
+    factory: Callable[[], asyncio.AbstractEventLoop] | None
+    try:
+        import uvloop  # noqa: PLC0415
+    except ImportError:  # Windows
+        factory = None
+    else:
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(work)
+
+
+# --- the database -------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _store(url: str, *, upgrade: bool = False) -> Iterator[Any]:
+    """The store of an address; `upgrade` makes tables and configuration, without it they must be there."""
+    from service_desk.actions import admin  # noqa: PLC0415
+    from service_desk.app import read_config_seed  # noqa: PLC0415
+    from service_desk.clock import SystemClock  # noqa: PLC0415
+    from service_desk.storage.file_lock import sqlite_file  # noqa: PLC0415
+    from service_desk.storage.store import Store, migrate  # noqa: PLC0415
+
+    if upgrade:
+        path = sqlite_file(url)
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        migrate(url)
+    else:
+        _check_schema(url)
+    store = Store(url, SystemClock())
+    try:
+        if upgrade:
+            store.run(admin.seed, read_config_seed())
+        yield store
+    finally:
+        store.close()
+
+
+@main.command("migrate")
+@config_option
+def migrate_command(config: Path | None) -> None:
+    r"""Bring the database to the newest schema; an empty one also gets the example's queues and reasons.
+
+    \b
+    Examples:
+        service-desk migrate
+        SERVICE_DESK_DATABASE_URL=postgresql://desk@db/desk service-desk migrate
+    """
+    from service_desk.storage.versions import newest_version  # noqa: PLC0415
+
+    set_up_logs("warning")
+    with _clear_errors():
+        with _store(_url(config), upgrade=True):
+            pass
+        click.echo(f"The database is at version {newest_version()}.")
+
+
+def _url(config: Path | None) -> str:
+    return load_settings(config).database_url.get_secret_value()
+
+
+@main.group()
+def user() -> None:
+    """People with an account."""
+
+
+def _names(_context: click.Context, _parameter: click.Parameter, value: str | None) -> list[str] | None:
+    return None if value is None else [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _skills(_context: click.Context, _parameter: click.Parameter, value: str | None) -> dict[str, int]:
+    skills = {}
+    for part in (value or "").split(","):
+        name, _, level = part.strip().partition("=")
+        if name and level in {"", *"12345"}:
+            skills[name] = int(level or 1)
+        elif part.strip():
+            raise click.BadParameter("write skills like german=4,english=5 with levels from 1 to 5")
+    return skills
+
+
+@user.command("add")
+@click.argument("login")
+@click.option("--name", required=True, help="As colleagues and customers see it.")
+@click.option(
+    "--role", type=click.Choice(["agent", "supervisor", "admin"]), default="agent", show_default=True
+)
+@click.option("--queues", callback=_names, help="Ids with commas. All queues, if left out.")
+@click.option("--skills", callback=_skills, help="Like german=4,english=5; levels from 1 to 5.")
+@click.option(
+    "--password-stdin", is_flag=True, help="Read the password from standard input instead of asking."
+)
+@config_option
+def add_user(
+    login: str,
+    *,
+    name: str,
+    role: str,
+    queues: list[str] | None,
+    skills: dict[str, int],
+    password_stdin: bool,
+    config: Path | None,
+) -> None:
+    r"""Add somebody who can sign in. Asks for the password, of 10 to 200 characters.
+
+    \b
+    Examples:
+        service-desk user add anna --name "Anna Lindqvist" --queues service,repair --skills german=4
+        pass show desk/ruth | service-desk user add ruth --name "Ruth Keller" --role admin --password-stdin
+    """
+    from service_desk.actions import admin  # noqa: PLC0415
+    from service_desk.web.sessions import hash_password  # noqa: PLC0415
+
+    set_up_logs("warning")
+    with _clear_errors(), _store(_url(config)) as store:
+        password = _password(from_stdin=password_stdin)
+        row = store.run(
+            admin.add_user,
+            login=login,
+            name=name,
+            password_hash=hash_password(password),
+            role=role,
+            queues=queues,
+            skills=skills,
+        )
+        click.echo(f"{row['name']} can sign in as {row['login']} ({row['role']}).")
+
+
+def _password(*, from_stdin: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    entered: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return entered
+
+
+@main.command("audit")
+@config_option
+def audit_command(config: Path | None) -> None:
+    r"""Compare rows, log and router; say what does not fit. Changes nothing, and may run beside a server.
+
+    \b
+    Examples:
+        service-desk audit
+        service-desk audit --config desk.toml && echo all well
+    """
+    from service_desk.audit import audit  # noqa: PLC0415
+
+    set_up_logs("warning")
+    with _clear_errors(), _store(_url(config)) as store:
+        found = store.read(audit)
+    if not found:
+        click.echo("Nothing wrong: rows, log and router agree.")
+        return
+    click.echo(
+        _table(("CHECK", "SUBJECT", "FINDING"), [(each.check, each.subject, each.detail) for each in found])
+    )
+    raise Sentence(f"{len(found)} finding{'s' if len(found) > 1 else ''}.")
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """Columns that line up; the last one is as long as it is."""
+    widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head) - 1)]
+    return "\n".join(
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
+        for row in (head, *rows)
+    )
+
+
+# --- descriptions -------------------------------------------------------------------------------------------
+
+
+@main.command()
+def openapi() -> None:
+    """Print the HTTP API as an OpenAPI document (JSON)."""
+    from service_desk.web.routes import operations  # noqa: PLC0415
+    from service_desk.web.schemas import openapi_document  # noqa: PLC0415
+
+    click.echo(json.dumps(openapi_document(operations()), indent=2, sort_keys=True))
+
+
+@main.command("events-schema")
+def events_schema() -> None:
+    """Print what the sockets and the log carry as JSON Schema."""
+    from service_desk.web.schemas import events_document  # noqa: PLC0415
+
+    click.echo(json.dumps(json.loads(events_document()), indent=2, sort_keys=True))
