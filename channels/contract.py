@@ -11,7 +11,7 @@ text is NFC-normalised Unicode without NUL.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NewType, Protocol, TypeAlias
+from typing import Any, NewType, Protocol, TypeAlias, runtime_checkable
 
 CONTRACT_VERSION = 1
 
@@ -379,6 +379,7 @@ class LegState:
     conference: str | None = None
 
 
+@runtime_checkable
 class CallControl(Protocol):
     """What a phone channel can do to living calls. Every method is safe to repeat."""
 

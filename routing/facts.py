@@ -159,6 +159,7 @@ def offer_accepted(turn: Turn, command: OfferAccepted) -> None:
     else:
         _lift_bench(turn, command)
         turn.vacate(record, "accepted_by_another")
+        del record.late[command.offer]
     turn.give(record, command.agent)
 
 

@@ -10,6 +10,7 @@ from routing.timers import OFFER, PAUSE, WRAP_UP, Timer, Timers
 from routing.waiting import QueueLine
 
 LATE_ANSWERS = 8  # closed offers per item whose answer is still believed
+ENDED_ITEMS = 1024  # remembered for a while with their offers: one that comes back uses no id twice
 
 
 class Floor:
@@ -22,6 +23,7 @@ class Floor:
     __slots__ = (
         "agents",
         "buckets",
+        "ended",
         "items",
         "lines",
         "match_due",
@@ -36,6 +38,7 @@ class Floor:
         self.rules = Rules(policy)
         self.now: Micros = 0
         self.items: dict[str, ItemRecord] = {}
+        self.ended: dict[str, tuple[int, dict[str, str]]] = {}  # item: attempts, late; the latest to end
         self.agents: dict[str, AgentRecord] = {}
         self.buckets = Buckets()
         self.lines: dict[str, QueueLine] = {}
@@ -79,7 +82,9 @@ class Floor:
     # --- items ------------------------------------------------------------------------------------------
 
     def add(self, item: WorkItem, attempts: int = 0) -> ItemRecord:
-        record = self.items[item.id] = ItemRecord(item, attempts, NOWHERE)
+        before, late = self.ended.pop(item.id, (0, {}))
+        record = self.items[item.id] = ItemRecord(item, max(attempts, before), NOWHERE)
+        record.late = late
         return record
 
     def forget(self, record: ItemRecord) -> None:
@@ -88,6 +93,10 @@ class Floor:
         del self.items[name]
         for agent in record.pauses:
             self.agents[agent].paused.discard(name)
+        if record.attempts:
+            self.ended[name] = (record.attempts, record.late)
+            if len(self.ended) > ENDED_ITEMS:
+                del self.ended[next(iter(self.ended))]
 
     def enqueue(self, record: ItemRecord) -> None:
         """PARKED to WAITING, in the place that its key gives it."""
@@ -162,13 +171,11 @@ class Floor:
             del record.late[next(iter(record.late))]
 
     def serve(self, record: ItemRecord, agent: AgentRecord, since: Micros | None) -> None:
-        """PARKED to SERVED. Whatever was offered before is settled by this."""
+        """PARKED to SERVED."""
         record.place = Place.SERVED
         record.owner = agent.agent.id
         record.since = since
         record.unroutable = False
-        if record.late:
-            record.late = {}
         agent.hold(record.item)
 
     def wrap_up(self, record: ItemRecord, until: Micros) -> None:

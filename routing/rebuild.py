@@ -108,6 +108,7 @@ def snapshot(floor: Floor) -> dict[str, Any]:
         "orphans": [encode(offer) for offer in floor.orphans],
         "agents": [_write_agent(floor.agents[name]) for name in sorted(floor.agents)],
         "items": [_write_item(floor.items[item]) for item in sorted(floor.items)],
+        "ended": [[item, attempts, _write_late(late)] for item, (attempts, late) in floor.ended.items()],
         "rates": {queue: _write_rates(floor.rates[queue]) for queue in sorted(floor.rates)},
     }
 
@@ -133,9 +134,14 @@ def _write_item(record: ItemRecord) -> dict[str, Any]:
         "since": record.since,
         "until": record.until,
         "pauses": dict(sorted(record.pauses.items())),
-        "late": [list(pair) for pair in record.late.items()],  # oldest first
+        "late": _write_late(record.late),
         "unroutable": record.unroutable,
     }
+
+
+def _write_late(late: Mapping[str, str]) -> list[list[str]]:
+    """Oldest first: the order counts."""
+    return [list(pair) for pair in late.items()]
 
 
 def _write_rates(rates: QueueRates) -> list[float]:
@@ -166,6 +172,7 @@ def restore_into(floor: Floor, snapshot: Mapping[str, Any]) -> None:
         agent.benched_by = row["benched_by"]
     for row in snapshot["items"]:
         _read_item(floor, row)
+    floor.ended = {item: (attempts, dict(late)) for item, attempts, late in snapshot["ended"]}
     for queue, (handled, handling, gave_up, patience) in snapshot["rates"].items():
         rates = floor.rates_of(queue)
         rates.handling.count, rates.handling.exposure = handled, handling

@@ -12,11 +12,12 @@ from typing import Any, Self
 import structlog
 from aiohttp import web
 
-from channels.contract import AccountId, Channel
+from channels.contract import AccountId, CallControl, Channel
 from channels.load import find
 from service_desk.actions import admin
 from service_desk.background.figures import Figures
 from service_desk.background.outbox import Outbox
+from service_desk.background.sweep import CallSweep
 from service_desk.background.timers import Timers
 from service_desk.bus.local import LocalBus
 from service_desk.bus.redis import RedisBus
@@ -88,13 +89,10 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
             tasks.start(Timers(desk, leases.make("timers")).run())
             tasks.start(Figures(desk, leases.make("figures")).run())
         if "send" in settings.roles:
-            phones = {
-                AccountId(account): channel
-                for (name, account), channel in channels.items()
-                if _is_phone(channel)
-            }
-            parts.outbox = Outbox(desk, leases.make("outbox"), phones)  # type: ignore[arg-type]  # checked by _is_phone
+            phones = _phones(channels)
+            parts.outbox = Outbox(desk, leases.make("outbox"), phones)
             tasks.start(parts.outbox.run())
+            tasks.start(CallSweep(desk, leases.make("sweep"), phones).run())
         if "web" in settings.roles:
             await stack.enter_async_context(_web(settings, desk, channels, node_id, parts))
         yield parts
@@ -143,8 +141,9 @@ async def _channels(settings: Settings) -> AsyncIterator[dict[tuple[str, str], C
             await channel.close()
 
 
-def _is_phone(channel: Channel) -> bool:
-    return all(hasattr(channel, name) for name in ("connect", "put_back", "hang_up", "look_up"))
+def _phones(channels: dict[tuple[str, str], Channel]) -> dict[AccountId, CallControl]:
+    """The channels that have calls to control."""
+    return {channel.account: channel for channel in channels.values() if isinstance(channel, CallControl)}
 
 
 class _Leases:

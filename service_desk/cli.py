@@ -6,6 +6,7 @@ Exit codes: 0 done; 1 refused, failed or (audit) something was found; 2 wrong us
 import asyncio
 import contextlib
 import json
+import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -121,6 +122,8 @@ def demo(*, port: int, traffic: float, seed: int, fresh: bool, log_level: Level)
 
 def _demo(folder: Path, port: int, traffic: float, seed: int, *, fresh: bool) -> None:
     from service_desk.demo import stage  # noqa: PLC0415
+    from service_desk.demo.robot_stage import robot_settings, running_robots  # noqa: PLC0415
+    from service_desk.demo.seed import PASSWORDS  # noqa: PLC0415
     from service_desk.storage.file_lock import only_server  # noqa: PLC0415
 
     folder.mkdir(exist_ok=True)
@@ -135,9 +138,22 @@ def _demo(folder: Path, port: int, traffic: float, seed: int, *, fresh: bool) ->
         carrier = stage.Carrier.new()
         base = f"http://{stage.HOST}:{port}"
         line = config.phone_lines[0]
-        with stage.running_carrier(carrier.settings(line, base, people, seed), folder) as carrier_url:
+        with contextlib.ExitStack() as others:
+            carrier_url = others.enter_context(
+                stage.running_carrier(carrier.settings(line, base, people, seed), folder)
+            )
             settings = stage.demo_settings(url, folder, port, carrier_url, carrier, config)
-            _run(_serve_demo(settings, config.brand, carrier_url, traffic))
+            robots = robot_settings(
+                base, seed=seed, traffic=traffic, passwords=PASSWORDS, config=config, people=people
+            )
+
+            def ready(address: str) -> None:
+                click.echo(_welcome(config.brand, address, traffic))
+                stage.set_traffic(carrier_url, traffic)
+                if traffic:
+                    others.enter_context(running_robots(robots, folder))
+
+            _run(_serve_demo(settings, ready, others.close))
     click.echo("The demo has stopped. Its data stays in var/.")
 
 
@@ -159,29 +175,36 @@ def _prepare_demo(url: str, seed: int) -> tuple[Any, list[dict[str, Any]]]:
         return store.read(lambda reader: reader.config), store.read(people)
 
 
-async def _serve_demo(settings: Settings, brand: str, carrier_url: str, traffic: float) -> None:
-    from service_desk.app import serve  # noqa: PLC0415
-    from service_desk.demo.stage import set_traffic  # noqa: PLC0415
+async def _serve_demo(
+    settings: Settings, ready: Callable[[str], None], send_home: Callable[[], None]
+) -> None:
+    """Run until a signal. Carrier and robots go first, while the desk still answers, so that nobody waits."""
+    from service_desk.app import running  # noqa: PLC0415
 
-    def ready(address: str) -> None:
-        click.echo(_welcome(brand, address, traffic))
-        set_traffic(carrier_url, traffic)
-
-    await serve(settings, on_ready=ready)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with running(settings) as parts:
+        ready(parts.address)
+        await stop.wait()
+        await asyncio.to_thread(send_home)
 
 
 def _welcome(brand: str, address: str, traffic: float) -> str:
     from service_desk.demo.people import TEAM  # noqa: PLC0415
+    from service_desk.demo.robot_stage import ROBOTS  # noqa: PLC0415
     from service_desk.demo.seed import PASSWORDS  # noqa: PLC0415
 
-    logins = {role: ", ".join(person.login for person in TEAM if person.role == role) for role in PASSWORDS}
+    free = [person for person in TEAM if not traffic or person.login not in ROBOTS]
+    logins = {role: ", ".join(person.login for person in free if person.role == role) for role in PASSWORDS}
     width = max(map(len, PASSWORDS))
     accounts = "\n".join(
         f"        {role.ljust(width)}   password {password.ljust(22)} logins {logins[role]}"
         for role, password in PASSWORDS.items()
     )
     lively = (
-        f"About {traffic:g} customers a minute call by themselves."
+        f"About {traffic:g} customers a minute call by themselves, and half as many chat.\n"
+        f"        The other {len(ROBOTS)} colleagues are robots: they take what you leave to them."
         if traffic
         else "Nobody calls by themselves."
     )
@@ -443,7 +466,7 @@ def openapi() -> None:
     from service_desk.web.routes import operations  # noqa: PLC0415
     from service_desk.web.schemas import openapi_document  # noqa: PLC0415
 
-    click.echo(json.dumps(openapi_document(operations()), indent=2, sort_keys=True))
+    _show(openapi_document(operations()))
 
 
 @main.command("events-schema")
@@ -451,4 +474,9 @@ def events_schema() -> None:
     """Print what the sockets and the log carry as JSON Schema."""
     from service_desk.web.schemas import events_document  # noqa: PLC0415
 
-    click.echo(json.dumps(json.loads(events_document()), indent=2, sort_keys=True))
+    _show(events_document())
+
+
+def _show(document: bytes) -> None:
+    """JSON for people and for comparing: indented, names in order."""
+    click.echo(json.dumps(json.loads(document), indent=2, sort_keys=True))

@@ -17,8 +17,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import pytest
@@ -61,7 +62,8 @@ class ServerError(RuntimeError):
 class PostgresServer:
     """One PostgreSQL server with its own data folder. `stop` and `start` keep data and port."""
 
-    def __init__(self, programs: Path, folder: Path) -> None:
+    def __init__(self, programs: Path, folder: Path, settings: Mapping[str, str]) -> None:
+        self._settings = settings
         self._identity = _unprivileged(folder)
         self._programs = _reachable(programs, folder, self._identity)
         self._data = folder / "data"
@@ -78,11 +80,16 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start and wait until it takes connections. Raises ServerError."""
-        options = [word for pair in POSTGRES_SETTINGS.items() for word in ("-c", "=".join(pair))]
+        options = [word for pair in self._settings.items() for word in ("-c", "=".join(pair))]
         command: list[str | Path] = [self._programs / "postgres", "-D", self._data, "-p", str(self.port)]
         command += options
         self._process = _launch(command, self._log, signal.SIGQUIT, self._identity)
         _wait_for_start(self._process, self._is_ready, self._log)
+
+    @property
+    def process_id(self) -> int | None:
+        """Of the server's first process, the others' parent."""
+        return self._process.pid if self._process is not None else None
 
     def stop(self) -> None:
         """Stop at once, as a crash does; harmless when it does not run."""
@@ -145,10 +152,15 @@ class RedisServer:
 
 
 @contextlib.contextmanager
-def postgres_server(programs: Path) -> Iterator[PostgresServer]:
-    """A running PostgreSQL server from the programs of that folder; gone with its files afterwards."""
+def postgres_server(
+    programs: Path, settings: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[PostgresServer]:
+    """A running PostgreSQL server from the programs of that folder; gone with its files afterwards.
+
+    `settings` go over ours: a benchmark's data must be as safe as a user's.
+    """
     with _temporary_folder("pg") as folder:
-        server = PostgresServer(programs, folder)
+        server = PostgresServer(programs, folder, {**POSTGRES_SETTINGS, **settings})
         try:
             server.start()
             yield server
@@ -274,7 +286,7 @@ def _unprivileged(folder: Path) -> dict[str, Any]:
 
 
 def _reachable(programs: Path, folder: Path, identity: dict[str, Any]) -> Path:
-    """`programs`, or a copy of the installation when it lies where that user cannot go, as below /root."""
+    """`programs`, or a copy of the installation when it lies where that user cannot go, as in root's home."""
     with contextlib.suppress(OSError):
         check = [str(programs / "postgres"), "--version"]
         if subprocess.run(check, cwd="/", capture_output=True, check=False, **identity).returncode == 0:

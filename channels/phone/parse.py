@@ -32,6 +32,7 @@ CONFERENCE_SID = re.compile(r"CF[0-9a-f]{32}")
 ACCOUNT_SID = re.compile(r"AC[0-9a-fA-F]{32}")
 LIVE_STATUS = re.compile(r"queued|ringing|in-progress|completed|busy|failed|no-answer|canceled")
 ANY_STATUS = re.compile(r"initiated|" + LIVE_STATUS.pattern)
+DIRECTION = re.compile(r"inbound|outbound-(?:api|dial)")  # read so that no caller's name swallows it
 PARTY = re.compile(r"[^\x00-\x1f\x7f]{0,256}")
 WORDS = re.compile(r"[^\x00-\x1f\x7f]{0,256}")
 DESK_ID = (
@@ -60,7 +61,7 @@ WITHHELD = frozenset(
 CALL = MappingProxyType({"AccountSid": ACCOUNT_SID, "CallSid": CALL_SID, "CallStatus": LIVE_STATUS})
 VOICE_RULES = FormRules(
     required={**CALL, "From": PARTY, "To": E164},
-    optional={"CallerName": WORDS},
+    optional={"CallerName": WORDS, "Direction": DIRECTION},
     free_text=frozenset({"From", "CallerName"}),
 )
 MENU_RULES = FormRules(required={**CALL, "Digits": DIGIT})
@@ -83,7 +84,7 @@ CONFERENCE_RULES = FormRules(
 )
 FALLBACK_RULES = FormRules(
     required={**CALL, "From": PARTY, "ErrorUrl": ERROR_URL},
-    optional={"CallerName": WORDS, "To": CALLED, "interaction_id": INTERACTION_ID},
+    optional={"CallerName": WORDS, "Direction": DIRECTION, "To": CALLED, "interaction_id": INTERACTION_ID},
     free_text=frozenset({"From", "CallerName", "ErrorUrl"}),
 )
 

@@ -117,19 +117,19 @@ def _client_id(payload: Mapping[str, Any]) -> str:
 def _text(value: object) -> str:
     if not isinstance(value, str):
         raise Unrecognised("The message is missing.", "text")
-    if len(value) > limits.TEXT_BYTES:  # before any work on it
+    if len(value) > 4 * limits.TEXT_CHARACTERS:  # before any work on it
         raise _too_long()
     text = clean_text(value)
     if not text.strip():
         raise Unrecognised("The message is empty. Write something before you send it.", "text")
-    if len(text.encode()) > limits.TEXT_BYTES:
+    if len(text) > limits.TEXT_CHARACTERS:
         raise _too_long()
     return text
 
 
 def _too_long() -> Unrecognised:
     return Unrecognised(
-        f"The message is too long: at most {limits.TEXT_BYTES // 1024} kB. Send it in several parts.", "text"
+        f"The message is too long: at most {limits.TEXT_CHARACTERS} characters. Send it in several parts.", "text"
     )
 
 

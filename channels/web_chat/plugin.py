@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from channels.contract import AccountId, Health, Limits, OutboundMessage, Plugin, SendFailed, Sent, Webhook
-from channels.web_chat.settings import TEXT_BYTES, WebChatSettings
+from channels.web_chat.settings import TEXT_CHARACTERS, WebChatSettings
 
 
 class WebChatChannel:
@@ -25,7 +25,7 @@ class WebChatChannel:
     def limits(self) -> Limits:
         # Characters, of which the longest takes four bytes: what fits here fits the limit in bytes, too.
         return Limits(
-            text_characters=TEXT_BYTES // 4, requests_per_second=self.settings.messages_per_minute / 60
+            text_characters=TEXT_CHARACTERS, requests_per_second=self.settings.messages_per_minute / 60
         )
 
     def webhooks(self) -> Sequence[Webhook]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from channels.contract import Accepted, Answer, Ask, HangUp, Hold, Join, OutboundMessage
 from channels.web_chat.parse import clean_text
-from channels.web_chat.settings import TEXT_BYTES
+from channels.web_chat.settings import TEXT_CHARACTERS
 
 
 def notice(answer: Answer) -> dict[str, Any]:
@@ -31,6 +31,6 @@ def message(outbound: OutboundMessage) -> dict[str, Any]:
     text = clean_text(outbound.text)
     if not text.strip():
         raise ValueError("the message is empty")
-    if len(text.encode()) > TEXT_BYTES:
+    if len(text) > TEXT_CHARACTERS:
         raise ValueError("the message is too long")
     return {"id": outbound.key, "text": text}

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-TEXT_BYTES = 16_384
-"""One message, in UTF-8."""
+TEXT_CHARACTERS = 16_000
+"""One message."""
 NAME_CHARACTERS = 100
 MAILBOX_CHARACTERS = 254
 TOPIC_CHARACTERS = 100

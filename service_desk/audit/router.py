@@ -94,7 +94,7 @@ def _places(snapshot: dict[str, Any]) -> dict[str, Place]:
 
 
 def _words(place: Place | None) -> str:
-    return "nowhere" if place is None else " ".join(part for part in place if part is not None)
+    return "nowhere" if place is None else " ".join(part for part in place if part)
 
 
 def _compare_agents(told: dict[str, Any], rows: dict[str, Any], skip: Touched) -> Findings:

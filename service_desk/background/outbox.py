@@ -13,6 +13,7 @@ import structlog
 
 from channels.contract import AccountId, CallControl, ChannelError, OutcomeUnknown, SendFailed
 from service_desk.actions.effects import claim, settle
+from service_desk.background.sweep import read_back
 from service_desk.clock import SECOND, Micros
 from service_desk.desk import Desk
 from service_desk.domain.effects import EFFECTS, ConnectCall, Effect, HangUpCall, PutBackCall
@@ -103,7 +104,15 @@ class Outbox:
         await self._desk.run(settle, item.position, state, detail, again)
         if state != "confirmed":
             log.warning("effect", kind=item.effect.KIND, interaction=item.subject, state=state, detail=detail)
+        if state == "failed" and not isinstance(item.effect, HangUpCall):
+            await self._ask_why(item.effect)
         return state in ("confirmed", "failed")
+
+    async def _ask_why(self, effect: Effect) -> None:
+        """A leg that cannot be moved is mostly a leg that is gone."""
+        account = AccountId(effect.account)
+        if account in self._phones:
+            await read_back(self._desk, self._phones[account], account, effect.call_id)
 
     async def _outcome(self, item: Due) -> tuple[str, str | None]:
         phone = self._phones.get(AccountId(item.effect.account))

@@ -1,9 +1,10 @@
 """A console without a screen: signs in and acts by the public API, keeps its state by snapshot and frames."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import aiohttp
 import socketio
@@ -19,6 +20,7 @@ State = dict[str, Any]
 
 COLLECTIONS = ("me", "offers", "interactions", "entries", "cards")
 ANSWER_S = 15.0
+GOODBYE_S = 0.5
 
 
 class Problem(Exception):
@@ -35,7 +37,7 @@ class Lost(Exception):
 
 
 def apply_frame(state: State, frame: State) -> State | None:
-    """The state after a frame, None if frames between were missed. The rules are those of docs: the reducer."""
+    """The state after a frame, by the rules of the browser's reducer; None if frames between were missed."""
     if frame["position"] <= state["position"]:
         return state
     if frame["prev"] > state["position"]:
@@ -65,9 +67,11 @@ class Console:
         self._moved = asyncio.Event()
         self._lost = True
         self.state: State = {}
+        self.board: State | None = None
+        self.names: State = {}
         self.agent_id = ""
 
-    async def __aenter__(self) -> "Console":
+    async def __aenter__(self) -> Self:
         self._http = aiohttp.ClientSession(
             cookie_jar=aiohttp.CookieJar(unsafe=True),  # an address of this machine may have cookies too
             timeout=aiohttp.ClientTimeout(total=ANSWER_S),
@@ -88,15 +92,17 @@ class Console:
         """A session. Raises Problem."""
         session = await self.ask("POST", "/session", {"login": login, "password": password})
         self._csrf, self.agent_id = session["csrf"], session["me"]["id"]
+        self.names = session["bootstrap"]
 
     async def connect(self) -> None:
         """Open the socket and wait for the state. Raises Lost; Problem where a new sign-in is needed."""
         await self._hang_up()
-        self.state, self._lost = {}, False
+        self.state, self.board, self._lost = {}, None, False
         io = self._io = socketio.AsyncClient(reconnection=False, http_session=self._http, handle_sigint=False)
         io.on("snapshot", self._snapshot)
         io.on("frame", self._frame)
         io.on("resync", self._replay)
+        io.on("board", self._board)
         io.on("disconnect", self._gone)
         try:
             await io.connect(
@@ -115,10 +121,17 @@ class Console:
         if not self.state:
             raise Lost("no snapshot came")
 
+    async def watch_board(self) -> None:
+        """Keep `board` fresh from now on."""
+        if self._io is not None:
+            await self._board(await self._io.call("watch_board", {}, timeout=ANSWER_S))
+
     async def _hang_up(self) -> None:
         io, self._io = self._io, None
         if io is not None:
-            await io.disconnect()
+            with contextlib.suppress(TimeoutError):  # a desk that is gone says no goodbye
+                async with asyncio.timeout(GOODBYE_S):
+                    await io.disconnect()
 
     async def _gone(self, *_: Any) -> None:
         self._lost = True
@@ -137,6 +150,10 @@ class Console:
         elif after is not self.state:
             self.state = after
             self._tell()
+
+    async def _board(self, body: State) -> None:
+        self.board = body
+        self._tell()
 
     async def _replay(self, *_: Any) -> None:
         if self._io is None or not self.state:
@@ -168,6 +185,10 @@ class Console:
                     await moved.wait()
             except TimeoutError:
                 return probe()
+
+    def ids(self, kind: str) -> list[str]:
+        """Ids out of the configuration: away_reasons, decline_reasons, dispositions."""
+        return [item["id"] for item in self.names[kind]]
 
     @property
     def me(self) -> State:

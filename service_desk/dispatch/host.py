@@ -102,9 +102,8 @@ class RoutingHost:
         ]
         due = router.next_deadline()
         if due is not None and due <= now:
-            decisions = router.apply(Tick(), now)
-            if decisions:
-                steps.append(Step(now, None, encode(Tick()), decisions))
+            # Also without decisions: a pause that is over changes what later commands lead to; a replay needs it.
+            steps.append(Step(now, None, encode(Tick()), router.apply(Tick(), now)))
         return steps
 
     async def _record(self, router: Router, steps: list[Step], fence: int, cursor: int) -> None:

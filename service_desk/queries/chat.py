@@ -85,7 +85,7 @@ def _entry(row: sa.RowMapping) -> ChatEntryView:
         id=row["id"],
         seq=row["message_no"],
         author="visitor" if row["author_kind"] == "customer" else row["author_kind"],
-        name=row["author_name"],
+        name=row["author_name"].split()[0] if row["author_kind"] == "agent" else row["author_name"],
         text=row["text"],
         at=row["at"],
         key=row["key"],

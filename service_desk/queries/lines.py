@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from routing.estimate import expected_wait
-from service_desk.domain.interaction import WAITING
+from service_desk.domain.interaction import OFFERED, WAITING
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
 
@@ -15,7 +15,8 @@ LIVE = schema.queue_live
 
 @dataclass(frozen=True, slots=True)
 class LineFacts:
-    """Where a contact stands. `position` counts from 1; the wait is in seconds, None when nobody knows."""
+    """Where a contact stands. `position` counts from 1; the wait is in seconds, 0 while it rings at an agent, None
+    when nobody knows."""
 
     interaction_id: str
     state: str
@@ -38,7 +39,9 @@ def line_facts(reader: Reader, account: str, external_id: str) -> LineFacts | No
 def facts_of(reader: Reader, row: sa.RowMapping) -> LineFacts:
     """Where the contact of an interaction row stands."""
     position = place(reader, row) if row["state"] in WAITING else None
-    wait = wait_s(reader, row["queue_id"], position - 1) if position is not None else None
+    wait = 0 if row["state"] == OFFERED else None
+    if position is not None and wait is None:
+        wait = wait_s(reader, row["queue_id"], position - 1)
     return LineFacts(row["id"], row["state"], row["channel"], row["queue_id"], position, wait)
 
 

@@ -241,7 +241,7 @@ class ChatServer:
                 continue
             if event.kind == "entry.added" and event.data["kind"] == "message":
                 await self._push_entry(self._chats[interaction_id], event.data["entry_id"])
-            elif event.kind.startswith(("interaction.", "wrap_up.")):
+            elif event.kind.startswith(("interaction.", "offer.", "wrap_up.")):
                 changed.add(interaction_id)
         for interaction_id in changed:
             await self._push_status(interaction_id)

@@ -357,6 +357,12 @@ call_leg = sa.Table(
     sa.Column("cause", sa.Text),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("ended_at", Instant),
+    sa.Index(
+        "ix_call_leg_living",
+        "created_at",
+        sqlite_where=sa.text("ended_at IS NULL"),
+        postgresql_where=sa.text("ended_at IS NULL"),
+    ),
 )
 
 visitor = sa.Table(

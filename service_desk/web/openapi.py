@@ -43,6 +43,7 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Size = Literal["json_body_bytes", "text_body_bytes"]
 
 PATH_NAME = re.compile(r"\{([a-z_]+)\}")
+ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 KEY = re.compile(r"[\x21-\x7e]{1,255}")
 VERSION = re.compile(r'"([1-9][0-9]{0,8})"')
 KEY_HEADER = "Idempotency-Key"
@@ -202,7 +203,7 @@ async def _admit(operation: Operation, request: web.Request) -> Principal | None
 
 async def _bind(operation: Operation, request: web.Request, who: Principal | None) -> dict[str, Any]:
     """The arguments that the handler's parameters name."""
-    arguments: dict[str, Any] = {name: request.match_info[name] for name in PATH_NAME.findall(operation.path)}
+    arguments: dict[str, Any] = {name: _id(request, name) for name in PATH_NAME.findall(operation.path)}
     if operation.keyed:
         key = _key(request)
         if "key" in operation.hints:
@@ -220,6 +221,14 @@ async def _bind(operation: Operation, request: web.Request, who: Principal | Non
     if "who" in operation.hints:
         arguments["who"] = who
     return arguments
+
+
+def _id(request: web.Request, name: str) -> str:
+    """A part of the path that could be an id: what could not is nowhere, and never reaches the database."""
+    text = request.match_info[name]
+    if not ID.fullmatch(text):
+        raise NotFound("There is nothing of this name.")
+    return text
 
 
 def _key(request: web.Request) -> str:

@@ -2,7 +2,6 @@
 
 from functools import lru_cache
 from importlib.metadata import version
-from typing import Any
 
 from aiohttp import web
 from pydantic import BaseModel

@@ -26,6 +26,7 @@ from tests.channels.pretend import (
     AUTH_TOKEN,
     BASE,
     FORM,
+    PLACES,
     RECORDED,
     VOICE_FORM,
     WAIT_FORM,
@@ -151,10 +152,16 @@ def _resplits(form: dict[str, str]) -> Iterator[dict[str, str]]:
                 yield {**others, name: value[:cut], value[cut:border]: value[border:]}
 
 
-@pytest.mark.parametrize("name", RECORDED)
+BARE = {
+    name: value for name, value in VOICE_FORM.items() if name not in {*PLACES, "CallToken", "StirVerstat"}
+}
+SHAPES = {**RECORDED, "bare voice": ("voice", BARE), "bare wait": ("wait", {**WAIT_FORM, "Direction": ""})}
+
+
+@pytest.mark.parametrize("name", SHAPES)
 def test_resplit_parameters_change_nothing(channel: PhoneChannel, name: str) -> None:
     """With the genuine signature: refused, or the very same event (a caller's display name may be lost)."""
-    path, form = RECORDED[name]
+    path, form = SHAPES[name]
     genuine = signed(f"{BASE}/{path}", form)
     truth = parsed(channel, path, genuine)
     assert truth is not None

@@ -39,7 +39,7 @@ async def test_call_story(db_url: str, tmp_path: Path) -> None:
             assert ann.gaps == 0
             page = await ann.ask("GET", f"/tickets/{ticket['id']}")
             assert page["interactions"][0]["id"] == contact
-            states = {row["state"] for row in await rows_of(desk.parts.desk, schema.effect)}
+            states = {row["state"] for row in await rows_of(desk.desk, schema.effect)}
             assert states == {"confirmed"}
 
 

@@ -15,6 +15,7 @@ from channels.simulator.server import running as carrier_running
 from channels.simulator.settings import SimulatorSettings
 from service_desk.actions import admin
 from service_desk.app import Running, running
+from service_desk.desk import Desk
 from service_desk.settings import load_settings
 from service_desk.web.sessions import hash_password
 from tests import servers
@@ -39,8 +40,9 @@ class World:
 
     base: str
     carrier: RunningSimulator
-    parts: Running
+    desk: Desk
     http: aiohttp.ClientSession
+    parts: Running | None = None
 
     async def control(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         """Talk to the carrier as its page does."""
@@ -59,58 +61,60 @@ class World:
         return found
 
 
+def carrier_settings(base: str, **more: Any) -> SimulatorSettings:
+    """A carrier whose numbers and app lead to the desk at `base`."""
+    hooks = f"{base}/hooks/phone/{ACCOUNT}"
+    values: dict[str, Any] = {
+        "account_sid": ACCOUNT_SID,
+        "auth_token": AUTH_TOKEN,
+        "api_key_sid": API_KEY_SID,
+        "api_key_secret": API_SECRET,
+        "speed": SPEED,
+        "numbers": [
+            {
+                "number": NUMBER,
+                "label": "Main line",
+                "voice_url": f"{hooks}/voice",
+                "fallback_url": f"{hooks}/fallback",
+                "status_callback": f"{hooks}/status",
+            }
+        ],
+        "apps": [{"sid": APP_SID, "voice_url": f"{hooks}/agent", "status_callback": f"{hooks}/status"}],
+        "people": [{"id": "p1", "name": "Vera Sample", "number": "+14155550100", "mailbox": "vera@example.org"}],
+    }
+    return SimulatorSettings.model_validate(values | more)
+
+
+def desk_values(db_url: str, port: int, carrier_url: str, var_dir: Path) -> dict[str, Any]:
+    """The desk's settings, as a settings file would have them."""
+    phone = {
+        "account_sid": ACCOUNT_SID,
+        "auth_token": AUTH_TOKEN,
+        "api_key_sid": API_KEY_SID,
+        "api_key_secret": API_SECRET,
+        "twiml_app_sid": APP_SID,
+        "numbers": [NUMBER],
+        "api_base_url": carrier_url,
+    }
+    return {
+        "server": {"host": "127.0.0.1", "port": port},
+        "database_url": db_url,
+        "var_dir": str(var_dir),
+        "simulator": {"enabled": True, "url": carrier_url},
+        "accounts": {"phone": {ACCOUNT: phone}},
+    }
+
+
 @contextlib.asynccontextmanager
 async def world(db_url: str, tmp_path: Path, *, config: dict[str, Any] | None = None) -> AsyncIterator[World]:
     """Carrier first, then the desk, each on a port of its own."""
     port = servers.free_port()
     base = f"http://127.0.0.1:{port}"
-    hooks = f"{base}/hooks/phone/{ACCOUNT}"
-    carrier_settings = SimulatorSettings.model_validate(
-        {
-            "account_sid": ACCOUNT_SID,
-            "auth_token": AUTH_TOKEN,
-            "api_key_sid": API_KEY_SID,
-            "api_key_secret": API_SECRET,
-            "speed": SPEED,
-            "numbers": [
-                {
-                    "number": NUMBER,
-                    "label": "Main line",
-                    "voice_url": f"{hooks}/voice",
-                    "fallback_url": f"{hooks}/fallback",
-                    "status_callback": f"{hooks}/status",
-                }
-            ],
-            "apps": [{"sid": APP_SID, "voice_url": f"{hooks}/agent", "status_callback": f"{hooks}/status"}],
-            "people": [
-                {"id": "p1", "name": "Vera Sample", "number": "+14155550100", "mailbox": "vera@example.org"}
-            ],
-        }
-    )
-    async with carrier_running(carrier_settings) as carrier:
-        settings = load_settings(
-            None,
-            server={"host": "127.0.0.1", "port": port},
-            database_url=db_url,
-            var_dir=str(tmp_path / "var"),
-            simulator={"enabled": True, "url": carrier.base_url},
-            accounts={
-                "phone": {
-                    ACCOUNT: {
-                        "account_sid": ACCOUNT_SID,
-                        "auth_token": AUTH_TOKEN,
-                        "api_key_sid": API_KEY_SID,
-                        "api_key_secret": API_SECRET,
-                        "twiml_app_sid": APP_SID,
-                        "numbers": [NUMBER],
-                        "api_base_url": carrier.base_url,
-                    }
-                }
-            },
-        )
+    async with carrier_running(carrier_settings(base)) as carrier:
+        settings = load_settings(None, **desk_values(db_url, port, carrier.base_url, tmp_path / "var"))
         async with running(settings) as parts, aiohttp.ClientSession() as http:
             await parts.desk.run(admin.publish_config, config or CONFIG)
-            yield World(base, carrier, parts, http)
+            yield World(base, carrier, parts.desk, http, parts)
 
 
 async def add_agent(desk_world: World, login: str, **more: Any) -> str:
@@ -127,7 +131,7 @@ async def add_agent(desk_world: World, login: str, **more: Any) -> str:
         }
         return str(admin.add_user(tx, **values)["id"])
 
-    return await desk_world.parts.desk.run(add)
+    return await desk_world.desk.run(add)
 
 
 async def until(probe: Callable[[], Awaitable[T]], what: str, *, within_s: float = 10.0) -> T:

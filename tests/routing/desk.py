@@ -46,6 +46,7 @@ class Desk:
         self.items: dict[str, ItemRow] = {}
         self.agents: dict[str, AgentRow] = {}
         self.offers: dict[str, OfferRow] = {}
+        self.attempts: dict[str, int] = {}  # outlives the item's end; counts refused offers too
         self.commands: deque[tuple[int, c.Command, Micros]] = deque()
         self.sent = 0
         self.followed = 0
@@ -72,9 +73,7 @@ class Desk:
         self._leave(row)
         row.item = item
         row.state = "waiting"
-        row.attempts = max(
-            [row.attempts, *(each.offer.attempt for each in self.offers.values() if each.offer.item == item.id)]
-        )
+        row.attempts = self.attempts.get(item.id, 0)
         self.say(c.WorkQueued(item, row.attempts))
 
     def change(self, row: ItemRow, priority: int) -> None:
@@ -89,8 +88,7 @@ class Desk:
         self.say(c.WorkTaken(row.item, agent))
 
     def end(self, row: ItemRow) -> None:
-        self._leave(row)
-        del self.items[row.item.id]
+        self._close(row)
         self.say(c.WorkEnded(row.item.id))
 
     def start_wrap_up(self, row: ItemRow, length: Micros) -> None:
@@ -99,8 +97,7 @@ class Desk:
 
     def end_wrap_up(self, row: ItemRow) -> None:
         owner = row.owner
-        self._leave(row)
-        del self.items[row.item.id]
+        self._close(row)
         self.say(c.WrapUpEnded(row.item.id, owner))
 
     def accept(self, row: OfferRow) -> None:
@@ -133,6 +130,14 @@ class Desk:
         if row.owner:
             self.agents[row.owner].idle_since = self.now
         row.owner = ""
+
+    def _close(self, row: ItemRow) -> None:
+        """The item is over; so are the pauses of those who declined it."""
+        self._leave(row)
+        del self.items[row.item.id]
+        for offer in self.offers.values():
+            if offer.offer.item == row.item.id:
+                offer.paused_until = 0
 
     # --- the routing host -----------------------------------------------------------------------------------------
 
@@ -182,17 +187,19 @@ class Desk:
                 item = self.items.get(name)
                 if item is None or (item.state, item.owner) != ("wrap_up", owner):
                     return "closed"
-                self._leave(item)
-                self.agents[owner].idle_since = self.ticked_at
-                del self.items[name]
+                idle_since = max(self.agents[owner].idle_since, self.ticked_at)  # a later fact may be in the row
+                self._close(item)
+                self.agents[owner].idle_since = idle_since
             case _:
                 pass
         return None
 
     def _record_offer(self, offer: Offer) -> str | None:
         item, agent = self.items.get(offer.item), self.agents[offer.agent]
+        self.attempts[offer.item] = max(offer.attempt, self.attempts.get(offer.item, 0))
         if item is not None:
-            item.attempts = max(item.attempts, offer.attempt)
+            item.attempts = self.attempts[offer.item]
+        assert offer.id not in self.offers, f"{offer.id} names two offers"
         rings = [row.offer.item for row in self.pending()]
         if item is None or item.state != "waiting" or offer.item in rings:
             return "item"
@@ -204,9 +211,7 @@ class Desk:
     def _fits(self, agent: AgentRow, item: WorkItem) -> bool:
         name = agent.agent.id
         held = [row.item.medium for row in self.items.values() if row.owner == name]
-        held += [
-            self.items[row.offer.item].item.medium for row in self.pending() if row.offer.agent == name
-        ]
+        held += [self.items[row.offer.item].item.medium for row in self.pending() if row.offer.agent == name]
         load = {medium: held.count(medium) for medium in held}
         return has_room(agent.agent.capacity, load, item.medium, self.policy.exclusive)
 

@@ -45,6 +45,7 @@ class NaiveRouter:
         self.now: Micros = 0
         self.items: dict[str, Item] = {}
         self.people: dict[str, Person] = {}
+        self.ended: dict[str, Item] = {}  # few here, so all are kept
         self.out: list[d.Decision] = []
 
     # --- the questions ------------------------------------------------------------------------------------------
@@ -63,7 +64,9 @@ class NaiveRouter:
 
     def held_by(self, name: str) -> list[Item]:
         return [
-            each for each in self.items.values() if each.owner == name or (each.offer and each.offer.agent == name)
+            each
+            for each in self.items.values()
+            if each.owner == name or (each.offer and each.offer.agent == name)
         ]
 
     def fits(self, person: Person, item: WorkItem, beside: list[Item]) -> bool:
@@ -147,6 +150,15 @@ class NaiveRouter:
         )
         self.out.append(d.OfferMade(each.offer, because))
 
+    def known_or_new(self, item: WorkItem) -> Item:
+        if item.id not in self.items:
+            before = self.ended.pop(item.id, None)
+            self.items[item.id] = Item(item, before.attempts, late=before.late) if before else Item(item, 0)
+        return self.items[item.id]
+
+    def forget(self, name: str) -> None:
+        self.ended[name] = self.items.pop(name)
+
     # --- what the facts do --------------------------------------------------------------------------------------
 
     def person(self, name: str) -> Person:
@@ -182,7 +194,6 @@ class NaiveRouter:
         each.place = "served"
         each.offer = None
         each.owner = name
-        each.late = {}
         self.person(name).blocked = False
         self.recheck(name)
 
@@ -209,7 +220,7 @@ class NaiveRouter:
         items = self.items
         match command:
             case c.WorkQueued(item=item, attempts=attempts):
-                each = items.setdefault(item.id, Item(item, 0))
+                each = self.known_or_new(item)
                 each.attempts = max(each.attempts, attempts)
                 told_again = each.waits or (each.offer is not None and attempts < each.offer.attempt)
                 if told_again and each.item == item:
@@ -224,7 +235,7 @@ class NaiveRouter:
                 if each.offer:
                     self.recheck(each.offer.agent)
             case c.WorkTaken(item=item, agent=name):
-                each = items.setdefault(item.id, Item(item, 0))
+                each = self.known_or_new(item)
                 if each.place == "served" and each.owner == name:
                     return
                 self.take_away(each)
@@ -232,7 +243,7 @@ class NaiveRouter:
                 self.give(each, name)
             case c.WorkEnded(item=name) if name in items:
                 self.take_away(items[name])
-                del items[name]
+                self.forget(name)
             case c.AgentReady(agent=agent, idle_since=idle_since):
                 person = self.person(agent.id)
                 person.idle_since = idle_since
@@ -252,7 +263,7 @@ class NaiveRouter:
             case c.WrapUpEnded(item=name, agent=agent_id) if name in items:
                 if items[name].place == "wrap_up" and items[name].owner == agent_id:
                     self.take_away(items[name])
-                    del items[name]
+                    self.forget(name)
             case c.OfferAccepted(item=name) | c.OfferDeclined(item=name) if name in items:
                 self.answered(command, items[name])
             case c.DecisionRefused(decision=decision, reason=reason):
@@ -278,7 +289,10 @@ class NaiveRouter:
         self.recheck(name)
 
     def answered(self, command: c.OfferAccepted | c.OfferDeclined, each: Item) -> None:
-        pending = each.offer is not None and (each.offer.id, each.offer.agent) == (command.offer, command.agent)
+        pending = each.offer is not None and (each.offer.id, each.offer.agent) == (
+            command.offer,
+            command.agent,
+        )
         late = each.owner is None and each.late.get(command.offer) == command.agent
         if not pending and not late:
             return
@@ -288,6 +302,7 @@ class NaiveRouter:
         if isinstance(command, c.OfferAccepted):
             if late and each.offer:
                 self.withdraw(each)
+            each.late.pop(command.offer, None)
             self.give(each, command.agent)
             return
         if pending:
@@ -328,7 +343,7 @@ class NaiveRouter:
             elif kind == 1:
                 self.out.append(d.WrapUpExpired(item, agent))
                 self.take_away(each)
-                del self.items[item]
+                self.forget(item)
             elif kind == 2:
                 # gone already if wrap-up ended in this very tick
                 each.pauses.pop(agent, None)
@@ -340,7 +355,9 @@ class NaiveRouter:
                 found.append((each.offer.deadline, 0, name, each.offer.agent))
             if each.place == "wrap_up" and each.owner:
                 found.append((each.until, 1, name, each.owner))
-            if each.place != "wrap_up" or each.until > self.now:  # else the item is gone before its pauses matter
+            if (
+                each.place != "wrap_up" or each.until > self.now
+            ):  # else the item is gone before its pauses matter
                 found.extend((until, 2, name, agent) for agent, until in each.pauses.items())
         return [each for each in found if each[0] <= self.now]
 

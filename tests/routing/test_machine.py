@@ -170,7 +170,9 @@ class RouterMachine(RuleBasedStateMachine):
 
     def pair(self, data: st.DataObject, agent_of: Callable[[Item], str | None]) -> tuple[str, str]:
         """Mostly an item and an agent who belong together, sometimes ones who do not."""
-        found = sorted((name, agent_of(each) or "") for name, each in self.naive.items.items() if agent_of(each))
+        found = sorted(
+            (name, agent_of(each) or "") for name, each in self.naive.items.items() if agent_of(each)
+        )
         strangers = st.tuples(st.sampled_from(worlds.ITEMS), st.sampled_from(worlds.AGENTS))
         if not found:
             return data.draw(strangers)

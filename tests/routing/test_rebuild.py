@@ -3,7 +3,13 @@
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from routing import commands as c
 from routing import decisions as d
@@ -68,7 +74,9 @@ class DeskMachine(RuleBasedStateMachine):
     @initialize(data=st.data(), team=st.integers(1, 4))
     def begin(self, data: st.DataObject, team: int) -> None:
         for number in range(team):
-            self.desk.ready(agent(f"a{number}", skills={"german": 2}, capacity={"phone": 1, "chat": 2, "mail": 1}))
+            self.desk.ready(
+                agent(f"a{number}", skills={"german": 2}, capacity={"phone": 1, "chat": 2, "mail": 1})
+            )
         self.desk.settle()
 
     @precondition(lambda self: self.desk.pending())

@@ -62,6 +62,9 @@ export function useActs(open: Openers): ComputedRef<DeskAct[]> {
       act("decline", "contact", "act.decline", "Escape", ringing !== null, () => {
         desk.declineAsked = desk.offers[0]?.offer.id ?? null;
       }),
+      act("close-customer", "go", "act.close_customer", "Escape", desk.drawer, () => {
+        desk.drawer = false;
+      }),
       act("reply", "contact", "act.reply", "r", isLive && channels[here.channel].composer !== null, () => {
         desk.write("message");
       }),

@@ -31,7 +31,7 @@ export const useDesk = defineStore("desk", () => {
   const toasts = useToasts();
 
   const selectedId = ref<string | null>(perTab.getItem(SELECTED_PLACE));
-  const pane = ref<Pane>("list");
+  const pane = ref<Pane>("conversation");
   /** Whether the customer's drawer is open, where there is no room for a third column. */
   const drawer = ref(false);
   const customerTab = ref<CustomerTab>("timeline");
@@ -105,10 +105,9 @@ export const useDesk = defineStore("desk", () => {
   function fallBack(): void {
     const next = rows.value[0] ?? null;
     selectedId.value = next?.id ?? null;
-    if (next === null) {
-      pane.value = "list";
-      drawer.value = false;
-    }
+    const isCalm = next !== null && selectedOffer.value === null;
+    pane.value = isCalm ? "list" : "conversation";
+    if (next === null) drawer.value = false;
   }
 
   function select(id: string): void {

@@ -53,12 +53,13 @@ export function formatExact(at: Micros): string {
   return dateOf(at).toLocaleString(locale(), { dateStyle: "full", timeStyle: "medium" });
 }
 
-/** The local time of day: `14:05`. */
-export function formatClock(at: Micros, timeZone?: string): string {
+/** The time of day, here or in a zone: `14:05`, with seconds `14:05:09`. */
+export function formatClock(at: Micros, timeZone?: string, withSeconds = false): string {
   return dateOf(at).toLocaleTimeString(locale(), {
     hour: "2-digit",
     minute: "2-digit",
     hourCycle: "h23",
+    ...(withSeconds ? { second: "2-digit" } : {}),
     ...(timeZone === undefined ? {} : { timeZone }),
   });
 }

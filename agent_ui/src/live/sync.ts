@@ -53,7 +53,12 @@ export class Sync {
   constructor(options: SyncOptions) {
     this.options = options;
     this.feed = new Feed({
-      replay: (after) => this.socket.timeout(ANSWER_LIMIT_MS).emitWithAck("replay", { after }),
+      replay: async (after) => {
+        const answer = (await this.socket.timeout(ANSWER_LIMIT_MS).emitWithAck("replay", { after })) as ReplayAnswer;
+        // The server that just forgot this connection answers with nothing.
+        if (!("frame" in answer) && !("snapshot" in answer)) throw new Error("an empty answer");
+        return answer;
+      },
       onState: (state, frames) => {
         options.onState(state, frames);
         this.settle();
@@ -170,15 +175,19 @@ export class Sync {
 
   private askBoard(): void {
     if (!this.watchesBoard || !this.socket.connected) return;
-    this.socket
-      .timeout(ANSWER_LIMIT_MS)
-      .emitWithAck("watch_board", {})
-      .then(this.options.onBoard, () => {
+    const asked = this.socket.timeout(ANSWER_LIMIT_MS).emitWithAck("watch_board", {}) as Promise<BoardView>;
+    asked.then(
+      (board) => {
+        // Without the right to it the answer is not a board.
+        if ("queues" in board) this.options.onBoard(board);
+      },
+      () => {
         // No answer: the board says its age and goes stale; try again while it is wanted.
         setTimeout(() => {
           this.askBoard();
         }, ANSWER_LIMIT_MS);
-      });
+      },
+    );
   }
 
   private settle(): void {

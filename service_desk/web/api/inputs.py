@@ -1,8 +1,9 @@
 """What callers may send, field by field. Unknown fields are refused everywhere."""
 
+import unicodedata
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from service_desk.actions.customers import NAME_CHARACTERS, REMARK_CHARACTERS
 from service_desk.actions.messages import TEXT_CHARACTERS
@@ -10,10 +11,18 @@ from service_desk.actions.tickets import SUBJECT_CHARACTERS
 from service_desk.actions.wrap_up import COMMENT_CHARACTERS
 from service_desk.domain.time_zones import is_time_zone
 
-Prose = Annotated[str, StringConstraints(max_length=TEXT_CHARACTERS)]
-Words = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_CHARACTERS)]
+
+def tidy(text: str) -> str:
+    """NFC without control characters, which no screen shows and PostgreSQL does not take."""
+    text = unicodedata.normalize("NFC", text)
+    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs")).strip()
+
+
 LINE = r"^[^\x00-\x1f\x7f]*$"
-"""One line: no control characters, which no screen shows and PostgreSQL does not take."""
+"""One line, no control characters."""
+Prose = Annotated[str, StringConstraints(max_length=TEXT_CHARACTERS), AfterValidator(tidy)]
+Name = Annotated[str, StringConstraints(max_length=NAME_CHARACTERS, pattern=LINE), AfterValidator(tidy)]
+Words = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_CHARACTERS)]
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z]{3}_[0-9a-z]{26}$")]
 Key = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 Priority = Literal["low", "normal", "high", "urgent"]
@@ -55,7 +64,7 @@ class WrapUp(Input):
     """A disposition of the configuration."""
 
     disposition: Key
-    comment: Annotated[str, StringConstraints(max_length=COMMENT_CHARACTERS)] = ""
+    comment: Annotated[str, StringConstraints(max_length=COMMENT_CHARACTERS), AfterValidator(tidy)] = ""
 
 
 class NewTicket(Input):
@@ -88,14 +97,14 @@ class Link(Input):
 class CustomerChange(Input):
     """Only what is sent is changed."""
 
-    name: Annotated[str, StringConstraints(max_length=NAME_CHARACTERS, pattern=LINE)] | None = None
-    company: Annotated[str, StringConstraints(max_length=NAME_CHARACTERS, pattern=LINE)] | None = None
+    name: Name | None = None
+    company: Name | None = None
     tier: Literal["standard", "silver", "gold"] = "standard"
     language: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$")] | None = (
         None
     )
     time_zone: Annotated[str, StringConstraints(max_length=64, pattern=LINE)] | None = None
-    remark: Annotated[str, StringConstraints(max_length=REMARK_CHARACTERS)] = ""
+    remark: Annotated[str, StringConstraints(max_length=REMARK_CHARACTERS), AfterValidator(tidy)] = ""
 
     @field_validator("time_zone")
     @classmethod

@@ -7,7 +7,7 @@ from aiohttp import web
 from pydantic_core import to_json
 
 from service_desk.actions.chats import staffed
-from service_desk.domain.config import Widget, Words
+from service_desk.domain.config import Widget
 from service_desk.domain.interaction import WAITING
 from service_desk.errors import Forbidden, NotFound
 from service_desk.queries.lines import wait_s
@@ -42,7 +42,7 @@ def _facts(reader: Reader, widget_id: str, languages: str) -> tuple[Widget, dict
     return widget, {
         "brand": widget.brand,
         "accent": widget.accent,
-        "greeting": _in_language(widget.greeting, languages),
+        "greeting": _in_language(widget, languages),
         "topics": [{"id": topic.id, "name": topic.name} for topic in widget.topics],
         "languages": widget.languages,
         "staffed": any(staffed(reader, queue) for queue in queues),
@@ -58,10 +58,8 @@ def _waiting(reader: Reader, queue_id: str) -> int:
     return count
 
 
-def _in_language(words: Words, wishes: str) -> str | None:
-    """In the first wished language that there is (the header lists them by preference), else the first."""
-    for wish in wishes.split(","):
-        language = wish.partition(";")[0].strip()[:2].lower()
-        if language in words:
-            return words[language]
-    return next(iter(words.values()), None)
+def _in_language(widget: Widget, wishes: str) -> str | None:
+    """The greeting in the first wished language that there is (wishes stand in order), else the widget's own."""
+    wished = [wish.partition(";")[0].strip()[:2].lower() for wish in wishes.split(",")]
+    known = [language for language in (*wished, *widget.languages) if language in widget.greeting]
+    return widget.greeting[known[0]] if known else None

@@ -1,6 +1,7 @@
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,7 +64,7 @@ def test_every_mistake_is_named_at_once(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BadSettings, match="no-such.toml cannot be read"):
+    with pytest.raises(BadSettings, match=r"no-such\.toml cannot be read"):
         load_settings(tmp_path / "no-such.toml")
 
 
@@ -120,7 +121,7 @@ def test_the_key_is_made_once_and_for_us_alone(tmp_path: Path) -> None:
 
 
 def test_a_cluster_needs_a_common_key(tmp_path: Path) -> None:
-    over = {"redis_url": "redis://127.0.0.1:1", "var_dir": str(tmp_path)}
+    over: dict[str, Any] = {"redis_url": "redis://127.0.0.1:1", "var_dir": str(tmp_path)}
     with pytest.raises(BadSettings, match="all nodes must have the same"):
         signing_key(load_settings(**over))
     path = tmp_path / "given.key"

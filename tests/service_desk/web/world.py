@@ -273,7 +273,7 @@ async def a_world(url: str, tmp_path: Path, pages: Pages | None = None, **over: 
     await desk.run(admin.seed, CONFIG)
     channels = open_channels(settings)
     app = make_app(desk, settings, channels, Intake(desk), pages)
-    server_under_test = TestServer(app, port=port)
+    server_under_test = TestServer(app, port=settings.server.port)
     async with TestClient(server_under_test, cookie_jar=DummyCookieJar()) as client:
         try:
             yield World(desk, settings, app, client)

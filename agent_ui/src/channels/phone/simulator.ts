@@ -8,9 +8,6 @@ const CALLS = "/simulator-api/calls";
 /** The call of this tab, so that a reload finds it again. */
 const PLACE = "desk.softphone";
 
-/** States in which the carrier's call is over, in the carrier's words. */
-const OVER = new Set(["completed", "failed", "busy", "no-answer", "canceled"]);
-
 interface Leg {
   callSid: string;
   interactionId: string;
@@ -24,29 +21,29 @@ export function createSimulatorSoftphone(events: SoftphoneEvents): Softphone {
     leg = to;
     perTab.setItem(PLACE, JSON.stringify(to));
     stream?.close();
-    const source = new EventSource(`${CALLS}/${encodeURIComponent(to.callSid)}/events`);
+    const source = new EventSource(`${callPath(to)}/events`);
     stream = source;
-    source.addEventListener("message", (message) => {
-      receive(message.data);
+    source.addEventListener("state", (event) => {
+      if (parse(event)["status"] === "in-progress") events.onState("connected");
+    });
+    source.addEventListener("heard", (event) => {
+      caption("customer", parse(event));
+    });
+    source.addEventListener("words", (event) => {
+      caption("system", parse(event));
+    });
+    source.addEventListener("ended", (event) => {
+      over(parse(event)["status"] === "completed" ? "ended" : "failed");
     });
     source.addEventListener("error", () => {
-      // A browser tries again by itself unless the answer was final: the carrier does not know this call.
-      if (source.readyState === EventSource.CLOSED) over("ended");
+      // A browser tries again by itself unless the answer was final: the carrier does not know this call any more.
+      if (source.readyState === EventSource.CLOSED && stream === source) over("ended");
     });
   }
 
-  function receive(data: unknown): void {
-    const event = parse(data);
-    const status = event["status"] ?? event["call_status"];
-    if (typeof status === "string") {
-      if (OVER.has(status)) over(status === "completed" ? "ended" : "failed");
-      else if (status === "in-progress") events.onState("connected");
-    }
-    const text = event["text"];
-    if (typeof text === "string" && text !== "") {
-      const at = typeof event["at"] === "number" ? event["at"] : serverClock.now();
-      events.onHeard({ at, who: speaker(event["from"] ?? event["who"]), text });
-    }
+  function caption(who: Caption["who"], { text, at }: Record<string, unknown>): void {
+    if (typeof text !== "string" || text === "") return;
+    events.onHeard({ at: typeof at === "number" ? at : serverClock.now(), who, text });
   }
 
   function over(state: "ended" | "failed"): void {
@@ -87,10 +84,15 @@ export function createSimulatorSoftphone(events: SoftphoneEvents): Softphone {
       const ending = leg;
       if (ending === null) return;
       over("ended");
-      await fetch(`${CALLS}/${encodeURIComponent(ending.callSid)}/hangup`, { method: "POST" });
+      await post(ending, "hangup", {});
     },
     // Nothing is recorded here, so there is nothing to silence; the switch shows its state like a real one.
     mute: () => undefined,
+    async say(text) {
+      if (leg === null) return;
+      await post(leg, "say", { text });
+      events.onHeard({ at: serverClock.now(), who: "agent", text });
+    },
     dispose() {
       stream?.close();
       stream = null;
@@ -105,15 +107,24 @@ function readLeg(): Leg | null {
   return typeof callSid === "string" && typeof interactionId === "string" ? { callSid, interactionId } : null;
 }
 
-function parse(data: unknown): Record<string, unknown> {
+function callPath({ callSid }: Leg): string {
+  return `${CALLS}/${encodeURIComponent(callSid)}`;
+}
+
+async function post(leg: Leg, act: "hangup" | "say", body: object): Promise<void> {
+  const answer = await fetch(`${callPath(leg)}/${act}`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  if (!answer.ok) throw new Error(`the carrier answered ${answer.status}`);
+}
+
+function parse(message: MessageEvent): Record<string, unknown> {
   try {
-    const event: unknown = JSON.parse(String(data));
+    const event: unknown = JSON.parse(String(message.data));
     return typeof event === "object" && event !== null ? { ...event } : {};
   } catch {
     return {};
   }
-}
-
-function speaker(who: unknown): Caption["who"] {
-  return who === "customer" || who === "agent" ? who : "system";
 }

@@ -23,6 +23,8 @@ export interface Softphone {
   resume: (interactionId: string) => boolean;
   hangUp: () => Promise<void>;
   mute: (muted: boolean) => void;
+  /** Speak by writing, where there is no microphone; null where there is one. */
+  say: ((text: string) => Promise<void>) | null;
   /** Let go of everything without a word to the carrier, because the page goes away. */
   dispose: () => void;
 }

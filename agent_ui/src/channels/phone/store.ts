@@ -23,6 +23,8 @@ export const useSoftphone = defineStore("softphone", () => {
   const interactionId = ref<string | null>(null);
   const isMuted = ref(false);
   const captions = ref<Caption[]>([]);
+  /** Whether one speaks by writing. */
+  const isWritten = ref(false);
   const isOnLine = computed(() => state.value === "dialling" || state.value === "connected");
 
   let phone: Softphone | null = null;
@@ -43,6 +45,7 @@ export const useSoftphone = defineStore("softphone", () => {
           captions.value = [...captions.value, { ...heard, id: lastCaption }].slice(-CAPTIONS_KEPT);
         },
       }) ?? null;
+    isWritten.value = phone !== null && phone.say !== null;
   }
 
   function unplug(): void {
@@ -80,6 +83,16 @@ export const useSoftphone = defineStore("softphone", () => {
     phone?.mute(muted);
   }
 
+  /** Speak by writing; false where it was not heard. */
+  async function say(text: string): Promise<boolean> {
+    try {
+      await phone?.say?.(text);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   async function hangUp(): Promise<void> {
     try {
       await phone?.hangUp();
@@ -93,7 +106,7 @@ export const useSoftphone = defineStore("softphone", () => {
     return interactionId.value === id && isOnLine.value;
   }
 
-  return { kind, state, interactionId, isMuted, captions, isOnLine, plug, unplug, dial, rejoin, mute, hangUp, holds };
+  return { kind, state, interactionId, isMuted, captions, isOnLine, isWritten, plug, unplug, dial, rejoin, mute, say, hangUp, holds };
 });
 
 /** Whether one of the agent's softphones is in the call, be it in another tab. */

@@ -72,6 +72,7 @@ export function createTwilioSoftphone(events: SoftphoneEvents): Softphone {
       muted = wanted;
       call?.mute(wanted);
     },
+    say: null,
     dispose() {
       device?.destroy();
       device = null;

@@ -75,6 +75,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("call_id", name=op.f("pk_call_leg")),
     )
     op.create_index("ix_call_leg_interaction_id", "call_leg", ["interaction_id"], unique=False)
+    op.create_index(
+        "ix_call_leg_living",
+        "call_leg",
+        ["created_at"],
+        unique=False,
+        sqlite_where=sa.text("ended_at IS NULL"),
+        postgresql_where=sa.text("ended_at IS NULL"),
+    )
 
     op.create_table(
         "command",
@@ -124,7 +132,7 @@ def upgrade() -> None:
         sa.Column("made_for", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_contact_point")),
         sa.UniqueConstraint("made_for", name=op.f("uq_contact_point_made_for")),
-        comment="`made_for` is kind:value where the point made its own customer: the key that makes one of two racers lose.",
+        comment="`made_for` is kind:value where the point made its own customer: of two racers, one loses by it.",
     )
     op.create_index("ix_contact_point_customer_id", "contact_point", ["customer_id"], unique=False)
     op.create_index("ix_contact_point_kind_value", "contact_point", ["kind", "value"], unique=False)

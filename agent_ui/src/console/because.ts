@@ -1,0 +1,23 @@
+/** Why the router gave a contact to this agent, in words. */
+import type { Fact, OfferView } from "@/api/types.ts";
+import { t } from "@/i18n/index.ts";
+import { formatSpan } from "@/i18n/time.ts";
+
+/** Sentences for the facts that are there; facts that this build does not know are left out. */
+export function explainOffer({ because, attempt }: OfferView): string[] {
+  const { rule, idle_ms: idle, candidates, waited_ms: waited, position, waiting } = because;
+  const sentences: string[] = [];
+  if (rule === "longest_idle" && isNumber(idle)) {
+    sentences.push(t("because.longest_idle", { idle: formatSpan(idle / 1000) }));
+  }
+  if (isNumber(candidates)) sentences.push(t("because.candidates", { count: candidates }));
+  if (isNumber(waited) && isNumber(position) && isNumber(waiting)) {
+    sentences.push(t("because.line", { waited: formatSpan(waited / 1000), position, waiting }));
+  }
+  if (attempt > 1) sentences.push(t("because.again", { attempt }));
+  return sentences;
+}
+
+function isNumber(fact: Fact | undefined): fact is number {
+  return typeof fact === "number";
+}

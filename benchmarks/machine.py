@@ -1,0 +1,51 @@
+"""What processes and the machine spend, from /proc; nothing of it is there outside Linux."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+TICKS = os.sysconf("SC_CLK_TCK")
+PROC = Path("/proc")
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """Seconds of CPU: of the whole machine (all cores), and of a server's processes."""
+
+    machine: float
+    server: float
+
+
+def spent(server: int | None) -> Spent:
+    """Now; `server` is the process whose children count too."""
+    return Spent(_machine_s(), _tree_s(server) if server is not None else 0.0)
+
+
+def cores() -> int:
+    """How many we may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _machine_s() -> float:
+    """Busy time: user, nice, system, interrupts, stolen; not idle and not waiting for disks."""
+    try:
+        words = (PROC / "stat").read_text().split("\n", 1)[0].split()[1:]
+    except OSError:
+        return 0.0
+    user, nice, system, _idle, _wait, irq, soft, steal = map(int, words[:8])
+    return (user + nice + system + irq + soft + steal) / TICKS
+
+
+def _tree_s(parent: int) -> float:
+    """A process and its children, those that are gone included."""
+    total = 0.0
+    for folder in PROC.glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it ended meanwhile
+        if int(folder.name) == parent:
+            total += sum(map(int, fields[11:15])) / TICKS
+        elif int(fields[1]) == parent:
+            total += sum(map(int, fields[11:13])) / TICKS
+    return total

@@ -1,0 +1,130 @@
+"""The files in config/ are what they say: they can be read, they fit together, and a slip in them is named."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from channels.load import find
+from service_desk.app import read_config_seed
+from service_desk.domain.config import DeskConfig
+from service_desk.settings import BadSettings, load_settings
+
+FOLDER = Path(__file__).resolve().parents[2] / "config"
+PROCESS_FILES = ["embedded.toml", "cluster.toml"]
+PHONE = {
+    "account_sid": "AC" + "1" * 32,
+    "auth_token": "t" * 32,
+    "api_key_sid": "SK" + "2" * 32,
+    "api_key_secret": "s" * 32,
+    "twiml_app_sid": "AP" + "3" * 32,
+    "numbers": ["+14155550100"],
+}
+
+
+@pytest.fixture
+def seed() -> DeskConfig:
+    return DeskConfig.model_validate(read_config_seed())
+
+
+def test_the_seed_is_the_file_in_the_tree() -> None:
+    assert read_config_seed() == tomllib.loads((FOLDER / "queues.example.toml").read_text(encoding="utf-8"))
+
+
+def test_every_queue_can_be_reached_by_phone_and_by_chat(seed: DeskConfig) -> None:
+    queues = {queue.id for queue in seed.queues}
+    assert queues == {"service", "sales", "billing", "repair"}
+    (line,), (widget,) = seed.phone_lines, seed.widgets
+    assert {option.queue for option in line.options} == queues
+    assert [option.digit for option in line.options] == ["1", "2", "3", "4"]
+    assert {topic.queue for topic in widget.topics} == queues
+    assert all(str(option.digit) in line.menu_prompt for option in line.options)
+    assert set(widget.greeting) == set(widget.languages) == {"en", "de", "es"}
+
+
+def test_the_router_takes_the_seed(seed: DeskConfig) -> None:
+    policy = seed.policy()
+    assert {queue.id for queue in policy.queues} == {"service", "sales", "billing", "repair"}
+    assert policy.exclusive == {"phone"}
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (("phone_lines", 0, "default_queue"), "nowhere", "there is no queue 'nowhere'"),
+        (("widgets", 0, "topics", 0, "queue"), "nowhere", "there is no queue 'nowhere'"),
+        (("queues", 1, "id"), "service", "an id stands twice"),
+        (("time_zone",), "Europe/Nowhere", "is not known"),
+        (("queues", 0, "ring_s"), 0, "greater than or equal to 5"),
+        (("queues", 0, "rings"), 20, "Extra inputs are not permitted"),
+    ],
+)
+def test_a_slip_in_the_queues_is_named(path: tuple[Any, ...], value: Any, words: str) -> None:
+    body: Any = read_config_seed()
+    part = body
+    for step in path[:-1]:
+        part = part[step]
+    part[path[-1]] = value
+    with pytest.raises(ValueError, match=words):
+        DeskConfig.model_validate(body)
+
+
+@pytest.mark.parametrize("name", PROCESS_FILES)
+def test_a_settings_file_can_be_used(name: str) -> None:
+    settings = load_settings(FOLDER / name)
+    assert settings.roles == ("web", "route", "send")
+    assert set(settings.accounts["web_chat"]) == {"demo"}
+    assert not settings.simulator.enabled
+
+
+def test_embedded_is_sqlite_on_this_machine() -> None:
+    settings = load_settings(FOLDER / "embedded.toml")
+    assert settings.database_url.get_secret_value().startswith("sqlite:///")
+    assert settings.redis_url is None
+    assert settings.public_base == "http://127.0.0.1:8080"
+
+
+def test_a_cluster_is_postgres_and_redis_behind_https() -> None:
+    settings = load_settings(FOLDER / "cluster.toml")
+    assert settings.database_url.get_secret_value().startswith("postgresql://")
+    assert settings.redis_url is not None
+    assert settings.https
+    assert settings.trusts("10.1.2.3")
+    assert not settings.trusts("192.0.2.1")
+
+
+def test_the_phone_account_that_is_written_as_a_comment_is_right() -> None:
+    """Uncommented and filled in, it is accepted: its names are those of the adapter."""
+    text = (FOLDER / "embedded.toml").read_text(encoding="utf-8")
+    start = text.index("# [accounts.phone.phone-main]")
+    block = tomllib.loads("\n".join(line.removeprefix("# ") for line in text[start:].splitlines()))
+    written = block["accounts"]["phone"]["phone-main"]
+    assert set(written) == set(PHONE)
+    assert find("phone").settings.model_validate({**written, **PHONE})
+
+
+@pytest.mark.parametrize("name", PROCESS_FILES)
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ("colour = 1\n", "colour: this setting is not known"),
+        ("[limits]\njson_body_byte = 1\n", "Did you mean json_body_bytes?"),
+        ("[accounts.web_chat.other]\ntopic = []\n", "web_chat.other.topic: this setting is not known"),
+        ("[accounts.telex.main]\n", "telex"),
+    ],
+)
+def test_an_unknown_setting_stops_the_start_and_is_named(
+    name: str, wrong: str, words: str, tmp_path: Path
+) -> None:
+    text = (FOLDER / name).read_text(encoding="utf-8")
+    first_table = text.index("\n[")
+    own = "limits" in wrong and "[limits]" in text
+    body = (
+        text.replace("[limits]\n", wrong) if own else text[:first_table] + "\n" + wrong + text[first_table:]
+    )
+    path = tmp_path / "desk.toml"
+    path.write_text(body, encoding="utf-8")
+    with pytest.raises(BadSettings, match="cannot be used") as refused:
+        load_settings(path)
+    assert words in str(refused.value)

@@ -1,0 +1,177 @@
+"""The demo's robots at work: a real process against a real desk, over HTTP and sockets."""
+
+import json
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service_desk.audit import audit
+from service_desk.demo.chance import Random
+from service_desk.demo.robot_console import apply_frame
+from service_desk.demo.robot_stage import FOR_PEOPLE, ROBOTS, running_robots
+from service_desk.demo.robot_words import facts, is_thanks, phrases, reply_to
+from service_desk.demo.words import LANGUAGES, language
+from service_desk.storage import schema
+from tests.e2e.console import console
+from tests.e2e.world import PASSWORD, World, add_agent, until, world
+from tests.service_desk import reducer
+from tests.service_desk.conftest import CONFIG
+from tests.service_desk.people import rows_of
+
+NOW = 1_700_000_000_000_000
+QUICK = {**CONFIG, "queues": [{**queue, "ring_s": 5} for queue in CONFIG["queues"]]}
+CALLS, CHATS = 5, 3
+SPEED = 40.0
+
+
+def colleagues(base: str, logins: list[str]) -> dict[str, Any]:
+    agents = [{"login": login, "password": PASSWORD} for login in logins]
+    return {"base": base, "seed": 3, "speed": SPEED, "agents": agents}
+
+
+def visitors(base: str, count: int) -> dict[str, Any]:
+    people = [
+        {"name": "Vera Sample", "mailbox": "vera@example.org", "language": "de"},
+        {"name": "Luis Prueba", "mailbox": "luis@example.org", "language": "es"},
+    ]
+    topics = {"sales": "sales"}
+    endless = 1_000_000  # on a slow machine too
+    chats = {"widget": "demo", "per_minute": 60, "most": count, "topics": topics, "people": people}
+    return {"base": base, "seed": 3, "speed": SPEED, "chats": {**chats, "patience_mean_s": endless}}
+
+
+async def ended(desk: World) -> list[dict[str, Any]]:
+    return await rows_of(desk.desk, schema.interaction, state="ended")
+
+
+async def test_robots_serve_calls_and_chats_from_ring_to_wrap_up(sqlite_url: str, tmp_path: Path) -> None:
+    async with world(sqlite_url, tmp_path, config=QUICK) as desk:
+        logins = ["rob", "tom", "uma"]
+        for login in logins:
+            await add_agent(desk, login)
+        away = tmp_path / "visitors"
+        away.mkdir()
+        with running_robots(colleagues(desk.base, logins), tmp_path) as agents:
+
+            async def all_ready() -> bool:
+                rows = await rows_of(desk.desk, schema.agent, chosen="ready")
+                return len(rows) == len(logins)
+
+            await until(all_ready, "the colleagues are ready", within_s=30)
+            with running_robots(visitors(desk.base, CHATS), away) as customers:
+                for number in range(CALLS):
+                    await desk.call(f"+1415555010{number}")
+
+                async def all_over() -> bool:
+                    done = Counter(row["channel"] for row in await ended(desk))
+                    return done["phone"] == CALLS and done["web_chat"] == CHATS
+
+                await until(all_over, "all contacts are over", within_s=60)
+        assert (agents.returncode, customers.returncode) == (0, 0)
+        assert [(folder / "robots.log").read_text() for folder in (tmp_path, away)] == ["", ""]
+        assert not (tmp_path / "robots.json").exists()
+
+        contacts = await ended(desk)
+        assert {row["agent_id"] is not None for row in contacts} == {True}, contacts
+        assert {row["disposition"] for row in contacts} <= {"done", "callback"}
+        for row in contacts:
+            assert row["connected_at"] is not None or row["channel"] == "web_chat"
+        legs = await rows_of(desk.desk, schema.call_leg)
+        assert Counter(leg["role"] for leg in legs)["agent"] >= CALLS
+        assert {effect["state"] for effect in await rows_of(desk.desk, schema.effect)} == {"confirmed"}
+        messages = await rows_of(desk.desk, schema.message, kind="message")
+        said = Counter(message["author_kind"] for message in messages)
+        assert said["customer"] >= CHATS
+        assert said["agent"] >= CHATS
+        assert await desk.desk.read(audit) == []
+
+
+async def test_robots_leave_the_next_contact_to_a_person_who_is_free(sqlite_url: str, tmp_path: Path) -> None:
+    async with world(sqlite_url, tmp_path, config=QUICK) as desk:
+        rob = await add_agent(desk, "rob")
+        await add_agent(desk, "ann")
+
+        async def rob_is(chosen: str) -> bool:
+            return bool(await rows_of(desk.desk, schema.agent, id=rob, chosen=chosen))
+
+        with running_robots(colleagues(desk.base, ["rob"]), tmp_path):
+            await until(lambda: rob_is("ready"), "the robot is ready", within_s=30)
+            async with console(desk, "ann") as ann:
+                await until(lambda: rob_is("away"), "the robot steps back", within_s=20)
+                await desk.call("+14155550100")
+                offer = await ann.offer()
+                await ann.ask("POST", f"/offers/{offer['id']}/accept", {})
+                await until(lambda: rob_is("ready"), "the robot takes the others", within_s=20)
+
+
+async def test_robots_come_back_after_the_desk_was_away(sqlite_url: str, tmp_path: Path) -> None:
+    """Started before there is a desk at the address, and ended while there is none."""
+    from tests import servers
+
+    base = f"http://127.0.0.1:{servers.free_port()}"
+    with running_robots(colleagues(base, ["rob"]), tmp_path, log_level="info") as process:
+        log = tmp_path / "robots.log"
+
+        async def tried_again() -> bool:
+            lines = [json.loads(line) for line in log.read_text().splitlines()]
+            return [line["event"] for line in lines].count("robot agent lost the desk") >= 2
+
+        await until(tried_again, "two tries")
+        started = time.monotonic()
+        assert process.stdin is not None
+        process.stdin.close()  # what the system does when their parent dies
+        assert process.wait(5) == 0
+        assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_agents_know_the_answer_to_every_scenario(code: str) -> None:
+    random = Random(1)
+    for scenario in (each for each in language(code).scenarios if each.only is None):
+        values = facts(code, scenario, random, NOW, "Ada")
+        for at in range(0, len(scenario.talk), 2):
+            reply = reply_to(scenario.talk[at].format_map(values), random, NOW, "Ada")
+            assert reply is not None, scenario.talk[at]
+            assert (reply.text == "") == (at + 1 == len(scenario.talk)), scenario.talk[at]
+            assert reply.last == (at + 2 >= len(scenario.talk))
+            assert "{" not in reply.text
+    assert reply_to("My cat sits in the oven.", random, NOW, "Ada") is None
+
+
+def test_answers_keep_what_the_customer_named() -> None:
+    scenario = next(s for s in language("en").scenarios if "{order}" in s.talk[0] and "{day}" in s.talk[0])
+    random = Random(1)
+    line = scenario.talk[0].format_map(facts("en", scenario, random, NOW, "Ada") | {"order": "SO-12345"})
+    reply = reply_to(line, random, NOW, "Ada")
+    assert reply is not None
+    assert reply.scenario == scenario
+    assert "{" not in reply.text
+
+
+def test_every_language_has_every_phrase() -> None:
+    assert {frozenset(phrases(code)) for code in LANGUAGES} == {frozenset(phrases("en"))}
+    assert all(is_thanks(text) for code in LANGUAGES for text in phrases(code)["thanks"])
+    assert phrases("fr") == phrases("en")
+
+
+def test_frames_add_up_as_in_the_browser() -> None:
+    empty: dict[str, Any] = {name: {} for name in reducer.COLLECTIONS}
+    before = {"position": 7, **empty, "interactions": {"i1": {"customer_id": "c1"}}, "cards": {"c1": {}}}
+    put = {
+        **empty,
+        "interactions": {"i2": {"customer_id": None}},
+        "entries": {"e1": {"interaction_id": "i1"}},
+    }
+    frame = {"prev": 7, "position": 9, "put": put, "drop": {"offers": [], "interactions": ["i1"]}}
+    assert apply_frame(before, frame) == reducer.apply(before, frame)
+    assert apply_frame(before, {**frame, "prev": 8}) is None
+    assert apply_frame(before, {**frame, "position": 7}) is before
+
+
+def test_a_newcomer_meets_no_robot_under_their_own_name() -> None:
+    assert "anna" in FOR_PEOPLE
+    assert not set(FOR_PEOPLE) & set(ROBOTS)
+    assert len(ROBOTS) >= 5
