@@ -110,7 +110,9 @@ def _offer_in(decisions: tuple[Decision, ...]) -> OfferMade | None:
 def backlog(agents: int = AGENTS, waiting: int = WAITING, rounds: int = ROUNDS) -> Run:
     centre = Centre(agents)
     router = centre.busy_router(waiting)
-    served = sorted(item for name in (agent.id for agent in centre.agents) for item in router.agent(name).serving)  # type: ignore[union-attr]  # all are known
+    served = sorted(
+        item for name in (agent.id for agent in centre.agents) for item in router.agent(name).serving
+    )  # type: ignore[union-attr]  # all are known
     order = Random(2)
     new = [centre.item() for _ in range(rounds)]
 

@@ -160,7 +160,7 @@ def _demo(folder: Path, port: int, traffic: float, seed: int, *, fresh: bool) ->
 def _prepare_demo(url: str, seed: int) -> tuple[Any, list[dict[str, Any]]]:
     """Tables, configuration, people and their past: (configuration, people to play)."""
     from service_desk.demo.seed import hash_passwords, is_empty, seed_demo  # noqa: PLC0415
-    from service_desk.demo.stage import hang_up_leftovers, people  # noqa: PLC0415
+    from service_desk.demo.stage import end_leftovers, people  # noqa: PLC0415
 
     with _store(url, upgrade=True) as store:
         if store.read(is_empty):
@@ -171,7 +171,7 @@ def _prepare_demo(url: str, seed: int) -> tuple[Any, list[dict[str, Any]]]:
                 f"{made.tickets} tickets."
             )
         else:
-            store.run(hang_up_leftovers)
+            store.run(end_leftovers)
         return store.read(lambda reader: reader.config), store.read(people)
 
 

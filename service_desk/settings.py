@@ -115,7 +115,6 @@ class Limits(Group):
         8.0, gt=0, le=14.0, description="Then the outage answer; the provider waits 15 s."
     )
     health_read_s: float = Field(2.0, gt=0)
-    page_entries: int = Field(100, ge=1, le=500)
     session_lifetime_h: float = Field(12.0, gt=0, le=720)
     idempotency_keep_h: float = Field(72.0, ge=1)
     login_failures_per_login: int = Field(5, ge=1, description="For one login from one address, per window.")

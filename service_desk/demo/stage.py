@@ -14,8 +14,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from channels.contract import CallChanged, CallStatus
-from service_desk.actions import calls
+from channels.contract import CallChanged, CallStatus, ChatClosed
+from service_desk.actions import calls, chats
 from service_desk.domain.config import DeskConfig, PhoneLine
 from service_desk.ids import random_bytes
 from service_desk.settings import Settings, load_settings
@@ -219,18 +219,26 @@ def people(reader: Reader) -> list[dict[str, Any]]:
     return [person for person in known.values() if person["number"] or person["mailbox"]]
 
 
-def hang_up_leftovers(tx: Tx) -> int:
-    """Calls that the demo's last carrier took with it are over; how many they were."""
+def end_leftovers(tx: Tx) -> int:
+    """Calls and chats whose customers went with the demo's last run are over; how many they were."""
     leg, interaction = schema.call_leg, schema.interaction
-    left = tx.all(
+    legs = tx.all(
         sa.select(leg.c.call_id, interaction.c.account)
         .join(interaction, interaction.c.id == leg.c.interaction_id)
         .where(leg.c.ended_at.is_(None), interaction.c.ended_at.is_(None))
-        .order_by(leg.c.role.desc(), leg.c.call_id)
+        .order_by(leg.c.role.desc(), leg.c.call_id)  # customers before agents
     )
-    for row in left:
+    for row in legs:
         gone = CallChanged(
             row["call_id"], CallStatus.COMPLETED, f"carrier-gone-{row['call_id']}", cause="carrier_gone"
         )
         calls.leg_changed(tx, row["account"], gone)
-    return len(left)
+    running = sa.select(interaction).where(
+        interaction.c.channel == "web_chat", interaction.c.ended_at.is_(None)
+    )
+    found = tx.all(running.order_by(interaction.c.id))
+    for row in found:
+        chat_id = row["external_id"]
+        chats.close_chat(tx, row["account"], ChatClosed(chat_id, f"visitor-gone-{chat_id}"))
+    tx.gathered.effects.clear()  # the carrier that they were meant for is gone, too
+    return len(legs) + len(found)

@@ -10,7 +10,7 @@ from service_desk.web.security import is_this_machine
 from service_desk.web.sessions import SESSIONS
 
 BUCKETS_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
-STREAMED = frozenset({"/simulator-api/{tail}"})
+STREAMED = frozenset({"/simulator-api/{tail}", "/live/", "/chat/"})
 """Routes whose answers last as long as somebody listens: their duration says nothing."""
 
 

@@ -43,7 +43,9 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Size = Literal["json_body_bytes", "text_body_bytes"]
 
 PATH_NAME = re.compile(r"\{([a-z_]+)\}")
-ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+ID = re.compile(
+    r"[A-Za-z0-9_-]{1,64}(\.[0-9]{1,6})?"
+)  # an offer is its interaction and the number of the attempt
 KEY = re.compile(r"[\x21-\x7e]{1,255}")
 VERSION = re.compile(r'"([1-9][0-9]{0,8})"')
 KEY_HEADER = "Idempotency-Key"

@@ -11,6 +11,7 @@ from service_desk.web import hooks, schemas
 from service_desk.web.api import board, customers, interactions, me, offers, session, tickets
 from service_desk.web.api.widget import widget_config
 from service_desk.web.health import show_health
+from service_desk.web.keeping import keep_answers
 from service_desk.web.keys import CHANNELS, DESK, INTAKE, SETTINGS, Channels
 from service_desk.web.metrics import METRICS, WebMetrics, count_requests, show_metrics
 from service_desk.web.openapi import Operation, add_operations
@@ -49,6 +50,7 @@ def make_app(
     if settings.simulator.enabled:
         add_simulator(app)
     _add_pages(app, pages if pages is not None else find_pages(), simulator=settings.simulator.enabled)
+    app.cleanup_ctx.append(keep_answers)
     app.on_cleanup.append(_close)
     return app
 

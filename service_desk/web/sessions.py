@@ -6,6 +6,7 @@ session that is revoked or whose agent is deactivated is over with the next requ
 
 import asyncio
 import hmac
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -50,7 +51,8 @@ class Passwords:
         self._pool = ThreadPoolExecutor(limits.login_threads, thread_name_prefix="password")
         self._waiting_max = limits.login_threads + limits.login_waiting
         self._waiting = 0
-        self._decoy = self._pool.submit(self._hasher.hash, new_token())
+        self._lock = threading.Lock()
+        self._decoy: str | None = None
 
     async def fits(self, password_hash: str | None, password: str) -> bool:
         """Whether the password is the one. Without a hash the same work is done, and the answer is no."""
@@ -69,8 +71,10 @@ class Passwords:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _check(self, password_hash: str | None, password: str) -> bool:
+        with self._lock:  # made with the first check, whoever it is for: its time tells nobody anything
+            self._decoy = self._decoy or self._hasher.hash(new_token())
         try:
-            self._hasher.verify(password_hash or self._decoy.result(), password)
+            self._hasher.verify(password_hash or self._decoy, password)
         except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
             return False
         return password_hash is not None

@@ -8,6 +8,7 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from aiohttp import web
@@ -114,8 +115,9 @@ class Pages:
         return web.Response(body=file.body, headers=headers)
 
 
+@lru_cache(maxsize=1)
 def find_pages() -> Pages:
-    """From the installed package, else from the checked-out project."""
+    """From the installed package, else from the checked-out project; read once per process."""
     return Pages(next((folder for folder in (PACKAGED, CHECKED_OUT) if folder.is_dir()), None))
 
 

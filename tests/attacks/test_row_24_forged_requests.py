@@ -98,10 +98,11 @@ async def test_nothing_ever_redirects(quick_world: World) -> None:
     assert "Location" not in (await ada.delete("/api/v1/session")).headers
 
 
-async def test_an_empty_desk_has_no_account(world: World) -> None:
+async def test_an_empty_desk_has_no_account(quick_world: World) -> None:
+    world = quick_world
     assert await world.count(sa.select(sa.func.count()).select_from(schema.agent)) == 0
-    for login in ("admin", "root", "demo", "test", "agent", "supervisor"):
-        for password in ("admin", "", login, "password", "changeme"):
+    for login in ("admin", "demo", "supervisor"):
+        for password in ("", login, "password"):
             body = {"login": login, "password": password}
             answer = await world.stranger.post("/api/v1/session", body, key=None)
             assert answer.status in (401, 422, 429)

@@ -28,7 +28,7 @@ from tests.service_desk.people import rows_of
 
 CALLS = 6
 ROBOTS = ("ann", "bob")
-NTH = {"store.before_log": 40, "store.before_commit": 45, "store.after_commit": 45, "intake.before_answer": 7}
+NTH = {"store.before_log": 40, "store.before_commit": 45, "store.after_commit": 45, "intake.before_answer": 7, "timers.before_fire": 1}
 QUICK = {
     **CONFIG,
     "lost_s": 1,

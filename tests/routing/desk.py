@@ -150,6 +150,8 @@ class Desk:
     def tick(self) -> None:
         self.ticked_at = self.now
         self.unrecorded = list(self._apply(c.Tick(), self.now))
+        if any(isinstance(each, d.WrapUpExpired) for each in self.unrecorded):
+            self.record()  # else a wrap-up ended twice would have two moments since when the agent is idle
 
     def _apply(self, command: c.Command, at: Micros) -> tuple[d.Decision, ...]:
         found = self.router.apply(command, at)

@@ -97,6 +97,7 @@ class DeskMachine(RuleBasedStateMachine):
         offers = self.desk.pending()
         self.desk.now = max([self.desk.now, *(row.offer.deadline for row in offers)])
         self.desk.tick()
+        offers = self.desk.pending()
         if offers and accepts:
             self.desk.accept(data.draw(st.sampled_from(offers)))
         elif offers:

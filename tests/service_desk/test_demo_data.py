@@ -40,7 +40,7 @@ from service_desk.demo.contact import Contact, Origin
 from service_desk.demo.past import Size
 from service_desk.demo.people import TEAM, Client, Worker
 from service_desk.demo.seed import PASSWORDS, Seeded, hash_passwords, seed_demo
-from service_desk.demo.stage import people
+from service_desk.demo.stage import end_leftovers, people
 from service_desk.demo.words import LANGUAGES, language
 from service_desk.domain.access import ROLES
 from service_desk.domain.recount import interval_start
@@ -637,3 +637,37 @@ def test_words_left_at_night_are_what_the_actions_write(stage: Stage) -> None:
     Cases(stage.book, NOON, rows(stage.store, schema.ticket)[0]["number"])._open(case)
     written.leave_message(NOON, "billing")
     stage.compare(contact, written.id)
+
+
+def test_what_the_last_run_left_is_over_and_asks_nothing_of_a_carrier_that_is_gone(stage: Stage) -> None:
+    line, widget, (ada, bea) = stage.config.phone_lines[0], stage.config.widgets[0], stage.agents
+    for number, call_id in enumerate(("CA1", "CA2")):
+        started = CallStarted(call_id, f"+44207946000{number}", line.number, f"start-{call_id}")
+        stage.act(NOON, line.account, calls.start_call, line.account, started)
+        stage.act(
+            NOON, line.account, calls.choose, line.account, DigitsPressed(call_id, "1", f"digit-{call_id}")
+        )
+    contact = next(row for row in rows(stage.store, schema.interaction) if row["external_id"] == "CA1")
+    made = Offer(f"{contact['id']}.1", contact["id"], ada, NOON, NOON + 20 * SECOND, 1)
+    stage.act(NOON, "router", offers.apply_decisions, [OfferMade(made, {})], 1)
+    stage.act(NOON, ada, offers.accept_offer, made.id, ada)
+    stage.act(
+        NOON, line.account, calls.agent_dialled, line.account, AgentDialled("CA3", ada, contact["id"], "dial")
+    )
+    visitor = stage.act(NOON, "customer", chats.meet_visitor, widget.id, None, "print")["id"]
+    opened = ChatOpened("cht_1", visitor, "open", name="Lena")
+    stage.act(
+        NOON,
+        "customer",
+        chats.open_chat,
+        widget.id,
+        opened,
+        MessageReceived("cht_1", "m1", visitor, "hi", "m1"),
+    )
+    before = len(rows(stage.store, schema.effect))
+
+    assert stage.store.run(end_leftovers) == 4
+    states = {row["external_id"]: row["state"] for row in rows(stage.store, schema.interaction)}
+    assert states == {"CA1": "wrap_up", "CA2": "ended", "cht_1": "ended"}
+    assert len(rows(stage.store, schema.effect)) == before
+    assert [each for each in stage.store.read(audit) if each.check != "counters"] == []

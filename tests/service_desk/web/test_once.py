@@ -6,8 +6,13 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from service_desk.actions.once import forget_answers
+from service_desk.actions.once import forget_answers, once
+from service_desk.bus.local import LocalBus
+from service_desk.clock import HOUR, ManualClock
+from service_desk.desk import Desk
 from service_desk.storage import schema
+from service_desk.storage.store import Reader, Store
+from service_desk.web.keeping import forget_hourly
 from tests.service_desk.web.world import World, a_world
 
 TICKETS = "/api/v1/tickets"
@@ -101,6 +106,30 @@ async def test_an_empty_answer_is_kept_too(world: World) -> None:
         assert (answer.status, answer.body) == (204, b"")
     declined = sa.select(sa.func.count()).where(schema.audit.c.action == "offer.declined")
     assert await world.count(declined) == 1
+
+
+async def test_answers_are_forgotten_by_the_hour(sqlite_url: str) -> None:
+    clock = ManualClock()
+    store = Store(sqlite_url, clock)
+    desk = Desk(store, LocalBus(), clock)
+    await desk.run(once, "ada", "k", "hash", lambda _tx: (204, ""))
+    task = asyncio.create_task(forget_hourly(desk, 2 * HOUR))
+    kept = []
+    for _ in range(3):
+        async with asyncio.timeout(10):
+            while not clock._sleepers:
+                await asyncio.sleep(0)
+        kept.append(
+            await desk.read(Reader.scalar, sa.select(sa.func.count()).select_from(schema.idempotency))
+        )
+        clock.advance(HOUR)
+        await asyncio.sleep(0)
+    assert kept == [1, 1, 1]
+    async with asyncio.timeout(10):
+        while await desk.read(Reader.scalar, sa.select(sa.func.count()).select_from(schema.idempotency)):
+            await asyncio.sleep(0)
+    task.cancel()
+    store.close()
 
 
 async def test_old_answers_are_forgotten(world: World) -> None:

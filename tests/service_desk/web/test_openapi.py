@@ -22,7 +22,6 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from service_desk.domain.views import View
 from service_desk.storage.store import Reader
 from service_desk.storage.transaction import Tx
 from service_desk.web.openapi import PUBLIC, Routes
@@ -138,7 +137,7 @@ def test_every_answer_is_as_described(running: Running, described: Any, name: st
 
 def _cases(operation: Any) -> hypothesis.strategies.SearchStrategy[Any]:
     """Requests as described, and others."""
-    right = operation.as_strategy()
+    right: hypothesis.strategies.SearchStrategy[Any] = operation.as_strategy()
     return (
         right | operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)
         if _has_input(operation)
@@ -178,14 +177,14 @@ def test_a_slip_in_a_handler_is_found_at_import() -> None:
     with pytest.raises(TypeError, match="tickt_id"):
 
         @routes.get("/x/{ticket_id}", needs="ticket.read")
-        def one(reader: Reader, tickt_id: str) -> View: ...
+        def one(reader: Reader, tickt_id: str) -> None: ...
 
     with pytest.raises(TypeError, match="must be a Tx"):
 
         @routes.post("/x", needs="ticket.write")
-        def two(reader: Reader) -> View: ...
+        def two(reader: Reader) -> None: ...
 
     with pytest.raises(TypeError, match="must be a Reader"):
 
         @routes.get("/x", needs="ticket.write")
-        def three(tx: Tx) -> View: ...
+        def three(tx: Tx) -> None: ...

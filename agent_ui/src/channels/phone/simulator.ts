@@ -8,6 +8,9 @@ const CALLS = "/simulator-api/calls";
 /** The call of this tab, so that a reload finds it again. */
 const PLACE = "desk.softphone";
 
+/** Time before a closed stream is looked into, ms. */
+const LOOK_AFTER_MS = 1_000;
+
 interface Leg {
   callSid: string;
   interactionId: string;
@@ -36,9 +39,23 @@ export function createSimulatorSoftphone(events: SoftphoneEvents): Softphone {
       over(parse(event)["status"] === "completed" ? "ended" : "failed");
     });
     source.addEventListener("error", () => {
-      // A browser tries again by itself unless the answer was final: the carrier does not know this call any more.
-      if (source.readyState === EventSource.CLOSED && stream === source) over("ended");
+      // Most faults a browser mends by itself. A closed stream means a final answer or a page that goes away.
+      if (source.readyState === EventSource.CLOSED && stream === source) setTimeout(() => void look(to), LOOK_AFTER_MS);
     });
+  }
+
+  /** The stream is closed: is the call over, or do we listen again? */
+  async function look(at: Leg): Promise<void> {
+    if (leg !== at || stream === null) return;
+    try {
+      const answer = await fetch(callPath(at));
+      if (answer.status === 404) over("ended");
+      else if (!answer.ok) throw new Error(`the carrier answered ${answer.status}`);
+      else if (((await answer.json()) as { ended: unknown }).ended !== null) over("ended");
+      else listen(at);
+    } catch {
+      setTimeout(() => void look(at), LOOK_AFTER_MS);
+    }
   }
 
   function caption(who: Caption["who"], { text, at }: Record<string, unknown>): void {

@@ -57,6 +57,11 @@ export const useSoftphone = defineStore("softphone", () => {
     isMuted.value = false;
   }
 
+  /** The page goes away: stop listening, leave the call itself as it is. */
+  function letGo(): void {
+    phone?.dispose();
+  }
+
   async function dial(id: string): Promise<void> {
     if (phone === null || isOnLine.value) return;
     if (interactionId.value !== id) captions.value = [];
@@ -106,7 +111,7 @@ export const useSoftphone = defineStore("softphone", () => {
     return interactionId.value === id && isOnLine.value;
   }
 
-  return { kind, state, interactionId, isMuted, captions, isOnLine, isWritten, plug, unplug, dial, rejoin, mute, say, hangUp, holds };
+  return { kind, state, interactionId, isMuted, captions, isOnLine, isWritten, plug, unplug, letGo, dial, rejoin, mute, say, hangUp, holds };
 });
 
 /** Whether one of the agent's softphones is in the call, be it in another tab. */

@@ -1,0 +1,288 @@
+"""From a call's webhook to the offer on an agent's screen, under an open load: 50 agents, 50 contacts a second.
+
+Three processes: the desk, the generator (callers, carrier and agents) and this one, which watches what they spend.
+A run counts only if the generator had less than 40 % of a core: above that it would measure itself.
+"""
+
+import contextlib
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from benchmarks.databases import Database
+from benchmarks.generator import Plan
+from benchmarks.machine import cores, spent
+from benchmarks.report import Row
+from benchmarks.start_call import plain_config
+from service_desk.actions import admin
+from service_desk.clock import SystemClock
+from service_desk.demo.seed import hash_passwords, seed_demo
+from service_desk.storage import schema
+from service_desk.storage.store import Reader, Store
+from service_desk.storage.transaction import Tx
+from service_desk.web.sessions import hash_password
+from tests import servers
+
+AGENTS = 50
+PER_SECOND = 50.0
+SPAN_S = 20.0
+WARM_UP_S = 5.0
+REPEATS = 3
+TRIES = 6
+SHARE_MOST = 0.4
+STEPS_S = 120.0
+
+ACCOUNT = "phone-main"
+ACCOUNT_SID = "AC" + "0" * 32
+AUTH_TOKEN = "a" * 32
+PASSWORD = "correct horse battery"
+
+
+class BenchError(RuntimeError):
+    """A measurement could not be made; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One measurement: the generator's figures, the desk's, and shares of a core."""
+
+    generator: dict[str, Any]
+    desk: dict[str, Any]
+    desk_share: float
+    server_share: float
+    other_share: float
+
+    @property
+    def counts(self) -> bool:
+        """Whether the generator measured the desk and not itself."""
+        return bool(self.generator["cpu_share"] < SHARE_MOST)
+
+
+def measure(database: Database, folder: Path, *, say: Any = print) -> list[Row]:
+    """The rows of one database. Raises BenchError."""
+    runs: list[Run] = []
+    with (
+        _generator(_prepare(database), folder) as generator,
+        _desk(database, generator.first["carrier"], folder) as desk,
+    ):
+        generator.ask({"connect": desk.first["listening"]})
+        generator.ask({"run": WARM_UP_S, "seed": 0})
+        desk.ask({})
+        for number in range(1, TRIES + 1):
+            run = _one_run(generator, desk, database, number)
+            say(f"  {database.name}: {_in_words(run)}")
+            if run.counts:
+                runs.append(run)
+            if len(runs) == REPEATS:
+                return _rows(database.name, runs)
+    raise BenchError(f"{database.name}: the generator had over {SHARE_MOST:.0%} of a core in too many runs")
+
+
+def _one_run(generator: "Child", desk: "Child", database: Database, number: int) -> Run:
+    desk.ask({})
+    before, begun = spent(database.server), time.perf_counter()
+    seen = generator.ask({"run": SPAN_S, "seed": number})
+    elapsed, after = time.perf_counter() - begun, spent(database.server)
+    told = desk.ask({})
+    desk_share, server_share = told["cpu_s"] / elapsed, (after.server - before.server) / elapsed
+    others = (after.machine - before.machine) / elapsed - desk_share - server_share - seen["cpu_share"]
+    return Run(seen, told, desk_share, server_share, max(0.0, others))
+
+
+def _in_words(run: Run) -> str:
+    seen = run.generator
+    return (
+        f"{seen['placed']} calls, {seen['offered']} offers, {seen['finished']} finished; offer p50 "
+        f"{seen['offer_p50_ms']:.1f} p99 {seen['offer_p99_ms']:.1f} ms, webhook p50 {seen['webhook_p50_ms']:.1f} p99 "
+        f"{seen['webhook_p99_ms']:.1f} ms; cores: desk {run.desk_share:.2f} database server {run.server_share:.2f} "
+        f"generator {seen['cpu_share']:.2f} everything else {run.other_share:.2f}; slip p99 "
+        f"{seen['slip_p99_ms']:.1f} ms; {'counts' if run.counts else 'does not count'} {seen['faults'] or ''}"
+    )
+
+
+def _rows(name: str, runs: list[Run]) -> list[Row]:
+    how = (
+        f"open loop: Poisson, {PER_SECOND:g} signed webhooks a second for {SPAN_S:g} s, {AGENTS} agents on sockets, "
+        f"{REPEATS} runs; from before the request is written until the agent's socket has the offer's frame"
+    )
+    answer = "in the same runs: from before the webhook's request is written until its answer is read"
+    shares = f"in the same runs: CPU time by the time on the clock; {cores()} cores are there; median"
+
+    def pair(what: str, key: str, goal: str, method: str) -> list[Row]:
+        values = [float(run.generator[key]) for run in runs]
+        return [
+            Row(f"{name}: {what}, median of {REPEATS} runs", statistics.median(values), "ms", goal, method),
+            Row(f"{name}: {what}, worst of {REPEATS} runs", max(values), "ms", "", method),
+        ]
+
+    def middle(what: str, values: list[float], unit: str, goal: str, method: str) -> Row:
+        return Row(f"{name}: {what}", statistics.median(values), unit, goal, method)
+
+    lost = sum(run.generator["placed"] - run.generator["offered"] for run in runs)
+    unfinished = sum(run.generator["placed"] - run.generator["finished"] for run in runs)
+    return [
+        *pair("webhook to offer frame p50", "offer_p50_ms", "< 20", how),
+        *pair("webhook to offer frame p99", "offer_p99_ms", "< 100", how),
+        *pair("webhook answer p50", "webhook_p50_ms", "", answer),
+        *pair("webhook answer p99", "webhook_p99_ms", "< 150", answer),
+        *pair(
+            "accept answer p50",
+            "accept_p50_ms",
+            "",
+            "in the same runs: POST accept, until its answer is read",
+        ),
+        *pair(
+            "accept answer p99",
+            "accept_p99_ms",
+            "",
+            "in the same runs: POST accept, until its answer is read",
+        ),
+        Row(f"{name}: calls without an offer", lost, "calls", "< 1", "in the same runs: placed less offered"),
+        Row(
+            f"{name}: calls not finished",
+            unfinished,
+            "calls",
+            "< 1",
+            "in the same runs: placed less wrapped up",
+        ),
+        middle("contacts a second", [run.generator["per_second"] for run in runs], "contacts/s", "", how),
+        middle(
+            "generator", [run.generator["cpu_share"] * 100 for run in runs], "% of a core", "< 40", shares
+        ),
+        middle("desk process", [run.desk_share * 100 for run in runs], "% of a core", "", shares),
+        middle("database server", [run.server_share * 100 for run in runs], "% of a core", "", shares),
+        middle(
+            "everything else on the machine",
+            [run.other_share * 100 for run in runs],
+            "% of a core",
+            "",
+            "in the same runs: what the machine spent besides; above some 20 the figures are worse than ours",
+        ),
+        middle(
+            "loop lag p99",
+            [run.desk["lag_p99_ms"] for run in runs],
+            "ms",
+            "< 10",
+            "in the same runs: how much later than asked the desk's loop wakes a sleep of 10 ms",
+        ),
+    ]
+
+
+# --- preparing ------------------------------------------------------------------------------------------------
+
+
+def _prepare(database: Database) -> Plan:
+    """The demo's customers with their past, 50 agents who have the one account's password, no wrap-up time."""
+    body = plain_config()
+    line = body["phone_lines"][0]
+    body["queues"] = [{**queue, "wrap_up_s": 600} for queue in body["queues"]]
+    logins = [f"agent{number:02}" for number in range(AGENTS)]
+    store = Store(database.url, SystemClock())
+    try:
+        store.run(admin.seed, body)
+        store.run(seed_demo, 7, hash_passwords())
+        store.run(_add_agents, logins, hash_password(PASSWORD))
+        callers = store.read(_numbers)
+    finally:
+        store.close()
+    return Plan(ACCOUNT, ACCOUNT_SID, AUTH_TOKEN, line["number"], logins, PASSWORD, callers, PER_SECOND)
+
+
+def _add_agents(tx: Tx, logins: list[str], password_hash: str) -> None:
+    for login in logins:
+        admin.add_user(tx, login=login, name=login.title(), password_hash=password_hash, role="agent")
+
+
+def _numbers(reader: Reader) -> list[str]:
+    point = schema.contact_point
+    rows = reader.all(sa.select(point.c.value).where(point.c.kind == "phone").order_by(point.c.value))
+    return [row["value"] for row in rows]
+
+
+# --- children -------------------------------------------------------------------------------------------------
+
+
+class Child:
+    """A process that answers a line with a line."""
+
+    def __init__(self, process: "subprocess.Popen[str]", log: Path) -> None:
+        self._process = process
+        self._log = log
+        self.first = self._answer()
+
+    def ask(self, wish: dict[str, Any]) -> dict[str, Any]:
+        """Raises BenchError when it has died."""
+        assert self._process.stdin is not None, "opened as a pipe"
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(wish) + "\n")
+            self._process.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None, "opened as a pipe"
+        line = self._process.stdout.readline()
+        if not line:
+            raise BenchError(
+                f"{self._process.args!r} ended:\n{self._log.read_text(errors='replace')[-3000:]}"
+            )
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+
+@contextlib.contextmanager
+def _child(module: str, values: dict[str, Any], folder: Path) -> Iterator[Child]:
+    """A module of ours with its values in a file; ends when its standard input does."""
+    config, log = folder / f"{module}.json", folder / f"{module}.log"
+    config.write_text(json.dumps(values), encoding="utf-8")
+    with log.open("w", encoding="utf-8") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, str(config)],
+            cwd=Path(__file__).resolve().parents[1],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
+        try:
+            yield Child(process, log)
+        finally:
+            assert process.stdin is not None, "opened as a pipe"
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _generator(plan: Plan, folder: Path) -> contextlib.AbstractContextManager[Child]:
+    return _child("benchmarks.generator", asdict(plan), folder)
+
+
+def _desk(database: Database, carrier: str, folder: Path) -> contextlib.AbstractContextManager[Child]:
+    port = servers.free_port()
+    phone = {
+        "account_sid": ACCOUNT_SID,
+        "auth_token": AUTH_TOKEN,
+        "api_key_sid": "SK" + "0" * 32,
+        "api_key_secret": "b" * 32,
+        "twiml_app_sid": "AP" + "0" * 32,
+        "numbers": [plain_config()["phone_lines"][0]["number"]],
+        "api_base_url": carrier,
+    }
+    values = {
+        "server": {"host": "127.0.0.1", "port": port},
+        "database_url": database.url,
+        "var_dir": str(folder),
+        "accounts": {"phone": {ACCOUNT: phone}},
+    }
+    return _child("benchmarks.desk_process", values, folder)

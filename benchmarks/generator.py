@@ -1,0 +1,340 @@
+"""Callers, a carrier and 50 agents, in a process of its own: python -m benchmarks.generator FILE.
+
+FILE holds `Plan` as JSON. The first line on standard output is {"carrier": ADDRESS}: a stand-in for the provider's
+REST API, which has to be there before the desk. Then a line on standard input, {"connect": BASE}, lets the agents
+sign in, connect and say ready; {"run": SECONDS, "seed": N} is one measurement, answered with its figures.
+
+The load is an open loop: calls come at exponential distances (Poisson), whether or not the earlier ones were
+answered. A call is a signed webhook as the provider sends it. Its latency counts from the moment before the
+request is written to the moment when an agent's socket has the frame with the offer: that holds the whole way
+there and back, and our own delay. Whoever gets an offer accepts, hangs up and wraps up, each as soon as the
+answer to the act before is there, so that somebody is always ready.
+"""
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import hmac
+import json
+import os
+import re
+import sys
+import time
+from collections import defaultdict, deque
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+import uvloop
+from aiohttp import web
+
+from benchmarks.percentiles import percentile
+from service_desk.domain.views import LIVE_SCHEMA
+
+PLACE = {"City": "SAN FRANCISCO", "State": "CA", "Zip": "94105", "Country": "US"}
+DIGITS = re.compile(r"[^+0-9]")
+DRAIN_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Who takes part."""
+
+    account: str
+    account_sid: str
+    auth_token: str
+    number: str
+    logins: list[str]
+    password: str
+    callers: list[str]
+    per_second: float
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one run saw. Times in seconds."""
+
+    offered: list[float] = field(default_factory=list)
+    answered: list[float] = field(default_factory=list)
+    accepted: list[float] = field(default_factory=list)
+    slips: list[float] = field(default_factory=list)
+    placed: int = 0
+    finished: int = 0
+    faults: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+
+
+class Generator:
+    """All of them together."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.tally = Tally()
+        self.base = ""
+        self._calls = 0
+        self._waiting: dict[str, deque[float]] = defaultdict(deque)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._http: aiohttp.ClientSession | None = None
+        self._agents: list[Agent] = []
+
+    # --- the carrier's REST API -----------------------------------------------------------------------------
+
+    async def listen(self) -> str:
+        """Answer the desk's requests about calls; the address."""
+        app = web.Application()
+        account = f"/2010-04-01/Accounts/{self.plan.account_sid}"
+        app.router.add_post(account + "/Calls/{sid}.json", self._update_call)
+        app.router.add_get(account + "/Conferences.json", self._list_conferences)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        host, port = runner.addresses[0][:2]
+        return f"http://{host}:{port}"
+
+    async def _list_conferences(self, _request: web.Request) -> web.Response:
+        page = {"conferences": [], "page": 0, "page_size": 20, "start": 0, "end": 0, "uri": ""}
+        return web.json_response(
+            {**page, "first_page_uri": "", "next_page_uri": None, "previous_page_uri": None}
+        )
+
+    async def _update_call(self, request: web.Request) -> web.Response:
+        sid, form = request.match_info["sid"], await request.post()
+        over = form.get("Status") == "completed"
+        if over:  # the provider says so by a callback
+            self.start(self._post_hook("status", self._form(sid, "completed") | {"SequenceNumber": "1"}))
+        status = "completed" if over else "in-progress"
+        return web.json_response({"sid": sid, "status": status, "account_sid": self.plan.account_sid})
+
+    # --- callers --------------------------------------------------------------------------------------------
+
+    async def run(self, span_s: float, seed: int) -> dict[str, Any]:
+        """One measurement."""
+        self.tally, chance = Tally(), Random(seed)
+        started, cpu = time.perf_counter(), _cpu_s()
+        due = started
+        while (due := due + chance.expovariate(self.plan.per_second)) < started + span_s:
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            self.tally.slips.append(time.perf_counter() - due)
+            self.start(self._call())
+        elapsed_s, spent_s = time.perf_counter() - started, _cpu_s() - cpu
+        await self._drain()
+        return self._figures(elapsed_s, spent_s)
+
+    async def _drain(self) -> None:
+        """Wait until every call is over, for a moment at most."""
+        until = time.perf_counter() + DRAIN_S
+        while self.tally.finished < self.tally.placed and time.perf_counter() < until:
+            await asyncio.sleep(0.05)
+
+    def _figures(self, elapsed_s: float, spent_s: float) -> dict[str, Any]:
+        tally = self.tally
+        times = {
+            "offer": tally.offered,
+            "webhook": tally.answered,
+            "accept": tally.accepted,
+            "slip": tally.slips,
+        }
+        return {
+            "placed": tally.placed,
+            "offered": len(tally.offered),
+            "finished": tally.finished,
+            "per_second": tally.placed / elapsed_s,
+            "cpu_share": spent_s / elapsed_s,
+            "faults": dict(tally.faults),
+            **{
+                f"{name}_p{percent}_ms": percentile(values or [float("inf")], percent) * 1_000
+                for name, values in times.items()
+                for percent in (50, 99)
+            },
+        }
+
+    async def _call(self) -> None:
+        self._calls += 1
+        sid = f"CA{os.getpid():08x}{self._calls:024x}"
+        caller = self.plan.callers[self._calls % len(self.plan.callers)]
+        form = self._form(sid, "ringing") | {"From": caller, "Caller": caller, "To": self.plan.number}
+        form |= {
+            f"{party}{part}": word
+            for party in ("From", "To", "Caller", "Called")
+            for part, word in PLACE.items()
+        }
+        self.tally.placed += 1
+        begun = time.perf_counter()
+        self._waiting[caller].append(begun)
+        if await self._post_hook(
+            "voice", form | {"Called": self.plan.number, "StirVerstat": "TN-Validation-Passed-A"}
+        ):
+            self.tally.answered.append(time.perf_counter() - begun)
+
+    def _form(self, sid: str, status: str) -> dict[str, str]:
+        account = {"AccountSid": self.plan.account_sid, "ApiVersion": "2010-04-01", "Direction": "inbound"}
+        return account | {"CallSid": sid, "CallStatus": status}
+
+    async def _post_hook(self, name: str, form: dict[str, str]) -> bool:
+        """A webhook as the provider sends it; whether it was taken."""
+        url = f"{self.base}/hooks/phone/{self.plan.account}/{name}"
+        signed = url + "".join(f"{key}{form[key]}" for key in sorted(form))
+        digest = hmac.new(self.plan.auth_token.encode(), signed.encode(), hashlib.sha1).digest()
+        headers = {
+            "Content-Type": "application/x-www-form-urlencoded; charset=utf-8",
+            "X-Twilio-Signature": base64.b64encode(digest).decode(),
+            "I-Twilio-Idempotency-Token": f"{form['CallSid']}-{name}",
+            "User-Agent": "TwilioProxy/1.1",
+        }
+        assert self._http is not None, "connected first"
+        async with self._http.post(url, data=urlencode(form).encode(), headers=headers) as answer:
+            await answer.read()
+            if answer.status >= 300:
+                self.tally.faults[f"{name} {answer.status}"] += 1
+            return answer.status < 300
+
+    def offer_seen(self, caller: str) -> None:
+        """An agent has the offer of this caller's call."""
+        begun = self._waiting[caller]
+        if begun:
+            self.tally.offered.append(time.perf_counter() - begun.popleft())
+        else:
+            self.tally.faults["offer of no call"] += 1
+
+    # --- agents ---------------------------------------------------------------------------------------------
+
+    async def connect(self, base: str) -> dict[str, Any]:
+        """Everybody signs in, one after the other, and is ready."""
+        self.base = base
+        self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+        for login in self.plan.logins:
+            agent = Agent(self, login)
+            await agent.connect()
+            self._agents.append(agent)
+        return {"connected": len(self._agents)}
+
+    async def close(self) -> None:
+        for agent in self._agents:
+            await agent.close()
+        if self._http is not None:
+            await self._http.close()
+
+    def start(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._over)
+
+    def _over(self, task: "asyncio.Task[Any]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.tally.faults[f"{type(error).__name__}: {error}"[:80]] += 1
+
+
+class Agent:
+    """A console without a screen, as small as it can be: it reads what it needs out of the frames."""
+
+    def __init__(self, generator: Generator, login: str) -> None:
+        self._generator = generator
+        self._login = login
+        self._http: aiohttp.ClientSession | None = None
+        self._socket: aiohttp.ClientWebSocketResponse | None = None
+        self._csrf = ""
+        self._keys = 0
+
+    async def connect(self) -> None:
+        base = self._generator.base
+        self._http = aiohttp.ClientSession(
+            cookie_jar=aiohttp.CookieJar(unsafe=True), headers={"Origin": base}
+        )
+        plan = self._generator.plan
+        session = await self._ask("POST", "/session", {"login": self._login, "password": plan.password})
+        self._csrf = session["csrf"]
+        url = f"{base}/live/?EIO=4&transport=websocket"
+        self._socket = await self._http.ws_connect(url, max_msg_size=0, compress=0)
+        await self._socket.receive_str()  # Engine.IO: open
+        await self._socket.send_str("40" + json.dumps({"schema": LIVE_SCHEMA}))
+        snapshot = None
+        while snapshot is None:
+            text = await self._socket.receive_str()
+            if text.startswith('42["snapshot"'):
+                snapshot = json.loads(text[2:])[1]
+        me = next(iter(snapshot["me"].values()))
+        self._generator.start(self._read())
+        await self._ask("PUT", "/me/state", {"state": "ready"}, version=me["version"])
+
+    async def close(self) -> None:
+        if self._socket is not None:
+            await self._socket.close()
+        if self._http is not None:
+            await self._http.close()
+
+    async def _read(self) -> None:
+        assert self._socket is not None, "connected first"
+        async for message in self._socket:
+            text: str = message.data
+
+            if text == "2":  # ping
+                await self._socket.send_str("3")
+            elif text.startswith('42["frame"') and '"offer.made"' in text:
+                self._take(json.loads(text[2:])[1])
+
+    def _take(self, frame: dict[str, Any]) -> None:
+        put = frame["put"]
+        for offer in put["offers"].values():
+            contact = put["interactions"][offer["interaction_id"]]
+            self._generator.offer_seen(DIGITS.sub("", contact["caller"]))
+            self._generator.start(self._serve(offer["id"], contact["id"]))
+
+    async def _serve(self, offer_id: str, contact_id: str) -> None:
+        begun = time.perf_counter()
+        await self._ask("POST", f"/offers/{offer_id}/accept", {})
+        self._generator.tally.accepted.append(time.perf_counter() - begun)
+        await self._ask("POST", f"/interactions/{contact_id}/end", {})
+        await self._ask("POST", f"/interactions/{contact_id}/wrap-up", {"disposition": "solved"})
+        self._generator.tally.finished += 1
+
+    async def _ask(self, method: str, path: str, body: dict[str, Any], *, version: int | None = None) -> Any:
+        headers = {"X-CSRF-Token": self._csrf} if self._csrf else {}
+        if method == "POST":
+            self._keys += 1
+            headers["Idempotency-Key"] = f"{self._login}-{os.getpid()}-{self._keys}"
+        if version is not None:
+            headers["If-Match"] = f'"{version}"'
+        assert self._http is not None, "connected first"
+        url = f"{self._generator.base}/api/v1{path}"
+        async with self._http.request(method, url, json=body, headers=headers) as answer:
+            text = await answer.text()
+            if answer.status >= 300:
+                raise RuntimeError(
+                    f"{path.rpartition('/')[2]} {answer.status} {json.loads(text).get('code')}"
+                )
+            return json.loads(text) if path == "/session" else None
+
+
+def _cpu_s() -> float:
+    times = os.times()
+    return times.user + times.system
+
+
+async def main(plan: Plan) -> None:
+    """Do what the lines on standard input say."""
+    generator = Generator(plan)
+    _say({"carrier": await generator.listen()})
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(asyncio.CancelledError):
+        while line := await loop.run_in_executor(None, sys.stdin.readline):
+            wish = json.loads(line)
+            if "connect" in wish:
+                _say(await generator.connect(wish["connect"]))
+            else:
+                _say(await generator.run(wish["run"], wish["seed"]))
+    await generator.close()
+
+
+def _say(line: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main(Plan(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))))
