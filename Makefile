@@ -10,7 +10,7 @@ DONE := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test check check-python check-ui soak bench ui lock clean
+.PHONY: help demo install test check check-python check-ui soak bench types ui lock clean
 .NOTPARALLEL:
 
 help: ## this list
@@ -42,6 +42,10 @@ soak: $(DONE) ## the long tests: faults, load, search for counterexamples
 
 bench: $(DONE) ## measure speed; prints a table and writes var/bench.json
 	$(BIN)/python -m benchmarks
+
+types: $(DONE) ## write the browser part's API types anew, after a change of what the server sends or takes
+	$(BIN)/service-desk openapi > agent_ui/openapi.json
+	$(BIN)/python tools/node.py gen
 
 ui: $(DONE) ## build the browser part again when its sources have changed
 	@$(BIN)/python tools/node.py build

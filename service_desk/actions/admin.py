@@ -51,7 +51,7 @@ def add_user(
     wanted = sorted(known) if queues is None else queues
     if unknown := set(wanted) - known:
         raise Invalid(f"queues: there is no queue {', '.join(sorted(unknown))}.", field="queues")
-    row = {
+    row: dict[str, Any] = {
         "id": tx.new_id("agt"),
         "login": login,
         "name": name.strip() or login,

@@ -143,16 +143,30 @@ def conference_changed(tx: Tx, account: str, event: ConferenceChanged) -> None:
         return
     row = interactions.must_get(tx, event.interaction_id)
     joined = event.change is ParticipantChange.JOINED
-    changed = tx.write(
-        sa.update(LEG)
-        .where(LEG.c.call_id == event.call_id, LEG.c.conference_sequence < event.sequence)
-        .values(in_conference=joined, conference_sequence=event.sequence)
-    )
-    if not changed:
+    if not _is_news(tx, event):
         return
+    tx.write(
+        sa.update(LEG)
+        .where(LEG.c.call_id == event.call_id)
+        .values(in_conference=joined, conference_id=event.conference_id, conference_sequence=event.sequence)
+    )
     _say_leg(tx, row["id"], event.call_id, leg["role"], leg["status"], leg["agent_id"], in_conference=joined)
     if joined and row["state"] == life.CONNECTING and _both_in(tx, row):
         _connected(tx, row)
+
+
+def _is_news(tx: Tx, event: ConferenceChanged) -> bool:
+    """Whether a conference says something newer about a leg than what is known.
+
+    Each conference numbers its messages anew, and a caller who was put back in line meets another conference: a
+    leg joins whichever says so, and leaves only the one that it is in.
+    """
+    leg = tx.first(sa.select(LEG).where(LEG.c.call_id == event.call_id).with_for_update())
+    if leg is None or leg["ended_at"] is not None:
+        return False
+    if leg["conference_id"] == event.conference_id:
+        return bool(event.sequence > leg["conference_sequence"])
+    return event.change is ParticipantChange.JOINED
 
 
 def connect(tx: Tx, row: Row) -> Row:
@@ -257,6 +271,7 @@ def _add_leg(
             "rank": rank,
             "sequence": -1,
             "in_conference": False,
+            "conference_id": None,
             "conference_sequence": -1,
             "cause": None,
             "created_at": tx.now,

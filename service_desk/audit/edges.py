@@ -54,7 +54,9 @@ def check_inputs(reader: Reader) -> Findings:
             case "call_changed":
                 fault = _leg_behind(reader, body["call_id"], rank=CallStatus(body["status"]).rank)
             case "conference_changed":
-                fault = _leg_behind(reader, body["call_id"], sequence=body["sequence"])
+                fault = _leg_behind(
+                    reader, body["call_id"], sequence=body["sequence"], conference=body["conference_id"]
+                )
             case "agent_dialled":
                 fault = _leg_behind(reader, body["call_id"])
             case _:
@@ -96,13 +98,16 @@ def _not_chosen(reader: Reader, account: str, body: Mapping[str, Any]) -> str | 
     return None
 
 
-def _leg_behind(reader: Reader, call_id: str, *, rank: int = 0, sequence: int = -1) -> str | None:
+def _leg_behind(
+    reader: Reader, call_id: str, *, rank: int = 0, sequence: int = -1, conference: str | None = None
+) -> str | None:
     leg = reader.get(schema.call_leg, call_id)
     if leg is None:
         return f"there is no leg {call_id}"
     if leg["rank"] < rank:
         return f"leg {call_id} has rank {leg['rank']} after a message of rank {rank}"
-    if leg["conference_sequence"] < sequence:
+    ended = leg["ended_at"] is not None  # what a conference says after a leg's end is no news
+    if not ended and leg["conference_id"] == conference and leg["conference_sequence"] < sequence:
         return f"leg {call_id} stands at {leg['conference_sequence']} after conference message {sequence}"
     return None
 

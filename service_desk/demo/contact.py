@@ -229,8 +229,11 @@ class Contact:
         call_id = f"CA{self._book.random.getrandbits(128):032x}"
         self._add_leg(at, call_id, "agent", agent_id)
         self._say_leg(at, source, "agent")
+        conference_id = f"CF{self._book.random.getrandbits(128):032x}"
         for sequence, role in enumerate(("agent", "customer"), 1):
-            self._legs[role].update(in_conference=True, conference_sequence=sequence)
+            self._legs[role].update(
+                in_conference=True, conference_id=conference_id, conference_sequence=sequence
+            )
             self._say_leg(at, source, role)
         self._move(life.ACTIVE, connected_at=at)
         self._system_line(at, source, "call.connected")
@@ -365,6 +368,7 @@ class Contact:
                 "rank": CallStatus.IN_PROGRESS.rank,
                 "sequence": -1,
                 "in_conference": False,
+                "conference_id": None,
                 "conference_sequence": -1,
                 "cause": None,
                 "created_at": at,

@@ -13,6 +13,29 @@ INTERACTION = schema.interaction
 MESSAGE = schema.message
 NOTE = schema.note
 LEG = schema.call_leg
+LINK = schema.ticket_interaction
+
+# Built once: making a statement costs more than running it.
+_IDS = sa.bindparam("ids", expanding=True)
+_BY_ID = (
+    sa.select(INTERACTION, schema.customer.c.name.label("customer_name"))
+    .outerjoin(schema.customer, schema.customer.c.id == INTERACTION.c.customer_id)
+    .where(INTERACTION.c.id.in_(_IDS))
+    .order_by(INTERACTION.c.id)
+)
+_LEGS_OF = sa.select(LEG).where(LEG.c.interaction_id.in_(_IDS)).order_by(LEG.c.created_at, LEG.c.call_id)
+_TICKETS_OF = sa.select(LINK).where(LINK.c.interaction_id.in_(_IDS)).order_by(LINK.c.at, LINK.c.ticket_id)
+_NEWEST = {
+    table: sa.select(table)
+    .where(
+        table.c.interaction_id == sa.bindparam("interaction"),
+        table.c.seq < sa.bindparam("before", type_=sa.BigInteger),
+    )
+    .order_by(table.c.seq.desc())
+    .limit(sa.bindparam("limit", type_=sa.Integer))
+    for table in (MESSAGE, NOTE)
+}
+NO_END = 2**62
 
 UNKNOWN = {"phone": "Withheld number", "web_chat": "Visitor"}
 
@@ -27,20 +50,16 @@ def interaction_views(reader: Reader, ids: Iterable[str]) -> list[InteractionVie
     wanted = list(ids)
     if not wanted:
         return []
-    rows = reader.all(sa.select(INTERACTION).where(INTERACTION.c.id.in_(wanted)).order_by(INTERACTION.c.id))
-    names = _customer_names(reader, {row["customer_id"] for row in rows if row["customer_id"]})
+    rows = reader.all(_BY_ID, {"ids": wanted})
     legs = _legs(reader, [row["id"] for row in rows if row["channel"] == "phone"])
     tickets = _ticket_ids(reader, wanted)
-    return [_view(row, names, legs, tickets) for row in rows]
+    return [_view(row, legs, tickets) for row in rows]
 
 
 def _view(
-    row: sa.RowMapping,
-    names: dict[str, str | None],
-    legs: dict[str, list[sa.RowMapping]],
-    tickets: dict[str, list[str]],
+    row: sa.RowMapping, legs: dict[str, list[sa.RowMapping]], tickets: dict[str, list[str]]
 ) -> InteractionView:
-    title = names.get(row["customer_id"]) or row["caller"] or UNKNOWN[row["channel"]]
+    title = row["customer_name"] or row["caller"] or UNKNOWN[row["channel"]]
     return InteractionView(
         id=row["id"],
         channel=row["channel"],
@@ -81,31 +100,17 @@ def _call(legs: Sequence[sa.RowMapping]) -> CallView:
     )
 
 
-def _customer_names(reader: Reader, ids: set[str]) -> dict[str, str | None]:
-    if not ids:
-        return {}
-    table = schema.customer
-    return {
-        row["id"]: row["name"]
-        for row in reader.all(sa.select(table.c.id, table.c.name).where(table.c.id.in_(ids)))
-    }
-
-
 def _legs(reader: Reader, ids: list[str]) -> dict[str, list[sa.RowMapping]]:
     found: dict[str, list[sa.RowMapping]] = defaultdict(list)
     if ids:
-        for row in reader.all(
-            sa.select(LEG).where(LEG.c.interaction_id.in_(ids)).order_by(LEG.c.created_at, LEG.c.call_id)
-        ):
+        for row in reader.all(_LEGS_OF, {"ids": ids}):
             found[row["interaction_id"]].append(row)
     return found
 
 
 def _ticket_ids(reader: Reader, ids: list[str]) -> dict[str, list[str]]:
-    link = schema.ticket_interaction
     found: dict[str, list[str]] = defaultdict(list)
-    statement = sa.select(link).where(link.c.interaction_id.in_(ids)).order_by(link.c.at, link.c.ticket_id)
-    for row in reader.all(statement):
+    for row in reader.all(_TICKETS_OF, {"ids": ids}):
         found[row["interaction_id"]].append(row["ticket_id"])
     return found
 
@@ -155,11 +160,8 @@ def newest_entries(
     """The newest messages, notes and system lines below `before` (a seq), oldest first."""
     views: list[EntryView] = []
     for table, view in ((MESSAGE, message_entry), (NOTE, note_entry)):
-        statement = sa.select(table).where(table.c.interaction_id == interaction_id)
-        if before is not None:
-            statement = statement.where(table.c.seq < before)
-        rows = reader.all(statement.order_by(table.c.seq.desc()).limit(limit))
-        views += [view(row) for row in rows]
+        wanted = {"interaction": interaction_id, "before": NO_END if before is None else before, "limit": limit}
+        views += [view(row) for row in reader.all(_NEWEST[table], wanted)]
     views.sort(key=lambda entry: entry.seq)
     return views[-limit:]
 

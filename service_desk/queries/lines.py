@@ -15,8 +15,10 @@ LIVE = schema.queue_live
 
 @dataclass(frozen=True, slots=True)
 class LineFacts:
-    """Where a contact stands. `position` counts from 1; the wait is in seconds, 0 while it rings at an agent, None
-    when nobody knows."""
+    """Where a contact stands: `position` counts from 1, the wait is in seconds.
+
+    The wait is 0 while it rings at an agent and None when nobody knows.
+    """
 
     interaction_id: str
     state: str

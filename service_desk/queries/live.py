@@ -45,12 +45,18 @@ class LogEvent:
     data: Mapping[str, Any]
 
 
+_EVENTS_AFTER = (
+    sa.select(schema.event)
+    .where(schema.event.c.position > sa.bindparam("position"))
+    .order_by(schema.event.c.position)
+    .limit(sa.bindparam("limit", type_=sa.Integer))
+)
+_HEAD = sa.select(schema.positions.c.event).where(schema.positions.c.id == 1)
+
+
 def events_after(reader: Reader, position: int, limit: int) -> list[LogEvent]:
     """The next lines of the log."""
-    table = schema.event
-    rows = reader.all(
-        sa.select(table).where(table.c.position > position).order_by(table.c.position).limit(limit)
-    )
+    rows = reader.all(_EVENTS_AFTER, {"position": position, "limit": limit})
     return [
         LogEvent(row["position"], row["at"], row["kind"], row["subject"], row["actor"], row["data"])
         for row in rows
@@ -59,7 +65,7 @@ def events_after(reader: Reader, position: int, limit: int) -> list[LogEvent]:
 
 def head(reader: Reader) -> int:
     """The position of the newest event."""
-    return int(reader.scalar(sa.select(schema.positions.c.event).where(schema.positions.c.id == 1)) or 0)
+    return int(reader.scalar(_HEAD) or 0)
 
 
 # --- the whole --------------------------------------------------------------------------------------------------
@@ -67,7 +73,7 @@ def head(reader: Reader) -> int:
 
 def snapshot(reader: Reader, agent_id: str) -> SnapshotView:
     """All that the agent's console holds now."""
-    offers = pending_offers(reader, agent_id)
+    offers = pending_offers(reader, {agent_id}).get(agent_id, [])
     held = held_ids(reader, agent_id) | {offer.interaction_id for offer in offers}
     interactions = interaction_views(reader, held)
     return SnapshotView(
@@ -84,22 +90,27 @@ def snapshot(reader: Reader, agent_id: str) -> SnapshotView:
     )
 
 
+_HELD = sa.select(INTERACTION.c.id).where(
+    INTERACTION.c.agent_id == sa.bindparam("agent"),
+    INTERACTION.c.ended_at.is_(None),
+    INTERACTION.c.state.in_(tuple(OWNED)),
+)
+_PENDING = sa.select(OFFER).where(
+    OFFER.c.agent_id.in_(sa.bindparam("agents", expanding=True)), OFFER.c.state == "pending"
+)
+
+
 def held_ids(reader: Reader, agent_id: str) -> set[str]:
     """The interactions that are the agent's."""
-    rows = reader.all(
-        sa.select(INTERACTION.c.id).where(
-            INTERACTION.c.agent_id == agent_id,
-            INTERACTION.c.ended_at.is_(None),
-            INTERACTION.c.state.in_(tuple(OWNED)),
-        )
-    )
-    return {row["id"] for row in rows}
+    return {row["id"] for row in reader.all(_HELD, {"agent": agent_id})}
 
 
-def pending_offers(reader: Reader, agent_id: str) -> list[OfferView]:
-    """What rings at the agent."""
-    rows = reader.all(sa.select(OFFER).where(OFFER.c.agent_id == agent_id, OFFER.c.state == "pending"))
-    return [_offer(row) for row in rows]
+def pending_offers(reader: Reader, agents: Iterable[str]) -> dict[str, list[OfferView]]:
+    """What rings at each of the agents."""
+    found: dict[str, list[OfferView]] = {}
+    for row in reader.all(_PENDING, {"agents": sorted(agents)}):
+        found.setdefault(row["agent_id"], []).append(_offer(row))
+    return found
 
 
 def _offer(row: sa.RowMapping) -> OfferView:
@@ -187,25 +198,36 @@ class Holding:
     customer_of: dict[str, str]
 
 
+_HOLDERS = (
+    sa.select(
+        INTERACTION.c.id,
+        INTERACTION.c.customer_id,
+        INTERACTION.c.agent_id,
+        INTERACTION.c.state,
+        OFFER.c.agent_id.label("rings_at"),
+    )
+    .outerjoin(OFFER, sa.and_(OFFER.c.interaction_id == INTERACTION.c.id, OFFER.c.state == "pending"))
+    .where(
+        sa.or_(
+            INTERACTION.c.id.in_(sa.bindparam("interactions", expanding=True)),
+            INTERACTION.c.customer_id.in_(sa.bindparam("customers", expanding=True)),
+        ),
+        INTERACTION.c.ended_at.is_(None),
+    )
+)
+_CUSTOMERS_OF = sa.select(INTERACTION.c.customer_id).where(
+    INTERACTION.c.id.in_(sa.bindparam("interactions", expanding=True)), INTERACTION.c.customer_id.is_not(None)
+)
+
+
 def holders(reader: Reader, touched: Touched) -> Holding:
     """The agents on whose screens the touched interactions and customers are."""
     customers = touched.customers | _customers_of(reader, touched.carded)
     touched.customers = customers
-    wanted = sa.or_(
-        INTERACTION.c.id.in_(touched.interactions),
-        INTERACTION.c.customer_id.in_(customers) if customers else sa.false(),
-    )
-    rows = reader.all(
-        sa.select(
-            INTERACTION.c.id,
-            INTERACTION.c.customer_id,
-            INTERACTION.c.agent_id,
-            INTERACTION.c.state,
-            OFFER.c.agent_id.label("rings_at"),
-        )
-        .outerjoin(OFFER, sa.and_(OFFER.c.interaction_id == INTERACTION.c.id, OFFER.c.state == "pending"))
-        .where(wanted, INTERACTION.c.ended_at.is_(None))
-    )
+    if not touched.interactions and not customers:
+        return Holding({}, {})
+    wanted = {"interactions": sorted(touched.interactions), "customers": sorted(customers)}
+    rows = reader.all(_HOLDERS, wanted)
     by_agent: dict[str, set[str]] = {}
     customer_of: dict[str, str] = {}
     for row in rows:
@@ -220,11 +242,7 @@ def holders(reader: Reader, touched: Touched) -> Holding:
 def _customers_of(reader: Reader, interactions: set[str]) -> set[str]:
     if not interactions:
         return set()
-    rows = reader.all(
-        sa.select(INTERACTION.c.customer_id).where(
-            INTERACTION.c.id.in_(interactions), INTERACTION.c.customer_id.is_not(None)
-        )
-    )
+    rows = reader.all(_CUSTOMERS_OF, {"interactions": sorted(interactions)})
     return {row["customer_id"] for row in rows}
 
 
@@ -268,6 +286,7 @@ class _Shared:
         }
         customers = {holding.customer_of[i] for i in held if i in holding.customer_of}
         arrived = {holding.customer_of.get(i) for agent_id, i in touched.arrived if agent_id in concerned}
+        self._offers = pending_offers(reader, concerned) if touched.offers else {}
         self._cards = _cards(reader, {c for c in customers if c in touched.customers or c in arrived})
         self._entries = {
             entry_id: view
@@ -278,9 +297,7 @@ class _Shared:
     def frame(self, agent_id: str, events: list[LogEvent], prev: int, position: int) -> FrameView:
         touched, mine = self._touched, self._holding.by_agent.get(agent_id, set())
         gone = {i for i in touched.interactions if i not in mine}
-        offers = (
-            {offer.id: offer for offer in pending_offers(self._reader, agent_id)} if touched.offers else {}
-        )
+        offers = {offer.id: offer for offer in self._offers.get(agent_id, ())}
         put = PutView(
             me={agent_id: me_view(self._reader, agent_id)} if agent_id in touched.me else {},
             offers={offer_id: offer for offer_id, offer in offers.items() if offer_id in touched.offers},

@@ -353,6 +353,7 @@ call_leg = sa.Table(
     sa.Column("rank", sa.Integer, nullable=False),
     sa.Column("sequence", sa.Integer, nullable=False),
     sa.Column("in_conference", sa.Boolean, nullable=False),
+    sa.Column("conference_id", sa.Text),
     sa.Column("conference_sequence", sa.Integer, nullable=False),
     sa.Column("cause", sa.Text),
     sa.Column("created_at", Instant, nullable=False),

@@ -345,13 +345,15 @@ class Problem(BaseModel):
     field: str | None = None
 
 
-def describe(operations: Iterable[Operation], title: str, version: str) -> dict[str, Any]:
-    """The OpenAPI 3.1 document."""
+def describe(
+    operations: Iterable[Operation], title: str, version: str, also: Iterable[type[BaseModel]] = ()
+) -> dict[str, Any]:
+    """The OpenAPI 3.1 document. `also`: shapes that no operation answers with, for its components."""
     known = list(operations)
     inputs = {
         model for one in known for model in (one.body or (Nothing if _has_body(one) else None),) if model
     }
-    outputs = {model for one in known for model in (one.answer,) if model} | {Problem}
+    outputs = {model for one in known for model in (one.answer,) if model} | {Problem, *also}
     wanted: list[tuple[type[BaseModel], Literal["validation", "serialization"]]] = [
         *((model, "validation") for model in sorted(inputs, key=lambda model: model.__name__)),
         *((model, "serialization") for model in sorted(outputs, key=lambda model: model.__name__)),

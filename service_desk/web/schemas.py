@@ -25,8 +25,8 @@ MESSAGES: dict[str, type[BaseModel]] = {
 
 @lru_cache(maxsize=1)
 def openapi_document(operations: tuple[Operation, ...]) -> bytes:
-    """The whole API."""
-    return to_json(describe(operations, TITLE, version("service-desk")))
+    """The whole API, and the sockets' messages among its components, so that one file gives all types."""
+    return to_json(describe(operations, TITLE, version("service-desk"), MESSAGES.values()))
 
 
 @lru_cache(maxsize=1)

@@ -1,7 +1,4 @@
-"""Row 4 over HTTP: no route works before signing in, and no refusal tells what is inside.
-
-The sockets' half is beside this file.
-"""
+"""Row 4, the HTTP half: no route works before signing in, and no refusal tells what is inside."""
 
 from service_desk.web.openapi import PUBLIC
 from service_desk.web.routes import operations

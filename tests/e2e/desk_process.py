@@ -28,7 +28,7 @@ class DeskProcess:
         if kill_at is not None:
             environment["SERVICE_DESK_TEST_KILL_AT"] = kill_at
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: ASYNC220 - returns at once; the test waits for /health
                 [sys.executable, "-c", RUN, "serve", "--config", str(self._config)],
                 stdout=log,
                 stderr=log,

@@ -40,7 +40,10 @@ async def browser(program: Path) -> AsyncIterator[Browser]:
 async def new_page(started: Browser, faults: list[str]) -> Page:
     """A page of its own; what it complains about is gathered."""
     context = await started.new_context(
-        viewport={"width": 1280, "height": 800}, locale="en-GB", timezone_id="Europe/Berlin", reduced_motion="reduce"
+        viewport={"width": 1280, "height": 800},
+        locale="en-GB",
+        timezone_id="Europe/Berlin",
+        reduced_motion="reduce",
     )
     context.set_default_timeout(LATE_MS)
     page = await context.new_page()
@@ -189,12 +192,18 @@ async def test_the_chat_story(db_url: str, tmp_path: Path, chromium: Path) -> No
         await agent.get_by_test_id("wrap-up-done").click()
         await expect(agent.get_by_test_id("wrap-up")).to_have_count(0)
         contact = (await rows_of(desk.desk, schema.interaction))[0]
-        assert (contact["state"], contact["disposition"], contact["ended_by"]) == ("ended", "done", "customer")
+        assert (contact["state"], contact["disposition"], contact["ended_by"]) == (
+            "ended",
+            "done",
+            "customer",
+        )
         await all_figures_agree(desk)
     assert faults == []
 
 
-async def test_nobody_there_and_connection_lost_and_healed(sqlite_url: str, tmp_path: Path, chromium: Path) -> None:
+async def test_nobody_there_and_connection_lost_and_healed(
+    sqlite_url: str, tmp_path: Path, chromium: Path
+) -> None:
     faults: list[str] = []
     async with world(sqlite_url, tmp_path) as desk, browser(chromium) as started:
         await desk.desk.run(make_vera)
@@ -217,7 +226,7 @@ async def test_nobody_there_and_connection_lost_and_healed(sqlite_url: str, tmp_
         await agent.context.set_offline(offline=True)
         consoles = desk.parts.consoles if desk.parts is not None else None
         assert consoles is not None
-        for sid in list(consoles._by_sid):  # noqa: SLF001 - the line is cut, as a cable would
+        for sid in list(consoles._by_sid):
             await consoles.io.disconnect(sid)
         await expect(agent.get_by_test_id("connection-lost")).to_be_visible()
         await agent.get_by_test_id("composer-text").fill("written in the tunnel")

@@ -28,7 +28,14 @@ from tests.service_desk.people import rows_of
 
 CALLS = 6
 ROBOTS = ("ann", "bob")
-NTH = {"store.before_log": 40, "store.before_commit": 45, "store.after_commit": 45, "intake.before_answer": 7, "timers.before_fire": 1}
+NTH = {
+    "store.before_log": 40,
+    "store.before_commit": 45,
+    "store.after_commit": 45,
+    "intake.before_answer": 7,
+    "timers.before_fire": 1,
+}
+"""How often a point is passed before it kills; 4 times where nothing is said."""
 QUICK = {
     **CONFIG,
     "lost_s": 1,
@@ -65,7 +72,9 @@ async def two_processes(db_url: str, tmp_path: Path) -> AsyncIterator[tuple[Worl
     desk = Desk(store, LocalBus(), SystemClock())
     async with carrier_running(carrier_settings(base)) as carrier, aiohttp.ClientSession() as http:
         config = tmp_path / "desk.toml"
-        config.write_text(toml(desk_values(db_url, port, carrier.base_url, tmp_path / "var")), encoding="utf-8")
+        config.write_text(
+            toml(desk_values(db_url, port, carrier.base_url, tmp_path / "var")), encoding="utf-8"
+        )
         process = DeskProcess(config, base, tmp_path / "desk.log")
         world = World(base, carrier, desk, http)
         await desk.run(admin.publish_config, QUICK)
@@ -129,19 +138,25 @@ async def _wait_for_death(process: DeskProcess, robot: Robot) -> None:
 def _nothing_lives(reader: Reader) -> bool:
     table = schema.interaction
     live = reader.scalar(sa.select(sa.func.count()).where(table.c.ended_at.is_(None)))
-    return live == 0
+    return int(live) == 0
 
 
 async def _what_lives(world: World) -> str:
     """For the reader of a failure: what hangs, and what its legs and agents say."""
     contacts = [row for row in await rows_of(world.desk, schema.interaction) if row["ended_at"] is None]
-    lines = [f"{row['id']} {row['state']} agent={row['agent_id']} call={row['external_id']}" for row in contacts]
+    lines = [
+        f"{row['id']} {row['state']} agent={row['agent_id']} call={row['external_id']}" for row in contacts
+    ]
     for row in contacts:
-        lines += [f"  leg {leg['role']} {leg['status']} in={leg['in_conference']}" for leg in await rows_of(world.desk, schema.call_leg, interaction_id=row["id"])]
-        lines += [f"  event {e['kind']} {e['data']}" for e in await rows_of(world.desk, schema.event, subject=row["id"])]
+        for leg in await rows_of(world.desk, schema.call_leg, interaction_id=row["id"]):
+            lines.append(f"  leg {leg['role']} {leg['status']} in={leg['in_conference']}")
+        for event in await rows_of(world.desk, schema.event, subject=row["id"]):
+            lines.append(f"  event {event['kind']} {event['data']}")
         lines.append(f"  carrier {await world.leg(row['external_id'])}")
-    lines += [f"agent {row['login']} {row['chosen']} {row['reason']} lost={row['lost_at']}" for row in await rows_of(world.desk, schema.agent)]
-    lines += [f"effect {e['kind']} {e['state']} {e['detail']}" for e in await rows_of(world.desk, schema.effect)]
+    for agent in await rows_of(world.desk, schema.agent):
+        lines.append(f"agent {agent['login']} {agent['chosen']} {agent['reason']} lost={agent['lost_at']}")
+    for effect in await rows_of(world.desk, schema.effect):
+        lines.append(f"effect {effect['kind']} {effect['state']} {effect['detail']}")
     return "\n".join(lines)
 
 
@@ -155,7 +170,7 @@ async def check(world: World) -> None:
     acknowledged = {
         entry["form"]["CallSid"]
         for entry in entries
-        if entry.get("status") == 200 and entry["url"].endswith("/voice") and "<Redirect" not in (entry.get("reply") or "")[:0]
+        if entry.get("status") == 200 and entry["url"].endswith("/voice")
     }
     known = await world.desk.read(_known_calls)
     assert acknowledged, "the carrier's record names no acknowledged call"

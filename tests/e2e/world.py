@@ -80,7 +80,9 @@ def carrier_settings(base: str, **more: Any) -> SimulatorSettings:
             }
         ],
         "apps": [{"sid": APP_SID, "voice_url": f"{hooks}/agent", "status_callback": f"{hooks}/status"}],
-        "people": [{"id": "p1", "name": "Vera Sample", "number": "+14155550100", "mailbox": "vera@example.org"}],
+        "people": [
+            {"id": "p1", "name": "Vera Sample", "number": "+14155550100", "mailbox": "vera@example.org"}
+        ],
     }
     return SimulatorSettings.model_validate(values | more)
 

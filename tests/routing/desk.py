@@ -189,7 +189,9 @@ class Desk:
                 item = self.items.get(name)
                 if item is None or (item.state, item.owner) != ("wrap_up", owner):
                     return "closed"
-                idle_since = max(self.agents[owner].idle_since, self.ticked_at)  # a later fact may be in the row
+                idle_since = max(
+                    self.agents[owner].idle_since, self.ticked_at
+                )  # a later fact may be in the row
                 self._close(item)
                 self.agents[owner].idle_since = idle_since
             case _:

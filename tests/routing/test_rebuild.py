@@ -197,3 +197,118 @@ def test_the_rebuilt_router_decides_as_the_one_that_lived_through_it() -> None:
 def test_the_rebuilt_router_decides_as_the_one_that_lived_through_it_for_long() -> None:
     run(runs=5_000)
     assert DeskMachine.rebuilds > 2_000
+
+
+# --- rows that contradict each other: the first tick puts it right -----------------------------------------------
+
+
+def offer_of(name: str, to: str, attempt: int = 1) -> Offer:
+    return Offer(f"{name}.{attempt}", name, to, START, START + 20 * SECOND, attempt)
+
+
+def first_tick(router: Router, now: Micros = START) -> list[d.Decision]:
+    assert router.next_deadline() == START
+    found = list(router.apply(c.Tick(), now))
+    check(router)
+    return found
+
+
+def test_what_is_due_after_a_rebuild_is_offered_by_the_first_tick() -> None:
+    router = Router.rebuild(
+        POLICY, START, agents=[(agent("anna"), True, START, None)], waiting=[(item("call"), 3)]
+    )
+    (made,) = first_tick(router)
+    assert isinstance(made, d.OfferMade)
+    assert made.offer.id == "call.4"
+    assert router.apply(c.Tick(), START) == ()
+
+
+def test_what_became_due_meanwhile_is_decided_by_the_first_tick() -> None:
+    router = Router.rebuild(
+        POLICY,
+        START,
+        agents=[(agent("anna"), True, START, None), (agent("bert"), True, START, None)],
+        waiting=[(item("call"), 1), (item("next"), 0)],
+        offers=[offer_of("call", "anna")],
+        wrapping=[(item("over"), "bert", START + 5 * SECOND)],
+    )
+    decisions = first_tick(router, START + 30 * SECOND)
+    assert [type(each) for each in decisions] == [
+        d.WrapUpExpired,
+        d.OfferExpired,
+        d.AgentBenched,
+        d.OfferMade,
+    ]
+
+
+@pytest.mark.parametrize(
+    "offers",
+    [
+        pytest.param([offer_of("call", "gone")], id="to somebody away"),
+        pytest.param([offer_of("call", "stranger")], id="to a stranger"),
+        pytest.param([offer_of("nothing", "anna")], id="of nothing"),
+        pytest.param([offer_of("served", "anna")], id="of an item in service"),
+        pytest.param([offer_of("call", "bert")], id="to somebody without room"),
+    ],
+)
+def test_an_offer_that_cannot_stand_is_withdrawn(offers: list[Offer]) -> None:
+    router = Router.rebuild(
+        POLICY,
+        START,
+        agents=[
+            (agent("anna"), True, START, None),
+            (agent("bert"), True, START, None),
+            (agent("gone"), False, START, "signed_out"),
+        ],
+        waiting=[(item("call"), 1)],
+        serving=[(item("served"), "bert")],
+        offers=offers,
+    )
+    withdrawn, made = first_tick(router)
+    assert isinstance(withdrawn, d.OfferWithdrawn)
+    assert (withdrawn.offer, withdrawn.because["rule"]) == (offers[0], "not_possible")
+    assert isinstance(made, d.OfferMade)
+    assert (made.offer.item, made.offer.agent, made.offer.id) == ("call", "anna", "call.2")
+
+
+def test_of_two_offers_one_stands() -> None:
+    router = Router.rebuild(
+        POLICY,
+        START,
+        agents=[(agent("anna"), True, START, None), (agent("bert"), True, START, None)],
+        waiting=[(item("call"), 2), (item("other"), 1)],
+        offers=[offer_of("call", "anna"), offer_of("call", "bert", 2), offer_of("other", "anna")],
+    )
+    withdrawn = [each.offer.id for each in first_tick(router) if isinstance(each, d.OfferWithdrawn)]
+    assert withdrawn == ["call.2", "other.1"]
+
+
+def test_who_serves_an_item_has_it_whatever_else_the_rows_say() -> None:
+    router = Router.rebuild(
+        POLICY,
+        START,
+        agents=[(agent("anna"), True, START, None)],
+        waiting=[(item("call"), 1)],
+        serving=[(item("call"), "stranger"), (item("call"), "anna")],
+        pauses=[("call", "anna", START), ("nothing", "anna", START)],
+    )
+    assert first_tick(router) == []
+    seen = router.agent("anna")
+    assert seen is not None
+    assert seen.serving == ("call",)
+
+
+def test_unroutable_is_not_said_again() -> None:
+    router = Router.rebuild(POLICY, START, waiting=[(item("call"), 0)])
+    assert first_tick(router) == []
+
+
+def test_estimates_are_taken_over() -> None:
+    router = Router.rebuild(POLICY, START, estimates={"billing": (0.02, 0.004)})
+    assert router.rates("billing") == pytest.approx((0.02, 0.004))
+
+
+def test_a_snapshot_of_another_format_is_refused() -> None:
+    snapshot = Router(POLICY).snapshot()
+    with pytest.raises(ValueError, match="snapshot format 99"):
+        Router.restore({**snapshot, "format": 99})

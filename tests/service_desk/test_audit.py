@@ -497,7 +497,7 @@ INPUTS = {
         "leg CA8 has rank 3 after a message of rank 4",
     ),
     "a conference": (
-        "UPDATE call_leg SET conference_sequence = -1 WHERE call_id = 'CA2'",
+        "UPDATE call_leg SET conference_sequence = -1, ended_at = NULL WHERE call_id = 'CA2'",
         "conference_changed",
         "leg CA2 stands at -1 after conference message 1",
     ),

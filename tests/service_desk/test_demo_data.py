@@ -640,7 +640,7 @@ def test_words_left_at_night_are_what_the_actions_write(stage: Stage) -> None:
 
 
 def test_what_the_last_run_left_is_over_and_asks_nothing_of_a_carrier_that_is_gone(stage: Stage) -> None:
-    line, widget, (ada, bea) = stage.config.phone_lines[0], stage.config.widgets[0], stage.agents
+    line, widget, (ada, _) = stage.config.phone_lines[0], stage.config.widgets[0], stage.agents
     for number, call_id in enumerate(("CA1", "CA2")):
         started = CallStarted(call_id, f"+44207946000{number}", line.number, f"start-{call_id}")
         stage.act(NOON, line.account, calls.start_call, line.account, started)

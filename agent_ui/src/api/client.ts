@@ -18,8 +18,6 @@ export interface Request {
 export interface ClientOptions {
   fetch: (url: string, init: RequestInit) => Promise<Response>;
   wait: (milliseconds: number) => Promise<void>;
-  /** Called when the server no longer knows the session. */
-  onSignedOut: () => void;
 }
 
 /** A new key for one act of the user: 128 random bits. */
@@ -30,13 +28,14 @@ export function newAct(): string {
 
 export class Client {
   csrf: string | null = null;
+  /** Called when the server no longer knows the session. */
+  onSignedOut: () => void = () => undefined;
   private readonly options: ClientOptions;
 
   constructor(options: Partial<ClientOptions> = {}) {
     this.options = {
       fetch: (url, init) => globalThis.fetch(url, init),
       wait: (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds)),
-      onSignedOut: () => undefined,
       ...options,
     };
   }
@@ -65,7 +64,7 @@ export class Client {
     if (response.status === 204) return undefined as Answer;
     if (response.ok) return (await readJson(response)) as Answer;
     const problem = await problemOf(response);
-    if (problem.status === 401 && problem.code !== "wrong_credentials") this.options.onSignedOut();
+    if (problem.status === 401 && problem.code !== "wrong_credentials") this.onSignedOut();
     throw problem;
   }
 

@@ -3,36 +3,23 @@ import { Client } from "./client.ts";
 import type {
   BoardView,
   CardView,
+  CustomerChange,
   CustomerView,
   EntriesPageView,
   EntryView,
   InteractionView,
   MeView,
+  NewTicket,
   SessionView,
   SoftphoneTokenView,
+  TicketChange,
   TicketPageView,
   TicketView,
   TimelinePageView,
 } from "./types.ts";
 
 export { newAct } from "./client.ts";
-
-export interface NewTicket {
-  subject: string;
-  description?: string;
-  priority?: TicketView["priority"];
-  customer_id?: string;
-  interaction_id?: string;
-  queue_id?: string;
-}
-
-export type TicketChange = Partial<
-  Pick<TicketView, "subject" | "status" | "priority" | "assignee_id" | "queue_id">
->;
-
-export type CustomerChange = Partial<
-  Pick<CustomerView, "name" | "company" | "tier" | "language" | "time_zone" | "remark">
->;
+export type { CustomerChange, NewTicket, TicketChange } from "./types.ts";
 
 export type ChosenState = { state: "ready" } | { state: "away"; reason: string };
 

@@ -21,6 +21,10 @@ export const useSession = defineStore("session", () => {
   const agents = computed(() => byId<NamedView>(bootstrap.value?.agents));
   const awayReasons = computed(() => byId<NamedView>(bootstrap.value?.away_reasons));
 
+  api.client.onSignedOut = () => {
+    if (status.value === "signed_in") ended(true);
+  };
+
   async function load(): Promise<void> {
     const sentAt = serverClock.mark();
     try {

@@ -81,6 +81,7 @@ export const en = {
 
   "offer.label": "Ringing: {channel}, {name}",
   "offer.nothing_known": "First contact, nothing known yet",
+  "offer.withheld": "Nothing known: the number is withheld",
   "offer.accept": "Accept",
   "offer.decline": "Decline",
   "offer.decline_because": "Decline because",

@@ -25,7 +25,7 @@ def get_customer(reader: Reader, customer_id: str) -> CardView:
 @routes.patch(ONE, needs="customer.write")
 def change_customer(tx: Tx, customer_id: str, body: CustomerChange, version: int) -> CustomerView:
     """Change some fields of the record. 412 with `current` if somebody was faster."""
-    with telling(customer_view(reading(tx), customer_id)):
+    with telling(lambda: customer_view(reading(tx), customer_id)):
         customers.change_customer(tx, customer_id, version, body.model_dump(exclude_unset=True))
     return found(customer_view(reading(tx), customer_id))
 

@@ -31,7 +31,7 @@ class SoftphoneSource(Protocol):
 @routes.put("/api/v1/me/state", needs="contact.handle")
 def choose_state(tx: Tx, who: Principal, body: ChosenState, version: int) -> MeView:
     """Say ready, or away with a reason."""
-    with telling(me_view(reading(tx), who.agent_id)):
+    with telling(lambda: me_view(reading(tx), who.agent_id)):
         agents.choose_state(tx, who.agent_id, version, body.state, body.reason)
     return me_view(reading(tx), who.agent_id)
 

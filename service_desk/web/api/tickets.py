@@ -35,7 +35,7 @@ def get_ticket(reader: Reader, ticket_id: str) -> TicketPageView:
 @routes.patch(ONE, needs="ticket.write")
 def change_ticket(tx: Tx, ticket_id: str, body: TicketChange, version: int) -> TicketView:
     """Change some fields. 412 with `current` if somebody was faster."""
-    with telling(ticket_view(reading(tx), ticket_id)):
+    with telling(lambda: ticket_view(reading(tx), ticket_id)):
         tickets.change_ticket(tx, ticket_id, version, body.model_dump(exclude_unset=True))
     return found(ticket_view(reading(tx), ticket_id))
 

@@ -33,6 +33,7 @@ async def test_a_database_that_is_away(own_postgres_server: PostgresServer, tmp_
     migrate(url)
     async with a_world(url, tmp_path, limits={"health_read_s": 20}) as world:
         assert (await world.stranger.get("/health")).status == 200
+        own_postgres_server.execute("CHECKPOINT")  # the tests' server stops as if the power went
         own_postgres_server.stop()
         answer = await world.stranger.get("/health")
         assert answer.status == 503

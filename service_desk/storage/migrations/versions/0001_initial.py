@@ -68,6 +68,7 @@ def upgrade() -> None:
         sa.Column("rank", sa.Integer(), nullable=False),
         sa.Column("sequence", sa.Integer(), nullable=False),
         sa.Column("in_conference", sa.Boolean(), nullable=False),
+        sa.Column("conference_id", sa.Text(), nullable=True),
         sa.Column("conference_sequence", sa.Integer(), nullable=False),
         sa.Column("cause", sa.Text(), nullable=True),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
