@@ -30,6 +30,37 @@ CARD_BYTES = 64_000
 
 __all__ = ["card", "customer_view", "timeline_page"]
 
+# Built once: making a statement costs more than running it.
+_CUSTOMER = (
+    sa.select(CUSTOMER, schema.company.c.name.label("company"))
+    .outerjoin(schema.company, schema.company.c.id == CUSTOMER.c.company_id)
+    .where(CUSTOMER.c.id == sa.bindparam("customer"))
+)
+_POINTS = (
+    sa.select(POINT)
+    .where(POINT.c.customer_id == sa.bindparam("customer"))
+    .order_by(POINT.c.created_at, POINT.c.id)
+    .limit(CARD_IDENTITIES)
+)
+_CONTACT_TOTALS = sa.select(
+    sa.func.count().label("all"),
+    sa.func.min(INTERACTION.c.created_at).label("first"),
+    sa.func.coalesce(
+        sa.func.sum(
+            sa.case(
+                (INTERACTION.c.created_at > sa.bindparam("since", type_=INTERACTION.c.created_at.type), 1),
+                else_=0,
+            )
+        ),
+        0,
+    ).label("week"),
+).where(INTERACTION.c.customer_id == sa.bindparam("customer"))
+_TICKET_TOTALS = sa.select(
+    sa.func.count().label("all"),
+    sa.func.coalesce(sa.func.sum(sa.case((TICKET.c.closed_at.is_(None), 1), else_=0)), 0).label("open"),
+).where(TICKET.c.customer_id == sa.bindparam("customer"))
+_HEAD = sa.select(schema.positions.c.event)
+
 
 def customer_view(reader: Reader, customer_id: str) -> CustomerView | None:
     """The record alone."""
@@ -47,7 +78,7 @@ def card(reader: Reader, customer_id: str) -> CardView | None:
     page = timeline_page(reader, customer_id, None, CARD_TIMELINE)
     totals = _totals(reader, customer_id)
     whole = CardView(
-        as_of=reader.scalar(sa.select(schema.positions.c.event)) or 0,
+        as_of=reader.scalar(_HEAD) or 0,
         customer=_record(row, points),
         identities=[
             IdentityView(
@@ -79,21 +110,11 @@ def _within_limit(whole: CardView) -> CardView:
 
 
 def _customer(reader: Reader, customer_id: str) -> sa.RowMapping | None:
-    company = schema.company
-    return reader.first(
-        sa.select(CUSTOMER, company.c.name.label("company"))
-        .outerjoin(company, company.c.id == CUSTOMER.c.company_id)
-        .where(CUSTOMER.c.id == customer_id)
-    )
+    return reader.first(_CUSTOMER, {"customer": customer_id})
 
 
 def _points(reader: Reader, customer_id: str) -> Sequence[sa.RowMapping]:
-    return reader.all(
-        sa.select(POINT)
-        .where(POINT.c.customer_id == customer_id)
-        .order_by(POINT.c.created_at, POINT.c.id)
-        .limit(CARD_IDENTITIES)
-    )
+    return reader.all(_POINTS, {"customer": customer_id})
 
 
 def _record(row: sa.RowMapping, points: Sequence[sa.RowMapping]) -> CustomerView:
@@ -113,24 +134,8 @@ def _record(row: sa.RowMapping, points: Sequence[sa.RowMapping]) -> CustomerView
 
 
 def _totals(reader: Reader, customer_id: str) -> CardTotals:
-    week_ago = reader.now - 7 * DAY
-    contacts = reader.first(
-        sa.select(
-            sa.func.count().label("all"),
-            sa.func.min(INTERACTION.c.created_at).label("first"),
-            sa.func.coalesce(
-                sa.func.sum(sa.case((INTERACTION.c.created_at > week_ago, 1), else_=0)), 0
-            ).label("week"),
-        ).where(INTERACTION.c.customer_id == customer_id)
-    )
-    cases = reader.first(
-        sa.select(
-            sa.func.count().label("all"),
-            sa.func.coalesce(sa.func.sum(sa.case((TICKET.c.closed_at.is_(None), 1), else_=0)), 0).label(
-                "open"
-            ),
-        ).where(TICKET.c.customer_id == customer_id)
-    )
+    contacts = reader.first(_CONTACT_TOTALS, {"customer": customer_id, "since": reader.now - 7 * DAY})
+    cases = reader.first(_TICKET_TOTALS, {"customer": customer_id})
     assert contacts is not None, "an aggregate has one row"
     assert cases is not None, "an aggregate has one row"
     return CardTotals(

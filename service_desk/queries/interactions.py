@@ -29,13 +29,14 @@ _NEWEST = {
     table: sa.select(table)
     .where(
         table.c.interaction_id == sa.bindparam("interaction"),
-        table.c.seq < sa.bindparam("before", type_=sa.BigInteger),
+        table.c.seq < sa.bindparam("before", type_=sa.Integer),
     )
     .order_by(table.c.seq.desc())
     .limit(sa.bindparam("limit", type_=sa.Integer))
     for table in (MESSAGE, NOTE)
 }
-NO_END = 2**62
+NO_END = 2**31 - 1
+"""Above every seq."""
 
 UNKNOWN = {"phone": "Withheld number", "web_chat": "Visitor"}
 
@@ -160,7 +161,7 @@ def newest_entries(
     """The newest messages, notes and system lines below `before` (a seq), oldest first."""
     views: list[EntryView] = []
     for table, view in ((MESSAGE, message_entry), (NOTE, note_entry)):
-        wanted = {"interaction": interaction_id, "before": NO_END if before is None else before, "limit": limit}
+        wanted = {"interaction": interaction_id, "before": min(before or NO_END, NO_END), "limit": limit}
         views += [view(row) for row in reader.all(_NEWEST[table], wanted)]
     views.sort(key=lambda entry: entry.seq)
     return views[-limit:]

@@ -74,15 +74,18 @@ def login_row(reader: Reader, login: str) -> sa.RowMapping | None:
     return reader.first(statement)
 
 
+_SESSION = (
+    sa.select(SESSION, AGENT.c.role, AGENT.c.login)
+    .join(AGENT, AGENT.c.id == SESSION.c.agent_id)
+    .where(
+        SESSION.c.fingerprint == sa.bindparam("fingerprint"),
+        SESSION.c.revoked_at.is_(None),
+        SESSION.c.expires_at > sa.bindparam("now", type_=SESSION.c.expires_at.type),
+        AGENT.c.active,
+    )
+)
+
+
 def session_row(reader: Reader, fingerprint: str) -> sa.RowMapping | None:
     """A session in force, joined with its agent's role: None if revoked, expired or the agent is not active."""
-    return reader.first(
-        sa.select(SESSION, AGENT.c.role, AGENT.c.login)
-        .join(AGENT, AGENT.c.id == SESSION.c.agent_id)
-        .where(
-            SESSION.c.fingerprint == fingerprint,
-            SESSION.c.revoked_at.is_(None),
-            SESSION.c.expires_at > reader.now,
-            AGENT.c.active,
-        )
-    )
+    return reader.first(_SESSION, {"fingerprint": fingerprint, "now": reader.now})

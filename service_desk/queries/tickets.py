@@ -15,6 +15,24 @@ TICKET = schema.ticket
 LINK = schema.ticket_interaction
 NOTES_SHOWN = 200
 
+# Built once: making a statement costs more than running it.
+_LINKS = (
+    sa.select(LINK)
+    .where(LINK.c.ticket_id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(LINK.c.at, LINK.c.interaction_id)
+)
+_NAMES = sa.select(schema.agent.c.id, schema.agent.c.name).where(
+    schema.agent.c.id.in_(sa.bindparam("ids", expanding=True))
+)
+_OF_CUSTOMER = (
+    sa.select(TICKET)
+    .where(TICKET.c.customer_id == sa.bindparam("customer"))
+    .order_by(TICKET.c.created_at.desc(), TICKET.c.id.desc())
+    .limit(sa.bindparam("limit", type_=sa.Integer))
+)
+_OPEN = _OF_CUSTOMER.where(TICKET.c.closed_at.is_(None))
+_DONE = _OF_CUSTOMER.where(TICKET.c.closed_at.is_not(None))
+
 
 def ticket_view(reader: Reader, ticket_id: str) -> TicketView | None:
     """One ticket, None if there is none."""
@@ -28,9 +46,7 @@ def ticket_views(reader: Reader, rows: Sequence[sa.RowMapping]) -> list[TicketVi
         return []
     links: dict[str, list[str]] = defaultdict(list)
     ids = [row["id"] for row in rows]
-    for link in reader.all(
-        sa.select(LINK).where(LINK.c.ticket_id.in_(ids)).order_by(LINK.c.at, LINK.c.interaction_id)
-    ):
+    for link in reader.all(_LINKS, {"ids": ids}):
         links[link["ticket_id"]].append(link["interaction_id"])
     names = _names(reader, {row["assignee_id"] for row in rows if row["assignee_id"]})
     return [
@@ -57,27 +73,13 @@ def ticket_views(reader: Reader, rows: Sequence[sa.RowMapping]) -> list[TicketVi
 def _names(reader: Reader, ids: set[str]) -> dict[str, str]:
     if not ids:
         return {}
-    table = schema.agent
-    return {
-        row["id"]: row["name"]
-        for row in reader.all(sa.select(table.c.id, table.c.name).where(table.c.id.in_(ids)))
-    }
+    return {row["id"]: row["name"] for row in reader.all(_NAMES, {"ids": sorted(ids)})}
 
 
 def card_tickets(reader: Reader, customer_id: str, limit: int) -> list[TicketView]:
     """All open tickets of a customer first, then the newest others, `limit` in all."""
-    still_open = reader.all(
-        sa.select(TICKET)
-        .where(TICKET.c.customer_id == customer_id, TICKET.c.closed_at.is_(None))
-        .order_by(TICKET.c.created_at.desc(), TICKET.c.id.desc())
-        .limit(limit)
-    )
-    done = reader.all(
-        sa.select(TICKET)
-        .where(TICKET.c.customer_id == customer_id, TICKET.c.closed_at.is_not(None))
-        .order_by(TICKET.c.created_at.desc(), TICKET.c.id.desc())
-        .limit(limit - len(still_open))
-    )
+    still_open = reader.all(_OPEN, {"customer": customer_id, "limit": limit})
+    done = reader.all(_DONE, {"customer": customer_id, "limit": limit - len(still_open)})
     return ticket_views(reader, [*still_open, *done])
 
 
@@ -92,7 +94,8 @@ def ticket_page(reader: Reader, ticket_id: str) -> TicketPageView | None:
     )
     interaction = schema.interaction
     contacts = reader.all(
-        sa.select(interaction)
+        sa.select(*timeline.CONTACT_LINE)
+        .select_from(timeline.CONTACTS)
         .join(LINK, LINK.c.interaction_id == interaction.c.id)
         .where(LINK.c.ticket_id == ticket_id)
         .order_by(interaction.c.created_at.desc())
@@ -102,5 +105,5 @@ def ticket_page(reader: Reader, ticket_id: str) -> TicketPageView | None:
         ticket=ticket_views(reader, [row])[0],
         description=row["description"],
         notes=[note_entry(item) for item in reversed(notes)],
-        interactions=timeline.interaction_lines(reader, contacts),
+        interactions=timeline.interaction_lines(contacts),
     )

@@ -16,16 +16,63 @@ NOTE = schema.note
 DETAIL_CHARACTERS = 160
 Cursor = tuple[int, str]
 
+CONTACT_LINE = (
+    INTERACTION.c.id,
+    INTERACTION.c.created_at,
+    INTERACTION.c.channel,
+    INTERACTION.c.state,
+    INTERACTION.c.topic,
+    INTERACTION.c.comment,
+    INTERACTION.c.last_text,
+    INTERACTION.c.disposition,
+    INTERACTION.c.answered_at,
+    INTERACTION.c.handled_at,
+    INTERACTION.c.ended_at,
+    INTERACTION.c.queue_id,
+    schema.agent.c.name.label("agent_name"),
+)
+"""What `interaction_lines` needs, from `CONTACTS`."""
+CONTACTS = INTERACTION.outerjoin(schema.agent, schema.agent.c.id == INTERACTION.c.agent_id)
+
+
+def _statements(
+    line: sa.Select[Any], table: sa.Table, at: sa.Column[Any]
+) -> tuple[sa.Select[Any], sa.Select[Any]]:
+    """The newest lines of a customer, and the newest before a cursor. Built once: that costs more than running."""
+    of_customer = (
+        line.where(table.c.customer_id == sa.bindparam("customer"))
+        .order_by(at.desc(), table.c.id.desc())
+        .limit(sa.bindparam("limit", type_=sa.Integer))
+    )
+    before_at, before_id = sa.bindparam("before_at", type_=at.type), sa.bindparam("before_id", type_=sa.Text)
+    older = sa.or_(at < before_at, sa.and_(at == before_at, table.c.id < before_id))
+    return of_customer, of_customer.where(older)
+
+
+_CONTACTS = _statements(sa.select(*CONTACT_LINE).select_from(CONTACTS), INTERACTION, INTERACTION.c.created_at)
+_TICKETS = _statements(
+    sa.select(
+        TICKET.c.id,
+        TICKET.c.created_at,
+        TICKET.c.status,
+        TICKET.c.subject,
+        TICKET.c.description,
+        TICKET.c.queue_id,
+        TICKET.c.number,
+    ),
+    TICKET,
+    TICKET.c.created_at,
+)
+_NOTES = _statements(sa.select(NOTE.c.id, NOTE.c.at, NOTE.c.text, NOTE.c.author_name), NOTE, NOTE.c.at)
+
 
 def timeline_page(reader: Reader, customer_id: str, before: str | None, limit: int) -> TimelinePageView:
     """The newest entries before a cursor. Reads at most `limit` rows of each table by their index."""
     at = _parse(before)
     items = [
-        *interaction_lines(
-            reader, _newest(reader, INTERACTION, INTERACTION.c.created_at, customer_id, at, limit)
-        ),
-        *_ticket_lines(_newest(reader, TICKET, TICKET.c.created_at, customer_id, at, limit)),
-        *_note_lines(_newest(reader, NOTE, NOTE.c.at, customer_id, at, limit)),
+        *interaction_lines(_newest(reader, _CONTACTS, customer_id, at, limit)),
+        *_ticket_lines(_newest(reader, _TICKETS, customer_id, at, limit)),
+        *_note_lines(_newest(reader, _NOTES, customer_id, at, limit)),
     ]
     items.sort(key=lambda item: (item.at, item.id), reverse=True)
     page = items[:limit]
@@ -39,22 +86,21 @@ def _parse(before: str | None) -> Cursor | None:
 
 
 def _newest(
-    reader: Reader, table: sa.Table, at: sa.Column[Any], customer_id: str, before: Cursor | None, limit: int
+    reader: Reader,
+    statements: tuple[sa.Select[Any], sa.Select[Any]],
+    customer_id: str,
+    before: Cursor | None,
+    limit: int,
 ) -> Sequence[sa.RowMapping]:
-    statement = sa.select(table).where(table.c.customer_id == customer_id)
-    if before is not None:
-        statement = statement.where(sa.or_(at < before[0], sa.and_(at == before[0], table.c.id < before[1])))
-    return reader.all(statement.order_by(at.desc(), table.c.id.desc()).limit(limit))
+    newest, older = statements
+    wanted: dict[str, Any] = {"customer": customer_id, "limit": limit}
+    if before is None:
+        return reader.all(newest, wanted)
+    return reader.all(older, {**wanted, "before_at": before[0], "before_id": before[1]})
 
 
-def interaction_lines(reader: Reader, rows: Sequence[sa.RowMapping]) -> list[TimelineView]:
-    """Contacts as timeline rows."""
-    ids = {row["agent_id"] for row in rows if row["agent_id"]}
-    names: dict[str, str] = {}
-    if ids:
-        table = schema.agent
-        found = reader.all(sa.select(table.c.id, table.c.name).where(table.c.id.in_(ids)))
-        names = {row["id"]: row["name"] for row in found}
+def interaction_lines(rows: Sequence[sa.RowMapping]) -> list[TimelineView]:
+    """Rows of CONTACT_LINE as timeline rows."""
     return [
         TimelineView(
             id=row["id"],
@@ -64,7 +110,7 @@ def interaction_lines(reader: Reader, rows: Sequence[sa.RowMapping]) -> list[Tim
             state=_outcome(row),
             title=row["topic"] or "",
             detail=_detail(row)[:DETAIL_CHARACTERS],
-            agent_name=names.get(row["agent_id"]),
+            agent_name=row["agent_name"],
             queue_id=row["queue_id"],
             ticket_number=None,
             duration_s=_duration(row),

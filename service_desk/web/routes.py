@@ -14,9 +14,10 @@ from service_desk.web.health import show_health
 from service_desk.web.keeping import keep_answers
 from service_desk.web.keys import CHANNELS, DESK, INTAKE, SETTINGS, Channels
 from service_desk.web.metrics import METRICS, WebMetrics, count_requests, show_metrics
-from service_desk.web.openapi import Operation, add_operations
+from service_desk.web.openapi import Operation
 from service_desk.web.problems import MACHINE_PATHS, problems
 from service_desk.web.security import add_security_headers
+from service_desk.web.serving import add_operations
 from service_desk.web.sessions import SESSIONS, Sessions
 from service_desk.web.simulator_proxy import add_simulator
 from service_desk.web.static import Pages, find_pages

@@ -1,4 +1,4 @@
-"""The browser part's types are the server's: what is generated is committed, and generating it again changes nothing."""
+"""The browser part's types are the server's: generating them again changes nothing of what is committed."""
 
 import importlib.util
 import json

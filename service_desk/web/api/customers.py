@@ -8,8 +8,9 @@ from service_desk.storage.store import Reader
 from service_desk.storage.transaction import Tx
 from service_desk.web.api.changes import telling
 from service_desk.web.api.inputs import CustomerChange, Page
-from service_desk.web.openapi import Routes, found
+from service_desk.web.openapi import Routes
 from service_desk.web.reading import reading
+from service_desk.web.serving import found
 
 routes = Routes("customers")
 ONE = "/api/v1/customers/{customer_id}"

@@ -8,8 +8,9 @@ from service_desk.storage.store import Reader
 from service_desk.storage.transaction import Tx
 from service_desk.web.api.inputs import EntriesPage, Text, WrapUp
 from service_desk.web.api.rights import require_contact
-from service_desk.web.openapi import Routes, found
+from service_desk.web.openapi import Routes
 from service_desk.web.reading import reading
+from service_desk.web.serving import found
 
 routes = Routes("interactions")
 ONE = "/api/v1/interactions/{interaction_id}"

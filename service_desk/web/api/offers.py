@@ -6,8 +6,9 @@ from service_desk.domain.views import InteractionView
 from service_desk.queries.interactions import interaction_view
 from service_desk.storage.transaction import Tx
 from service_desk.web.api.inputs import Decline
-from service_desk.web.openapi import Routes, found
+from service_desk.web.openapi import Routes
 from service_desk.web.reading import reading
+from service_desk.web.serving import found
 
 routes = Routes("offers")
 

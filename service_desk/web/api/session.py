@@ -8,7 +8,8 @@ from service_desk.queries import people
 from service_desk.storage.store import Reader
 from service_desk.web.api.inputs import SignIn
 from service_desk.web.keys import DESK, SETTINGS
-from service_desk.web.openapi import PUBLIC, SIGNED_IN, Routes, as_response
+from service_desk.web.openapi import PUBLIC, SIGNED_IN, Routes
+from service_desk.web.serving import as_response
 from service_desk.web.sessions import SESSION, SESSIONS, Session, clear_cookie, set_cookie
 
 routes = Routes("session")

@@ -10,8 +10,9 @@ from service_desk.storage.transaction import Tx
 from service_desk.web.api.changes import telling
 from service_desk.web.api.inputs import Link, NewTicket, Text, TicketChange
 from service_desk.web.api.rights import require_contact
-from service_desk.web.openapi import Routes, found
+from service_desk.web.openapi import Routes
 from service_desk.web.reading import reading
+from service_desk.web.serving import found
 
 routes = Routes("tickets")
 ONE = "/api/v1/tickets/{ticket_id}"
