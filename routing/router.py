@@ -58,7 +58,7 @@ class Router:
         return router
 
     @classmethod
-    def rebuild(  # noqa: PLR0913  # one per kind of row; a bag object would only hide their number
+    def rebuild(
         cls,
         policy: Policy,
         now: Micros,

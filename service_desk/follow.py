@@ -8,6 +8,11 @@ from service_desk.clock import Micros
 from service_desk.ports import Bus, Clock
 
 
+def earliest(*instants: Micros | None) -> Micros | None:
+    """The first of those that there are."""
+    return min((instant for instant in instants if instant is not None), default=None)
+
+
 class Signal:
     """Set by each wake of the bus. A follower reads until nothing is left, then waits here."""
 

@@ -6,14 +6,16 @@ Every write of a holder checks its fence in the same transaction, so that one wh
 
 import asyncio
 import threading
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from service_desk.clock import SECOND
+from service_desk.clock import SECOND, Micros
 from service_desk.desk import Desk
+from service_desk.errors import Unavailable
 from service_desk.ports import Clock
 from service_desk.storage import schema
 from service_desk.storage.fence import Fenced, check_fence
@@ -25,7 +27,7 @@ RENEW_S = 1.0
 LIFETIME_S = 3.0
 TRUSTED_S = 2.0
 
-__all__ = ["DatabaseLease", "Fenced", "Lease", "SoleLease", "check_fence"]
+__all__ = ["DatabaseLease", "Fenced", "Lease", "SoleLease", "check_fence", "hold_and_work"]
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +42,9 @@ class Lease(Protocol):
 
     def held(self) -> bool:
         """Whether it can be trusted to be ours, by the monotonic clock."""
+
+    def look_again_at(self) -> Micros | None:
+        """By when to ask `held` again even if nothing happens; None: it cannot be lost."""
 
     async def release(self) -> None: ...
 
@@ -56,6 +61,27 @@ def take(tx: Tx, name: str, holder: str) -> int:
     return fence
 
 
+async def hold_and_work(lease: Lease, clock: Clock, work: Callable[[int], Awaitable[None]]) -> None:
+    """Hold the lease and work with its fence, until cancelled; after a loss or a fault start again from the rows.
+
+    `work` returns when the lease is no longer held.
+    """
+    while True:
+        fence = await lease.acquire()
+        try:
+            await work(fence)
+        except Fenced as error:
+            log.warning("fenced", lease=lease.name, reason=str(error))
+        except Unavailable as error:
+            log.warning("waits for the database", lease=lease.name, reason=error.detail)
+            await clock.sleep_until(clock.now() + SECOND)
+        except Exception:
+            log.exception("starts again", lease=lease.name)
+            await clock.sleep_until(clock.now() + SECOND)
+        finally:
+            await lease.release()
+
+
 class SoleLease:
     """There is nobody else; the fence still grows, so that decisions say which process made them."""
 
@@ -69,6 +95,9 @@ class SoleLease:
 
     def held(self) -> bool:
         return True
+
+    def look_again_at(self) -> Micros | None:
+        return None
 
     async def release(self) -> None:
         """Nothing to give back."""
@@ -98,6 +127,9 @@ class DatabaseLease:
 
     def held(self) -> bool:
         return self._clock.monotonic() - self._renewed_at < TRUSTED_S
+
+    def look_again_at(self) -> Micros | None:
+        return self._clock.now() + SECOND
 
     async def release(self) -> None:
         self._stop.set()

@@ -16,6 +16,7 @@ from service_desk.storage.transaction import Row, Tx
 AGENT = schema.agent
 CONNECTION = schema.connection
 SIGNED_OUT = "signed_out"
+_ANY_SOCKET = sa.select(CONNECTION.c.sid).where(CONNECTION.c.agent_id == sa.bindparam("agent")).limit(1)
 
 
 def agent_for(row: Row) -> Agent:
@@ -66,7 +67,7 @@ def _set_state(tx: Tx, row: Row, state: str, reason: str | None) -> Row:
 def is_connected(tx: Tx, agent_id: str) -> bool:
     """Whether any console of the agent has a socket somewhere."""
     return (
-        tx.scalar(sa.select(CONNECTION.c.sid).where(CONNECTION.c.agent_id == agent_id).limit(1)) is not None
+        tx.scalar(_ANY_SOCKET, {"agent": agent_id}) is not None
     )
 
 

@@ -16,6 +16,14 @@ NOTE = schema.note
 TEXT_CHARACTERS = 16_000
 PREVIEW_CHARACTERS = 120
 
+_AGENT_NAME = sa.select(schema.agent.c.name).where(schema.agent.c.id == sa.bindparam("agent"))
+_BY_KEY = {
+    table: sa.select(table).where(
+        table.c.interaction_id == sa.bindparam("interaction"), table.c.key == sa.bindparam("key")
+    )
+    for table in (MESSAGE, NOTE)
+}
+
 
 def clean_text(text: str, field: str = "text") -> str:
     """NFC without control characters; Invalid if nothing is left, TooLarge beyond the limit."""
@@ -81,7 +89,7 @@ def _insert(
         "status": "sent" if kind == "message" else None,
         "key": key,
     }
-    tx.write(sa.insert(MESSAGE), entry)
+    tx.add(MESSAGE, entry)
     tx.emit(events.EntryAdded(row["id"], entry["id"], kind, author_kind, row["entry_seq"]))
     return entry  # type: ignore[return-value]  # a dict reads like a row
 
@@ -129,7 +137,7 @@ def add_note(tx: Tx, interaction_id: str, agent_id: str, text: str, key: str) ->
         "at": tx.now,
         "key": key,
     }
-    tx.write(sa.insert(NOTE), note)
+    tx.add(NOTE, note)
     tx.emit(events.EntryAdded(interaction_id, note["id"], "note", "agent", note["seq"]))
     note_id: str = note["id"]
     return note_id
@@ -137,9 +145,9 @@ def add_note(tx: Tx, interaction_id: str, agent_id: str, text: str, key: str) ->
 
 def agent_name(tx: Tx, agent_id: str) -> str:
     """The agent's name as written now; entries keep the name of their day."""
-    name: str | None = tx.scalar(sa.select(schema.agent.c.name).where(schema.agent.c.id == agent_id))
+    name: str | None = tx.scalar(_AGENT_NAME, {"agent": agent_id})
     return name or agent_id
 
 
 def _by_key(tx: Tx, table: sa.Table, interaction_id: str, key: str) -> Row | None:
-    return tx.first(sa.select(table).where(table.c.interaction_id == interaction_id, table.c.key == key))
+    return tx.first(_BY_KEY[table], {"interaction": interaction_id, "key": key})

@@ -18,6 +18,14 @@ from service_desk.storage import schema
 from service_desk.storage.transaction import Row, Tx
 
 OFFER = schema.offer
+_RINGING = sa.select(OFFER.c.id).where(OFFER.c.agent_id == sa.bindparam("agent"), OFFER.c.state == "pending")
+_LOCK = {
+    table: sa.select(table.c.id)
+    .where(table.c.id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(table.c.id)
+    .with_for_update()
+    for table in (schema.agent, schema.interaction)
+}
 Refusal = tuple[decided.Decision, str]
 
 
@@ -105,7 +113,7 @@ def _lock_all(tx: Tx, decisions: Sequence[decided.Decision]) -> None:
                 item_ids.add(decision.item)
     for table, ids in ((schema.agent, agent_ids), (schema.interaction, item_ids)):
         if ids:
-            tx.all(sa.select(table.c.id).where(table.c.id.in_(ids)).order_by(table.c.id).with_for_update())
+            tx.all(_LOCK[table], {"ids": sorted(ids)})
 
 
 def _apply(tx: Tx, decision: decided.Decision, policy_version: int, expired: set[str]) -> str | None:
@@ -145,8 +153,7 @@ def _make(tx: Tx, decision: decided.OfferMade, policy_version: int) -> str | Non
     row = tx.get_for_update(schema.interaction, offer.item)
     if row is None or row["state"] != life.QUEUED:
         return "item"
-    pending = sa.select(OFFER.c.id).where(OFFER.c.agent_id == offer.agent, OFFER.c.state == "pending")
-    if tx.scalar(pending) is not None:
+    if tx.scalar(_RINGING, {"agent": offer.agent}) is not None:
         return "agent"
     row = interactions.move(tx, row, life.OFFERED, attempts=offer.attempt)
     values: dict[str, Any] = {
@@ -162,7 +169,7 @@ def _make(tx: Tx, decision: decided.OfferMade, policy_version: int) -> str | Non
         "because": dict(decision.because),
         "policy_version": policy_version,
     }
-    tx.write(sa.insert(OFFER), values)
+    tx.add(OFFER, values)
     tx.emit(
         events.OfferMade(
             offer.id, offer.item, offer.agent, row["queue_id"], offer.deadline, offer.attempt, policy_version

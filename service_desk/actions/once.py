@@ -10,6 +10,9 @@ from service_desk.storage import schema
 from service_desk.storage.transaction import Tx
 
 TABLE = schema.idempotency
+_SEEN = sa.select(TABLE).where(
+    TABLE.c.principal == sa.bindparam("principal"), TABLE.c.key == sa.bindparam("key")
+)
 Stored = tuple[int, str]
 """HTTP status and JSON text ("" for an empty answer)."""
 
@@ -21,7 +24,7 @@ def once(tx: Tx, principal: str, key: str, request_hash: str, action: Callable[[
     unique key stops one, which is run again and finds the other's answer. Invalid if the key was used for
     another request.
     """
-    seen = tx.first(sa.select(TABLE).where(TABLE.c.principal == principal, TABLE.c.key == key))
+    seen = tx.first(_SEEN, {"principal": principal, "key": key})
     if seen is not None:
         if seen["request_hash"] != request_hash:
             raise Invalid(
@@ -39,7 +42,7 @@ def once(tx: Tx, principal: str, key: str, request_hash: str, action: Callable[[
         "body": body,
         "at": tx.now,
     }
-    tx.write(sa.insert(TABLE), row)
+    tx.add(TABLE, row)
     return status, body
 
 

@@ -3,16 +3,14 @@
 from typing import Any
 
 import sqlalchemy as sa
-import structlog
 
 from service_desk.clock import SECOND, Micros
 from service_desk.desk import Desk
 from service_desk.domain.recount import Count, Slot, recount
 from service_desk.domain.views import BoardView
-from service_desk.errors import Unavailable
 from service_desk.follow import Signal
 from service_desk.killpoint import killpoint
-from service_desk.lease import Fenced, Lease, check_fence
+from service_desk.lease import Lease, check_fence, hold_and_work
 from service_desk.queries.live import LogEvent, events_after
 from service_desk.queries.wallboard import compute_board
 from service_desk.storage import schema
@@ -26,8 +24,6 @@ EVERY: Micros = SECOND
 HEARTBEAT: Micros = 5 * SECOND
 TOPIC = "board"
 
-log = structlog.get_logger(__name__)
-
 
 class Figures:
     """Runs wherever its lease is held."""
@@ -37,19 +33,8 @@ class Figures:
         self._lease = lease
 
     async def run(self) -> None:
-        """Hold the lease and count; after a fault go on from the stored cursor."""
-        clock = self._desk.clock
-        while True:
-            fence = await self._lease.acquire()
-            try:
-                await self._work(fence)
-            except Fenced as error:
-                log.warning("figures fenced", reason=str(error))
-            except Unavailable as error:
-                log.warning("figures wait for the database", reason=error.detail)
-                await clock.sleep_until(clock.now() + SECOND)
-            finally:
-                await self._lease.release()
+        """Hold the lease and count, until cancelled; goes on from the stored cursor."""
+        await hold_and_work(self._lease, self._desk.clock, self._work)
 
     async def _work(self, fence: int) -> None:
         clock = self._desk.clock

@@ -17,10 +17,9 @@ from service_desk.background.sweep import read_back
 from service_desk.clock import SECOND, Micros
 from service_desk.desk import Desk
 from service_desk.domain.effects import EFFECTS, ConnectCall, Effect, HangUpCall, PutBackCall
-from service_desk.errors import Unavailable
-from service_desk.follow import Signal
+from service_desk.follow import Signal, earliest
 from service_desk.killpoint import killpoint
-from service_desk.lease import Fenced, Lease
+from service_desk.lease import Lease, hold_and_work
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
 
@@ -53,22 +52,8 @@ class Outbox:
         self._phones = phones
 
     async def run(self) -> None:
-        """Hold the lease and work; after a fault start again from the rows."""
-        clock = self._desk.clock
-        while True:
-            fence = await self._lease.acquire()
-            try:
-                await self._work(fence)
-            except Fenced as error:
-                log.warning("outbox fenced", reason=str(error))
-            except Unavailable as error:
-                log.warning("outbox waits for the database", reason=error.detail)
-                await clock.sleep_until(clock.now() + SECOND)
-            except Exception:
-                log.exception("outbox starts again")
-                await clock.sleep_until(clock.now() + SECOND)
-            finally:
-                await self._lease.release()
+        """Hold the lease and work, until cancelled."""
+        await hold_and_work(self._lease, self._desk.clock, self._work)
 
     async def _work(self, fence: int) -> None:
         async with Signal(self._desk.bus, self._desk.clock) as signal:
@@ -82,8 +67,7 @@ class Outbox:
                 )
                 if not due:
                     next_due = await self._desk.read(next_effect_at)
-                    limit = self._desk.clock.now() + SECOND
-                    await signal.wait(limit if next_due is None else min(limit, next_due))
+                    await signal.wait(earliest(next_due, self._lease.look_again_at()))
 
     async def _one_after_another(self, items: Sequence[Due], fence: int) -> None:
         for item in items:

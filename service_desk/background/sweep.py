@@ -15,8 +15,7 @@ from channels.contract import AccountId, CallChanged, CallControl, CallStatus, C
 from service_desk.actions import calls
 from service_desk.clock import SECOND, Micros
 from service_desk.desk import Desk
-from service_desk.errors import DeskError
-from service_desk.lease import Lease
+from service_desk.lease import Lease, hold_and_work
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
 
@@ -47,21 +46,16 @@ class CallSweep:
         self._limit = asyncio.Semaphore(AT_ONCE)
 
     async def run(self) -> None:
-        """Sweep until cancelled; what fails is tried again the next time."""
+        """Hold the lease and sweep, until cancelled."""
+        await hold_and_work(self._lease, self._desk.clock, self._work)
+
+    async def _work(self, _fence: int) -> None:
         clock = self._desk.clock
-        while True:
-            await self._lease.acquire()
-            try:
-                quiet: Micros = 0  # after a start nothing may have been heard for long
-                while self._lease.held():
-                    await self.sweep(quiet)
-                    quiet = QUIET
-                    await clock.sleep_until(clock.now() + EVERY)
-            except DeskError as error:
-                log.warning("sweep waits", reason=error.detail)
-                await clock.sleep_until(clock.now() + SECOND)
-            finally:
-                await self._lease.release()
+        quiet: Micros = 0  # after a start nothing may have been heard for long
+        while self._lease.held():
+            await self.sweep(quiet)
+            quiet = QUIET
+            await clock.sleep_until(clock.now() + EVERY)
 
     async def sweep(self, quiet: Micros) -> None:
         """Look up every living leg that is older than `quiet`."""

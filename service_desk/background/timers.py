@@ -10,9 +10,9 @@ from service_desk.actions import agents, calls, chats, reclaim
 from service_desk.clock import SECOND, Micros
 from service_desk.desk import Desk
 from service_desk.errors import DeskError, Unavailable
-from service_desk.follow import Signal
+from service_desk.follow import Signal, earliest
 from service_desk.killpoint import killpoint
-from service_desk.lease import Fenced, Lease, check_fence
+from service_desk.lease import Fenced, Lease, check_fence, hold_and_work
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
 from service_desk.storage.transaction import Tx
@@ -41,19 +41,8 @@ class Timers:
         self._lease = lease
 
     async def run(self) -> None:
-        """Hold the lease and fire; after a fault start again."""
-        clock = self._desk.clock
-        while True:
-            fence = await self._lease.acquire()
-            try:
-                await self._work(fence)
-            except Fenced as error:
-                log.warning("timers fenced", reason=str(error))
-            except Unavailable as error:
-                log.warning("timers wait for the database", reason=error.detail)
-                await clock.sleep_until(clock.now() + SECOND)
-            finally:
-                await self._lease.release()
+        """Hold the lease and fire, until cancelled."""
+        await hold_and_work(self._lease, self._desk.clock, self._work)
 
     async def _work(self, fence: int) -> None:
         async with Signal(self._desk.bus, self._desk.clock) as signal:
@@ -62,9 +51,8 @@ class Timers:
                 for kind, subject in due:
                     await self._fire(kind, subject, fence)
                 if not due:
-                    limit = self._desk.clock.now() + SECOND
                     next_due = await self._desk.read(next_timer_at)
-                    await signal.wait(limit if next_due is None else min(limit, next_due))
+                    await signal.wait(earliest(next_due, self._lease.look_again_at()))
 
     async def _fire(self, kind: str, subject: str, fence: int) -> None:
         """One timer; a faulty one is put aside for a minute, so that it does not stop the others."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
-import structlog
 
 from routing.codec import decode, encode
 from routing.commands import Command, DecisionRefused, Tick
@@ -19,10 +18,9 @@ from service_desk.actions.offers import Refusal, apply_decisions
 from service_desk.clock import SECOND, Micros
 from service_desk.desk import Desk
 from service_desk.dispatch.restore import restore
-from service_desk.errors import Unavailable
-from service_desk.follow import Signal
+from service_desk.follow import Signal, earliest
 from service_desk.killpoint import killpoint
-from service_desk.lease import Fenced, Lease, check_fence
+from service_desk.lease import Lease, check_fence, hold_and_work
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
 from service_desk.storage.transaction import Tx
@@ -31,8 +29,6 @@ STEP = schema.dispatch_step
 LIVE = schema.queue_live
 BATCH = 200
 LIVE_EVERY: Micros = SECOND
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,23 +52,11 @@ class RoutingHost:
         self.router: Router | None = None
 
     async def run(self) -> None:
-        """Hold the lease and decide; after a fault or a loss of the lease start again from the rows."""
-        clock = self._desk.clock
-        while True:
-            fence = await self._lease.acquire()
-            try:
-                await self._decide(fence)
-            except Fenced as error:
-                log.warning("routing host fenced", reason=str(error))
-            except Unavailable as error:
-                log.warning("routing host waits for the database", reason=error.detail)
-                await clock.sleep_until(clock.now() + SECOND)
-            except Exception:
-                log.exception("routing host starts again")
-                await clock.sleep_until(clock.now() + SECOND)
-            finally:
-                self.router = None
-                await self._lease.release()
+        """Hold the lease and decide, until cancelled."""
+        try:
+            await hold_and_work(self._lease, self._desk.clock, self._decide)
+        finally:
+            self.router = None
 
     async def _decide(self, fence: int) -> None:
         restored = await self._desk.read(restore)
@@ -121,12 +105,10 @@ class RoutingHost:
 
     # --- the live view of queues --------------------------------------------------------------------------------
 
-    def _wake_at(self, router: Router) -> Micros:
+    def _wake_at(self, router: Router) -> Micros | None:
         """The next deadline, but soon enough to write figures that changed and to notice a lost lease."""
-        now = self._desk.clock.now()
-        limit = max(now, self._live_at + LIVE_EVERY) if self._live_rows(router) else now + SECOND
-        due = router.next_deadline()
-        return limit if due is None else min(limit, due)
+        figures = self._live_at + LIVE_EVERY if self._live_rows(router) else None
+        return earliest(figures, router.next_deadline(), self._lease.look_again_at())
 
     def _live_rows(self, router: Router) -> dict[str, tuple[Any, ...]]:
         """Rows that differ from what was written."""

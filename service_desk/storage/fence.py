@@ -6,6 +6,7 @@ from service_desk.storage import schema
 from service_desk.storage.transaction import Tx
 
 LEASE = schema.lease
+_FENCE = sa.select(LEASE.c.fence).where(LEASE.c.name == sa.bindparam("lease")).with_for_update(read=True)
 
 
 class Fenced(Exception):
@@ -14,6 +15,6 @@ class Fenced(Exception):
 
 def check_fence(tx: Tx, name: str, fence: int) -> None:
     """Raise Fenced unless `fence` is the newest; holds the row against a taker until the commit."""
-    current = tx.scalar(sa.select(LEASE.c.fence).where(LEASE.c.name == name).with_for_update(read=True))
+    current = tx.scalar(_FENCE, {"lease": name})
     if current != fence:
         raise Fenced(f"{name}: fence {fence} is over, {current} holds")

@@ -27,6 +27,7 @@ from service_desk.errors import DeskError, Unavailable
 from service_desk.killpoint import killpoint
 from service_desk.ports import Clock
 from service_desk.storage import schema
+from service_desk.storage.statements import by_key, insert
 from service_desk.storage.transaction import Group, StaleRow, Tx, published_config
 
 P = ParamSpec("P")
@@ -71,7 +72,7 @@ class Reader:
         return self._connection.execute(statement, params or {}).scalar()
 
     def get(self, table: sa.Table, key: str) -> sa.RowMapping | None:
-        return self.first(sa.select(table).where(table.primary_key.columns[0] == key))
+        return self.first(by_key(table), {"key": key})
 
 
 @dataclass(slots=True)
@@ -343,7 +344,7 @@ def write_log(group: Group) -> None:
         if rows:
             first = last[name] - len(rows) + 1
             numbered = [{**row, "position": first + at} for at, row in enumerate(rows)]
-            group.connection.execute(sa.insert(STREAMS[name]), numbered)
+            group.connection.execute(insert(STREAMS[name]), numbered)
 
 
 def migrate(url: str) -> None:

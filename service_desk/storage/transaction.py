@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -16,6 +15,7 @@ from service_desk.domain.events import Event
 from service_desk.errors import Unavailable
 from service_desk.ids import new_id
 from service_desk.storage import schema
+from service_desk.storage.statements import by_key, change, change_values, insert
 
 Row = sa.RowMapping
 T = TypeVar("T")
@@ -35,7 +35,7 @@ def event_line(event: Event, at: Micros, actor: str) -> dict[str, Any]:
 def published_config(connection: sa.Connection, cache: dict[int, DeskConfig]) -> DeskConfig:
     """The configuration in force; a version never changes, so each is read and checked once per store."""
     table = schema.config_version
-    version = connection.execute(sa.select(table.c.version).where(table.c.state == "published")).scalar()
+    version = connection.execute(_PUBLISHED).scalar()
     if version is None:
         raise Unavailable(
             "No configuration is published: run `service-desk migrate`, then start the server once."
@@ -50,6 +50,21 @@ class StaleRow(Exception):
     """A row changed between reading and writing it: the action is run again from its start."""
 
 
+_PUBLISHED = sa.select(schema.config_version.c.version).where(schema.config_version.c.state == "published")
+_TAKE_NUMBERS = (
+    sa.update(schema.counter)
+    .where(schema.counter.c.name == sa.bindparam("counter"))
+    .values(value=schema.counter.c.value + sa.bindparam("count", type_=sa.BigInteger))
+    .returning(schema.counter.c.value)
+)
+_MOVE_CURSOR = (
+    sa.update(schema.cursor)
+    .where(schema.cursor.c.name == sa.bindparam("cursor"))
+    .values(position=sa.bindparam("to", type_=sa.BigInteger))
+)
+_CLEAR_TIMER = sa.delete(schema.timer).where(
+    schema.timer.c.kind == sa.bindparam("kind"), schema.timer.c.subject == sa.bindparam("subject")
+)
 _KNOWN_INPUT = sa.select(schema.input_.c.position).where(
     schema.input_.c.account == sa.bindparam("account"), schema.input_.c.key == sa.bindparam("key")
 )
@@ -115,15 +130,8 @@ class Group:
 def insert_all(connection: sa.Connection, rows: dict[sa.Table, list[dict[str, Any]]]) -> None:
     """Insert gathered rows and forget them."""
     for table, values in rows.items():
-        connection.execute(sa.insert(table), values)
+        connection.execute(insert(table), values)
     rows.clear()
-
-
-@cache
-def _by_key(table: sa.Table, *, lock: bool) -> sa.Select[Any]:
-    """A table's row by key; built once, since building a statement costs as much as running it."""
-    statement = sa.select(table).where(table.primary_key.columns[0] == sa.bindparam("key"))
-    return statement.with_for_update() if lock else statement
 
 
 class Tx:
@@ -183,44 +191,33 @@ class Tx:
 
     def get(self, table: sa.Table, key: str) -> Row | None:
         """A row by its primary key."""
-        return self.first(_by_key(table, lock=False), {"key": key})
+        return self.first(by_key(table), {"key": key})
 
     def get_for_update(self, table: sa.Table, key: str) -> Row | None:
         """A row, locked until the end where the database locks rows.
 
         Lock in the fixed order agent < interaction < ticket < customer.
         """
-        return self.first(_by_key(table, lock=True), {"key": key})
+        return self.first(by_key(table, lock=True), {"key": key})
 
     def change(self, table: sa.Table, row: Row, **values: Any) -> Row:
         """Update an aggregate if its version is still that of `row`; the new row. Raises StaleRow."""
-        key = table.primary_key.columns[0]
-        changed = self.write(
-            sa.update(table)
-            .where(key == row[key.name], table.c.version == row["version"])
-            .values(version=row["version"] + 1, **values)
-        )
+        key = row[table.primary_key.columns[0].name]
+        changed = self.write(change(table, tuple(values)), change_values(key, row["version"], values))
         if changed != 1:
-            raise StaleRow(f"{table.name} {row[key.name]}")
+            raise StaleRow(f"{table.name} {key}")
         return {**row, **values, "version": row["version"] + 1}  # type: ignore[return-value]  # a dict reads like a row
 
     def next_number(self, counter: str, count: int = 1) -> int:
         """Take `count` numbers of a sequence (ticket numbers, dispatch steps); the first of them."""
         self.wrote = True
-        statement = (
-            sa.update(schema.counter)
-            .where(schema.counter.c.name == counter)
-            .values(value=schema.counter.c.value + count)
-            .returning(schema.counter.c.value)
-        )
-        last: int = self._connection.execute(statement).scalar_one()
+        last: int = self._connection.execute(_TAKE_NUMBERS, {"counter": counter, "count": count}).scalar_one()
         return last - count + 1
 
     def set_cursor(self, name: str, position: int) -> None:
         """How far a follower has come."""
-        table = schema.cursor
-        if not self.write(sa.update(table).where(table.c.name == name).values(position=position)):
-            self.write(sa.insert(table), {"name": name, "position": position})
+        if not self.write(_MOVE_CURSOR, {"cursor": name, "to": position}):
+            self.write(insert(schema.cursor), {"name": name, "position": position})
 
     @property
     def config(self) -> DeskConfig:
@@ -289,13 +286,12 @@ class Tx:
         """(Re)start the one timer of this kind for this subject."""
         self.clear_timer(kind, subject)
         self.write(
-            sa.insert(schema.timer), {"kind": kind, "subject": subject, "due_at": due_at, "data": data}
+            insert(schema.timer), {"kind": kind, "subject": subject, "due_at": due_at, "data": data}
         )
 
     def clear_timer(self, kind: str, subject: str) -> None:
         """Stop it if it runs."""
-        table = schema.timer
-        self.write(sa.delete(table).where(table.c.kind == kind, table.c.subject == subject))
+        self.write(_CLEAR_TIMER, {"kind": kind, "subject": subject})
 
     def audit(self, action: str, subject: str, **data: Any) -> None:
         """A line for those who ask later who did what."""
@@ -307,4 +303,4 @@ class Tx:
             "subject": subject,
             "data": data,
         }
-        self.write(sa.insert(schema.audit), row)
+        self.add(schema.audit, row)

@@ -57,9 +57,9 @@ class Centre:
 
     def history(self, length: int) -> Iterator[tuple[c.Command, Micros]]:
         """Commands with their times. The centre follows its own router to know what can happen next."""
-        for command in [c.AgentReady(agent, START) for agent in self.team]:
-            self.router.apply(command, self.now)
-            yield command, self.now
+        for agent in self.team:
+            self.router.apply(c.AgentReady(agent, START), self.now)
+            yield c.AgentReady(agent, START), self.now
         for _ in range(length):
             self.now += self.random.randint(0, 4_000_000)
             due = self.router.next_deadline()

@@ -6,7 +6,8 @@ describe("an act", () => {
   it("keeps its key while nobody knows whether it arrived, and takes a new one afterwards", async () => {
     const keys: string[] = [];
     const outcomes: (Error | null)[] = [new Unreachable("?"), null, null];
-    const act = useAct((key, _subject: string) => {
+    const act = useAct((key, subject: string) => {
+      expect(subject).toBe("a");
       keys.push(key);
       const outcome = outcomes.shift() ?? null;
       return outcome === null ? Promise.resolve() : Promise.reject(outcome);
@@ -19,7 +20,8 @@ describe("an act", () => {
   it("takes a new key when the person changed what is to be done, or the server refused", async () => {
     const keys: string[] = [];
     const failures: Error[] = [new Unreachable("?"), new Problem(422, { code: "validation" }), new Unreachable("?")];
-    const act = useAct((key, _subject: string) => {
+    const act = useAct((key, subject: string) => {
+      expect(subject).not.toBe("");
       keys.push(key);
       return Promise.reject(failures.shift() ?? new Error("no more"));
     });

@@ -91,11 +91,11 @@ class Road {
   private send(next: FrameView): void {
     const fate = this.random();
     if (fate < 0.2) return;
-    for (const _copy of fate < 0.4 ? [1, 2] : [1]) {
-      this.onTheWay(() => {
-        this.feed.frame(next);
-      });
-    }
+    const arrive = () => {
+      this.feed.frame(next);
+    };
+    this.onTheWay(arrive);
+    if (fate < 0.4) this.onTheWay(arrive);
   }
 
   private since(position: number): FrameView {

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { FrameView, SnapshotView } from "@/api/types.ts";
-import { card, entry, frame, interaction, offer, snapshot } from "./fixtures/samples.ts";
+import { card as sampleCard, entry, frame, interaction, offer, snapshot } from "./fixtures/samples.ts";
 import { apply, GAP } from "./reducer.ts";
 
 interface Recorded {
@@ -34,7 +34,7 @@ function run({ before, frames }: Recorded): SnapshotView {
 
 /** A card says when it was read, which is no part of the state. */
 function withoutAges(state: SnapshotView): unknown {
-  const cards = Object.entries(state.cards).map(([id, { as_of: _age, ...rest }]) => [id, rest] as const);
+  const cards = Object.entries(state.cards).map(([id, card]) => [id, { ...card, as_of: 0 }] as const);
   return { ...state, cards: Object.fromEntries(cards) };
 }
 
@@ -74,14 +74,14 @@ describe("the reducer", () => {
   });
 
   it("never changes the state that it was given", () => {
-    const state = snapshot({ interactions: { int_1: interaction() }, cards: { cus_1: card() } });
+    const state = snapshot({ interactions: { int_1: interaction() }, cards: { cus_1: sampleCard() } });
     const copy = structuredClone(state);
     apply(state, frame({ put: { entries: { ent_1: entry() } }, drop: { interactions: ["int_1"] } }));
     expect(state).toEqual(copy);
   });
 
   it("keeps the maps that a frame does not touch, so that nothing is drawn anew", () => {
-    const state = snapshot({ interactions: { int_1: interaction() }, cards: { cus_1: card() } });
+    const state = snapshot({ interactions: { int_1: interaction() }, cards: { cus_1: sampleCard() } });
     const next = apply(state, frame({ put: { entries: { ent_1: entry() } } })) as SnapshotView;
     expect(next.interactions).toBe(state.interactions);
     expect(next.cards).toBe(state.cards);
@@ -93,7 +93,7 @@ describe("the reducer", () => {
       interactions: { int_1: interaction(), int_2: interaction({ id: "int_2" }) },
       offers: { "int_1.1": offer() },
       entries: { ent_1: entry() },
-      cards: { cus_1: card() },
+      cards: { cus_1: sampleCard() },
     });
     const one = apply(state, frame({ drop: { interactions: ["int_1"] } })) as SnapshotView;
     expect([one.offers, one.entries, Object.keys(one.cards)]).toEqual([{}, {}, ["cus_1"]]);

@@ -189,7 +189,7 @@ class World:
         """Ring at somebody who is ready; the offer's id."""
         now = self.desk.clock.now()
         offer = Offer(
-            id=new_id("off", now),
+            id=f"{interaction_id}.{next(self._numbers)}",  # as the router names them
             item=interaction_id,
             agent=caller.agent_id,
             made_at=now,

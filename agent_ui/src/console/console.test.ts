@@ -1,0 +1,230 @@
+import { enableAutoUnmount, flushPromises, mount, type VueWrapper } from "@vue/test-utils";
+import { createPinia, setActivePinia } from "pinia";
+import { TooltipProvider } from "reka-ui";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { defineComponent, h, type Component } from "vue";
+import { api } from "@/api/index.ts";
+import { Problem } from "@/api/problem.ts";
+import type { SnapshotView } from "@/api/types.ts";
+import { card, customer, interaction, me, offer, snapshot, T0, ticket } from "@/live/fixtures/samples.ts";
+import { useLive } from "@/live/store.ts";
+import Composer from "./Composer.vue";
+import CustomerPane from "./CustomerPane.vue";
+import { useDesk } from "./desk.ts";
+import OfferCard from "./OfferCard.vue";
+import { useSession } from "./session.ts";
+import WrapUp from "./WrapUp.vue";
+
+enableAutoUnmount(afterEach);
+const chat = interaction({ channel: "web_chat", visitor_online: true });
+
+function show(state: Partial<SnapshotView>): void {
+  useLive().state = snapshot(state);
+}
+
+function draw(part: Component, props: Record<string, unknown> = {}): VueWrapper {
+  return mount(
+    defineComponent(() => () => h(TooltipProvider, null, { default: () => h(part, props) })),
+    { attachTo: document.body },
+  );
+}
+
+const find = (view: VueWrapper, id: string) => view.find(`[data-testid="${id}"]`);
+
+beforeEach(() => {
+  localStorage.clear();
+  sessionStorage.clear();
+  document.body.replaceChildren();
+  setActivePinia(createPinia());
+  useSession().bootstrap = {
+    live_schema: 1,
+    server_time: T0,
+    brand: "Test",
+    queues: [{ id: "service", name: "Service", brand_id: "b", wrap_up_s: 60 }],
+    away_reasons: [{ id: "lunch", name: "Lunch" }],
+    decline_reasons: [{ id: "busy", name: "Busy" }],
+    dispositions: [
+      { id: "solved", name: "Solved" },
+      { id: "callback", name: "We call back" },
+    ],
+    agents: [{ id: "agt_1", name: "Anna Berger" }],
+    softphone: "none",
+  };
+});
+
+describe("the composer", () => {
+  it("says unmistakably who will read it, and hands the text to that place", async () => {
+    const write = vi.spyOn(useLive(), "write").mockReturnValue();
+    show({ interactions: { int_1: chat } });
+    const view = draw(Composer, { interaction: chat });
+    expect(find(view, "composer").attributes("data-mode")).toBe("message");
+    await find(view, "composer-text").setValue("Hello");
+    await find(view, "composer-note").trigger("click");
+    expect(find(view, "composer").attributes("data-mode")).toBe("note");
+    expect((find(view, "composer-text").element as HTMLTextAreaElement).value).toBe("");
+    await find(view, "composer-text").setValue("Careful");
+    await find(view, "composer-text").trigger("keydown", { key: "Enter" });
+    expect(write.mock.calls).toEqual([["int_1", "note", "Careful"]]);
+    await find(view, "composer-reply").trigger("click");
+    expect((find(view, "composer-text").element as HTMLTextAreaElement).value).toBe("Hello");
+  });
+
+  it("keeps what was begun through a reload", async () => {
+    show({ interactions: { int_1: chat } });
+    const before = draw(Composer, { interaction: chat });
+    await find(before, "composer-text").setValue("half a sentence");
+    before.unmount();
+    setActivePinia(createPinia());
+    show({ interactions: { int_1: chat } });
+    const after = draw(Composer, { interaction: chat });
+    expect((find(after, "composer-text").element as HTMLTextAreaElement).value).toBe("half a sentence");
+  });
+
+  it("sends nothing that is empty or too long, and nothing while a word is being composed", async () => {
+    const write = vi.spyOn(useLive(), "write").mockReturnValue();
+    show({ interactions: { int_1: chat } });
+    const view = draw(Composer, { interaction: chat });
+    for (const text of ["", "   ", "x".repeat(16_001)]) {
+      await find(view, "composer-text").setValue(text);
+      await find(view, "composer-text").trigger("keydown", { key: "Enter" });
+    }
+    await find(view, "composer-text").setValue("日本");
+    await find(view, "composer-text").trigger("keydown", { key: "Enter", isComposing: true });
+    await find(view, "composer-text").trigger("keydown", { key: "Enter", shiftKey: true });
+    expect(write).not.toHaveBeenCalled();
+  });
+
+  it("offers only notes where words are spoken", () => {
+    const call = interaction();
+    show({ interactions: { int_1: call } });
+    const view = draw(Composer, { interaction: call });
+    expect(find(view, "composer").attributes("data-mode")).toBe("note");
+    expect(find(view, "composer-reply").exists()).toBe(false);
+  });
+});
+
+describe("the wrap-up", () => {
+  const over = interaction({ state: "wrap_up", ended_by: "agent", wrap_up_until: T0 + 60_000_000 });
+
+  it("asks for a disposition before it ends", async () => {
+    const finish = vi.spyOn(api, "finishWrapUp").mockResolvedValue(over);
+    show({ interactions: { int_1: over } });
+    const view = draw(WrapUp, { interaction: over });
+    await find(view, "wrap-up").trigger("submit");
+    expect(view.find("[role=alert]").exists()).toBe(true);
+    expect(finish).not.toHaveBeenCalled();
+    await view.find("input[value=callback]").setValue(true);
+    await find(view, "wrap-up-comment").setValue(" tomorrow ");
+    await find(view, "wrap-up").trigger("submit");
+    await flushPromises();
+    expect(finish.mock.calls[0]?.[0]).toBe("int_1");
+    expect(finish.mock.calls[0]?.slice(2)).toEqual(["callback", "tomorrow"]);
+  });
+
+  it("says what went wrong and keeps what was written", async () => {
+    vi.spyOn(api, "finishWrapUp").mockRejectedValue(new Problem(409, { code: "invalid_transition", detail: "It is over." }));
+    show({ interactions: { int_1: over } });
+    const view = draw(WrapUp, { interaction: over });
+    await view.find("input[value=solved]").setValue(true);
+    await find(view, "wrap-up-comment").setValue("x");
+    await find(view, "wrap-up").trigger("submit");
+    await flushPromises();
+    expect(view.find("[role=alert]").text()).toBe("It is over.");
+    expect((find(view, "wrap-up-comment").element as HTMLTextAreaElement).value).toBe("x");
+  });
+});
+
+describe("an offer", () => {
+  const ringing = interaction({ state: "offered", agent_id: null });
+
+  function ring(): void {
+    show({ interactions: { int_1: ringing }, offers: { "int_1.1": offer() }, cards: { cus_1: card() } });
+  }
+
+  it("names who and why, from the frame alone", () => {
+    ring();
+    const [first] = useDesk().offers;
+    const view = draw(OfferCard, { ringing: first, first: true });
+    expect(view.text()).toContain("Maria Huber");
+    expect(find(view, "offer-why").text()).toBe("gold");
+    expect(view.text()).toContain("Service");
+  });
+
+  it("shows the record beside it without asking the server for anything", () => {
+    const fetched = vi.spyOn(globalThis, "fetch");
+    ring();
+    expect(useDesk().selected?.id).toBe("int_1");
+    const view = draw(CustomerPane);
+    expect(find(view, "card-name").text()).toBe("Maria Huber");
+    expect(fetched).not.toHaveBeenCalled();
+  });
+
+  it("has a record also for somebody who hides their number", () => {
+    const hidden = { ...ringing, customer_id: null, caller: null, title: "Withheld number" };
+    show({ interactions: { int_1: hidden }, offers: { "int_1.1": offer() } });
+    useDesk();
+    expect(find(draw(CustomerPane), "card-name").text()).toBe("Number withheld");
+  });
+
+  it("is accepted once however often one clicks", async () => {
+    ring();
+    let answer: (value: typeof ringing) => void = () => undefined;
+    const accept = vi.spyOn(api, "acceptOffer").mockReturnValue(
+      new Promise((resolve) => {
+        answer = resolve;
+      }),
+    );
+    const desk = useDesk();
+    const both = [desk.accept("int_1.1"), desk.accept("int_1.1")];
+    answer({ ...ringing, channel: "web_chat", state: "active" });
+    await Promise.all(both);
+    expect(accept).toHaveBeenCalledTimes(1);
+  });
+
+  it("does not take a conversation away that somebody is in", () => {
+    show({ interactions: { int_2: { ...chat, id: "int_2" } } });
+    const desk = useDesk();
+    expect(desk.selected?.id).toBe("int_2");
+    show({
+      interactions: { int_1: ringing, int_2: { ...chat, id: "int_2" } },
+      offers: { "int_1.1": offer() },
+      cards: { cus_1: card() },
+    });
+    expect(desk.selected?.id).toBe("int_2");
+    expect(desk.peek?.interaction.id).toBe("int_1");
+    desk.keepPane();
+    expect(desk.peek).toBeNull();
+  });
+});
+
+describe("the state", () => {
+  it("is shown at once, tried again on the newer version, and taken back when refused", async () => {
+    show({ me: { agt_1: me({ version: 3, state: { chosen: "away", reason: "lunch", since: T0 } }) } });
+    const desk = useDesk();
+    const stale = new Problem(412, { code: "stale_version", current: { version: 5 } });
+    const choose = vi.spyOn(api, "chooseState").mockRejectedValueOnce(stale).mockResolvedValueOnce(me());
+    const chosen = desk.choose({ state: "ready" });
+    expect(desk.wantedState).toEqual({ state: "ready" });
+    await chosen;
+    expect(choose.mock.calls.map(([, version]) => version)).toEqual([3, 5]);
+    expect(desk.wantedState).toBeNull();
+  });
+});
+
+describe("changes of our own", () => {
+  it("are on the card before the frame comes, and give way to a newer frame", () => {
+    const live = useLive();
+    show({ interactions: { int_1: chat }, cards: { cus_1: card({ tickets: [ticket({ version: 2 })] }) } });
+    live.noteTicket(ticket({ version: 3, status: "solved" }));
+    live.noteTicket(ticket({ id: "tic_2", number: 10_483 }));
+    live.noteTicket(ticket({ id: "tic_3", customer_id: "cus_9" }));
+    expect(live.card("cus_1")?.tickets.map(({ id, status }) => [id, status])).toEqual([
+      ["tic_1", "solved"],
+      ["tic_2", "open"],
+    ]);
+    show({ interactions: { int_1: chat }, cards: { cus_1: card({ tickets: [ticket({ version: 4, status: "closed" })] }) } });
+    expect(live.card("cus_1")?.tickets.find(({ id }) => id === "tic_1")?.status).toBe("closed");
+    live.noteCustomer(customer({ version: 2, name: "Maria Lang" }));
+    expect(live.card("cus_1")?.customer.name).toBe("Maria Lang");
+  });
+});
