@@ -215,7 +215,7 @@ async def _web(
         tasks.start(visitors.push_positions())
         if not alone:
             tasks.start(presence.keep_beating(desk, node_id))
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S, auto_decompress=False)
         await runner.setup()
         site = web.TCPSite(runner, settings.server.host, settings.server.port, reuse_port=not alone)
         await site.start()

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from service_desk.ports import Bus, Clock
+from service_desk.ports import Bus, Clock, Stream
 from service_desk.storage.store import Reader, Store
+from service_desk.storage.transaction import Tx
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -28,10 +29,17 @@ class Desk:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
+        streams: set[Stream] = set()
+
+        def noted(tx: Tx, *args: Any) -> T:
+            streams.clear()  # it may be run more than once
+            result = action(tx, *args)
+            streams.update(tx.streams)
+            return result
 
         def finish(result: T, error: BaseException | None) -> None:
             if error is None:
-                self.bus.wake()
+                self.bus.wake(streams)
             if future.done():
                 return
             if error is not None:
@@ -42,7 +50,7 @@ class Desk:
         def done(result: T, error: BaseException | None) -> None:
             loop.call_soon_threadsafe(finish, result, error)
 
-        self.store.submit(action, args, actor, done)
+        self.store.submit(noted, args, actor, done)
         return await future
 
     async def read(self, query: Callable[Concatenate[Reader, P], T], *args: P.args, **kwargs: P.kwargs) -> T:

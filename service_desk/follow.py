@@ -5,7 +5,7 @@ import contextlib
 from typing import Self
 
 from service_desk.clock import Micros
-from service_desk.ports import Bus, Clock
+from service_desk.ports import Bus, Clock, Stream
 
 
 def earliest(*instants: Micros | None) -> Micros | None:
@@ -14,10 +14,11 @@ def earliest(*instants: Micros | None) -> Micros | None:
 
 
 class Signal:
-    """Set by each wake of the bus. A follower reads until nothing is left, then waits here."""
+    """Set by each wake of the stream. A follower reads until less than a batch was left, then waits here."""
 
-    def __init__(self, bus: Bus, clock: Clock) -> None:
+    def __init__(self, bus: Bus, clock: Clock, stream: Stream) -> None:
         self._bus = bus
+        self._stream: Stream = stream
         self._clock = clock
         self._event = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -32,7 +33,7 @@ class Signal:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _listen(self) -> None:
-        async for _ in self._bus.wakes():
+        async for _ in self._bus.wakes({self._stream}):
             self._event.set()
 
     async def wait(self, until: Micros | None = None) -> None:

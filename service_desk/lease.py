@@ -91,7 +91,13 @@ class SoleLease:
         self._holder = holder
 
     async def acquire(self) -> int:
-        return await self._desk.run(take, self.name, self._holder)
+        clock = self._desk.clock
+        while True:
+            try:
+                return await self._desk.run(take, self.name, self._holder)
+            except Unavailable as error:
+                log.warning("waits for the database", lease=self.name, reason=error.detail)
+                await clock.sleep_until(clock.now() + SECOND)
 
     def held(self) -> bool:
         return True

@@ -1,9 +1,14 @@
 """The protocols with more than one real implementation behind them."""
 
 from collections.abc import AsyncIterator
-from typing import Protocol
+from collections.abc import Set as AbstractSet
+from typing import Literal, Protocol
 
 from service_desk.clock import Micros
+
+Stream = Literal["event", "effect", "command", "timer"]
+STREAMS: frozenset[Stream] = frozenset(("event", "effect", "command", "timer"))
+"""What followers read on from; a wake says in which of them there may be something new."""
 
 
 class Clock(Protocol):
@@ -19,11 +24,11 @@ class Bus(Protocol):
 
     async def start(self) -> None: ...
     async def close(self) -> None: ...
-    def wake(self) -> None:
-        """Something was committed. Cheap, never blocks, never fails; calls may be merged."""
+    def wake(self, streams: AbstractSet[Stream] = STREAMS) -> None:
+        """Something was committed to them. Cheap, never blocks, never fails; calls may be merged."""
 
-    def wakes(self) -> AsyncIterator[None]:
-        """Yields after a wake, merged, and at least each second while the bus is degraded."""
+    def wakes(self, streams: AbstractSet[Stream] = STREAMS) -> AsyncIterator[None]:
+        """Yields after a wake of any of them, merged, and at least each second while the bus is degraded."""
 
     def whisper(self, topic: str, payload: str) -> None:
         """At most 1 kB to all nodes, this one included; may be dropped."""

@@ -52,6 +52,7 @@ class Courier:
         self._session: aiohttp.ClientSession | None = None
         self._queues: dict[str, asyncio.Task[None]] = {}
         self._strays: set[asyncio.Task[None]] = set()
+        self._closing = False
 
     async def ask(self, url: str, method: str, form: Mapping[str, str]) -> Reply:
         """Ask for instructions. Raises DeliveryError."""
@@ -75,6 +76,7 @@ class Courier:
 
     async def close(self) -> None:
         """Stop what is under way and close the connections."""
+        self._closing = True
         running = [*self._queues.values(), *self._strays]
         for task in running:
             task.cancel()
@@ -105,6 +107,8 @@ class Courier:
         token: str,
         struck: Mapping[Fault, Any] | None = None,
     ) -> None:
+        if self._closing:  # what happens while the carrier shuts down has nobody to hear it
+            return
         try:
             await self._deliver(url, method, form, token, struck or {})
         except DeliveryError as error:

@@ -66,9 +66,7 @@ def _set_state(tx: Tx, row: Row, state: str, reason: str | None) -> Row:
 
 def is_connected(tx: Tx, agent_id: str) -> bool:
     """Whether any console of the agent has a socket somewhere."""
-    return (
-        tx.scalar(_ANY_SOCKET, {"agent": agent_id}) is not None
-    )
+    return tx.scalar(_ANY_SOCKET, {"agent": agent_id}) is not None
 
 
 def connected(tx: Tx, agent_id: str, sid: str, node_id: str, session: str) -> None:
@@ -99,6 +97,7 @@ def disconnected(tx: Tx, sid: str) -> None:
     row = tx.first(sa.select(CONNECTION).where(CONNECTION.c.sid == sid))
     if row is None:
         return
+    must_get(tx, row["agent_id"])  # two consoles that come or go at once on two nodes see each other
     tx.write(sa.delete(CONNECTION).where(CONNECTION.c.sid == sid))
     if not is_connected(tx, row["agent_id"]):
         tx.set_timer("agent_lost", row["agent_id"], tx.now + tx.config.lost_s * SECOND)
@@ -106,7 +105,8 @@ def disconnected(tx: Tx, sid: str) -> None:
 
 def drop_node(tx: Tx, node_id: str) -> None:
     """A node is dead: so are its sockets."""
-    for row in tx.all(sa.select(CONNECTION.c.sid).where(CONNECTION.c.node_id == node_id)):
+    gone = sa.select(CONNECTION.c.sid).where(CONNECTION.c.node_id == node_id)
+    for row in tx.all(gone.order_by(CONNECTION.c.agent_id, CONNECTION.c.sid)):  # agents are locked by id
         disconnected(tx, row["sid"])
     tx.write(sa.delete(schema.node).where(schema.node.c.id == node_id))
 

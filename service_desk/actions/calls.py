@@ -34,6 +34,9 @@ from service_desk.storage.transaction import Input, Row, Tx
 
 LEG = schema.call_leg
 MENU_ATTEMPTS = 3
+_LIVING_LEGS = sa.select(LEG).where(
+    LEG.c.interaction_id == sa.bindparam("interaction"), LEG.c.ended_at.is_(None)
+)
 
 
 def start_call(tx: Tx, account: str, event: CallStarted) -> Answer:
@@ -96,26 +99,24 @@ def agent_dialled(tx: Tx, account: str, event: AgentDialled) -> Answer:
 
 def leg_changed(tx: Tx, account: str, event: CallChanged) -> None:
     """A leg has a new status; its end ends the contact (customer) or leaves the customer waiting (agent)."""
-    leg = tx.first(sa.select(LEG).where(LEG.c.call_id == event.call_id))
+    leg = tx.get(LEG, event.call_id)
     if leg is None or not tx.first_time(_input(account, "call_changed", event)):
         return
     row = interactions.must_get(tx, leg["interaction_id"])
-    leg = tx.first(sa.select(LEG).where(LEG.c.call_id == event.call_id).with_for_update())
+    leg = tx.get_for_update(LEG, event.call_id)
     if leg is None or (event.status.rank, event.sequence) <= (leg["rank"], leg["sequence"]):
         return
     ended = event.status.final
     in_conference = leg["in_conference"] and not ended
-    tx.write(
-        sa.update(LEG)
-        .where(LEG.c.call_id == event.call_id)
-        .values(
-            status=event.status.value,
-            rank=event.status.rank,
-            sequence=event.sequence,
-            cause=event.cause,
-            in_conference=in_conference,
-            ended_at=tx.now if ended else None,
-        )
+    tx.update(
+        LEG,
+        event.call_id,
+        status=event.status.value,
+        rank=event.status.rank,
+        sequence=event.sequence,
+        cause=event.cause,
+        in_conference=in_conference,
+        ended_at=tx.now if ended else None,
     )
     _say_leg(
         tx,
@@ -136,7 +137,7 @@ def conference_changed(tx: Tx, account: str, event: ConferenceChanged) -> None:
     """A leg joined or left the conference. Both in: the two are talking."""
     if event.call_id is None or event.change is ParticipantChange.ENDED:
         return
-    leg = tx.first(sa.select(LEG).where(LEG.c.call_id == event.call_id))
+    leg = tx.get(LEG, event.call_id)
     if leg is None or leg["interaction_id"] != event.interaction_id:
         return
     if not tx.first_time(_input(account, "conference_changed", event)):
@@ -145,10 +146,12 @@ def conference_changed(tx: Tx, account: str, event: ConferenceChanged) -> None:
     joined = event.change is ParticipantChange.JOINED
     if not _is_news(tx, event):
         return
-    tx.write(
-        sa.update(LEG)
-        .where(LEG.c.call_id == event.call_id)
-        .values(in_conference=joined, conference_id=event.conference_id, conference_sequence=event.sequence)
+    tx.update(
+        LEG,
+        event.call_id,
+        in_conference=joined,
+        conference_id=event.conference_id,
+        conference_sequence=event.sequence,
     )
     _say_leg(tx, row["id"], event.call_id, leg["role"], leg["status"], leg["agent_id"], in_conference=joined)
     if joined and row["state"] == life.CONNECTING and _both_in(tx, row):
@@ -161,7 +164,7 @@ def _is_news(tx: Tx, event: ConferenceChanged) -> bool:
     Each conference numbers its messages anew, and a caller who was put back in line meets another conference: a
     leg joins whichever says so, and leaves only the one that it is in.
     """
-    leg = tx.first(sa.select(LEG).where(LEG.c.call_id == event.call_id).with_for_update())
+    leg = tx.get_for_update(LEG, event.call_id or "")
     if leg is None or leg["ended_at"] is not None:
         return False
     if leg["conference_id"] == event.conference_id:
@@ -248,7 +251,7 @@ def _agent_in(tx: Tx, row: Row) -> bool:
 
 
 def _living_legs(tx: Tx, row: Row) -> list[Row]:
-    return list(tx.all(sa.select(LEG).where(LEG.c.interaction_id == row["id"], LEG.c.ended_at.is_(None))))
+    return list(tx.all(_LIVING_LEGS, {"interaction": row["id"]}))
 
 
 def _end_other_agent_legs(tx: Tx, account: str, row: Row, keep: str | None) -> None:

@@ -1,7 +1,5 @@
 """Keeping the books of the outbox."""
 
-import sqlalchemy as sa
-
 from service_desk.clock import SECOND, Micros
 from service_desk.domain import interaction as life
 from service_desk.domain.effects import ConnectCall, PutBackCall
@@ -20,20 +18,20 @@ def claim(tx: Tx, position: int, lease: str, fence: int) -> bool:
     The due time moves on, so that a claim whose process died is found again, with its outcome unknown.
     """
     check_fence(tx, lease, fence)
-    row = tx.first(sa.select(EFFECT).where(EFFECT.c.position == position).with_for_update())
+    row = tx.get_for_update(EFFECT, position)
     if row is None or row["done_at"] is not None:
         return False
     if not _wanted(tx, row):
-        _update(tx, position, state="dropped", done_at=tx.now)
+        tx.update(EFFECT, position, state="dropped", done_at=tx.now)
         return False
-    _update(tx, position, state="sent", attempts=row["attempts"] + 1, due_at=tx.now + CLAIM)
+    tx.update(EFFECT, position, state="sent", attempts=row["attempts"] + 1, due_at=tx.now + CLAIM)
     return True
 
 
 def settle(tx: Tx, position: int, state: str, detail: str | None, again_at: Micros) -> None:
     """Keep an outcome; `ready` and `unknown` are tried again at `again_at`."""
     done_at = tx.now if state in ENDS else None
-    _update(tx, position, state=state, detail=detail, done_at=done_at, due_at=again_at)
+    tx.update(EFFECT, position, state=state, detail=detail, done_at=done_at, due_at=again_at)
 
 
 def _wanted(tx: Tx, row: Row) -> bool:
@@ -45,7 +43,3 @@ def _wanted(tx: Tx, row: Row) -> bool:
         return False
     states = {life.CONNECTING, life.ACTIVE} if row["kind"] == ConnectCall.KIND else life.WAITING
     return contact["state"] in states
-
-
-def _update(tx: Tx, position: int, **values: object) -> None:
-    tx.write(sa.update(EFFECT).where(EFFECT.c.position == position).values(**values))

@@ -1,5 +1,6 @@
 """The steps that every channel shares: open, queue, answer, wrap up, end. Each moves by the state table."""
 
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,11 +12,25 @@ from service_desk.domain import events
 from service_desk.domain import interaction as life
 from service_desk.errors import Conflict, NotFound
 from service_desk.storage import schema
+from service_desk.storage.statements import new, update, update_all
 from service_desk.storage.transaction import Row, Tx
 
 TABLE = schema.interaction
 OFFER = schema.offer
 SEGMENT = schema.segment
+
+_BY_EXTERNAL_ID = (
+    sa.select(TABLE)
+    .where(TABLE.c.account == sa.bindparam("account"), TABLE.c.external_id == sa.bindparam("external_id"))
+    .with_for_update()
+)
+_PENDING_OFFER = (
+    sa.select(OFFER)
+    .where(OFFER.c.interaction_id == sa.bindparam("interaction"), OFFER.c.state == "pending")
+    .with_for_update()
+)
+_CLOSE_OFFER = update(OFFER, ("state", "closed_at", "reason")).where(OFFER.c.state == "pending")
+_COUNT_SEGMENTS = sa.select(sa.func.count()).where(SEGMENT.c.interaction_id == sa.bindparam("interaction"))
 
 
 def open_interaction(
@@ -88,11 +103,7 @@ def must_get(tx: Tx, interaction_id: str) -> Row:
 
 def by_external_id(tx: Tx, account: str, external_id: str) -> Row | None:
     """The interaction of a provider's id, locked."""
-    return tx.first(
-        sa.select(TABLE)
-        .where(TABLE.c.account == account, TABLE.c.external_id == external_id)
-        .with_for_update()
-    )
+    return tx.first(_BY_EXTERNAL_ID, {"account": account, "external_id": external_id})
 
 
 def move(tx: Tx, row: Row, state: str, **values: Any) -> Row:
@@ -159,11 +170,7 @@ def answer(tx: Tx, row: Row, agent_id: str, state: str) -> Row:
     wait = tx.now - row["queued_at"]
     first = _segment_count(tx, row) == 1
     row = move(tx, row, state, agent_id=agent_id, answered_at=tx.now)
-    tx.write(
-        sa.update(SEGMENT)
-        .where(SEGMENT.c.interaction_id == row["id"], SEGMENT.c.ended_at.is_(None))
-        .values(agent_id=agent_id, answered_at=tx.now)
-    )
+    _change_segment(tx, row, agent_id=agent_id, answered_at=tx.now)
     tx.emit(
         events.InteractionAnswered(
             row["id"],
@@ -192,11 +199,7 @@ def _start_wrap_up(tx: Tx, row: Row, ended_by: str, reason: str) -> Row:
     row = move(
         tx, row, life.WRAP_UP, wrap_up_until=until, handled_at=tx.now, ended_by=ended_by, end_reason=reason
     )
-    tx.write(
-        sa.update(SEGMENT)
-        .where(SEGMENT.c.interaction_id == row["id"], SEGMENT.c.ended_at.is_(None))
-        .values(handled_at=tx.now)
-    )
+    _change_segment(tx, row, handled_at=tx.now)
     tx.emit(events.WrapUpStarted(row["id"], row["agent_id"], until, ended_by, reason))
     tx.route(WrapUpStarted(row["id"], row["agent_id"], until))
     return row
@@ -232,23 +235,15 @@ def end_wrap_up(tx: Tx, row: Row, *, disposition: str | None, comment: str | Non
 
 def withdraw_offer(tx: Tx, interaction_id: str, reason: str) -> None:
     """Close a pending offer of the interaction, so that its bell stops at once."""
-    row = tx.first(
-        sa.select(OFFER)
-        .where(OFFER.c.interaction_id == interaction_id, OFFER.c.state == "pending")
-        .with_for_update()
-    )
+    row = tx.first(_PENDING_OFFER, {"interaction": interaction_id})
     if row is not None:
         close_offer(tx, row, "withdrawn", reason)
 
 
 def close_offer(tx: Tx, row: Row, state: str, reason: str | None) -> bool:
     """Compare and set: False if somebody closed it before."""
-    changed = tx.write(
-        sa.update(OFFER)
-        .where(OFFER.c.id == row["id"], OFFER.c.state == "pending")
-        .values(state=state, closed_at=tx.now, reason=reason)
-    )
-    if changed != 1:
+    values = {"state": state, "closed_at": tx.now, "reason": reason}
+    if tx.write(_CLOSE_OFFER, {"this_key": row["id"], **new(values)}) != 1:
         return False
     tx.emit(events.OfferClosed(row["id"], row["interaction_id"], row["agent_id"], state, reason))
     return True
@@ -256,11 +251,18 @@ def close_offer(tx: Tx, row: Row, state: str, reason: str | None) -> bool:
 
 def close_segment(tx: Tx, row: Row, outcome: str) -> None:
     """The stay in this queue with this agent is over."""
-    tx.write(
-        sa.update(SEGMENT)
-        .where(SEGMENT.c.interaction_id == row["id"], SEGMENT.c.ended_at.is_(None))
-        .values(ended_at=tx.now, outcome=outcome)
-    )
+    _change_segment(tx, row, ended_at=tx.now, outcome=outcome)
+
+
+@cache
+def _segment_update(names: tuple[str, ...]) -> sa.Update:
+    this_one = (SEGMENT.c.interaction_id == sa.bindparam("interaction"), SEGMENT.c.ended_at.is_(None))
+    return update_all(SEGMENT, names).where(*this_one)
+
+
+def _change_segment(tx: Tx, row: Row, **values: Any) -> None:
+    """The segment that is open now, if there is one."""
+    tx.write(_segment_update(tuple(values)), {"interaction": row["id"], **new(values)})
 
 
 def _open_segment(tx: Tx, row: Row) -> None:
@@ -282,7 +284,7 @@ def _open_segment(tx: Tx, row: Row) -> None:
 
 
 def _segment_count(tx: Tx, row: Row) -> int:
-    count: int = tx.scalar(sa.select(sa.func.count()).where(SEGMENT.c.interaction_id == row["id"]))
+    count: int = tx.scalar(_COUNT_SEGMENTS, {"interaction": row["id"]})
     return count
 
 

@@ -40,7 +40,7 @@ class Figures:
         clock = self._desk.clock
         cursor = await self._desk.read(read_cursor)
         written: BoardView | None = None
-        async with Signal(self._desk.bus, clock) as signal:
+        async with Signal(self._desk.bus, clock, "event") as signal:
             while self._lease.held():
                 started = clock.now()
                 cursor = await self._catch_up(cursor, fence)

@@ -56,9 +56,9 @@ class Outbox:
         await hold_and_work(self._lease, self._desk.clock, self._work)
 
     async def _work(self, fence: int) -> None:
-        async with Signal(self._desk.bus, self._desk.clock) as signal:
+        async with Signal(self._desk.bus, self._desk.clock, "effect") as signal:
             while self._lease.held():
-                due = await self._desk.read(due_effects, AT_ONCE)
+                due, next_due = await self._desk.read(due_effects, AT_ONCE)
                 by_subject: dict[str, list[Due]] = {}
                 for item in due:
                     by_subject.setdefault(item.subject, []).append(item)
@@ -66,7 +66,6 @@ class Outbox:
                     *(self._one_after_another(items, fence) for items in by_subject.values())
                 )
                 if not due:
-                    next_due = await self._desk.read(next_effect_at)
                     await signal.wait(earliest(next_due, self._lease.look_again_at()))
 
     async def _one_after_another(self, items: Sequence[Due], fence: int) -> None:
@@ -139,15 +138,21 @@ async def _already_done(phone: CallControl, effect: Effect) -> bool:
             return False
 
 
-def due_effects(reader: Reader, limit: int) -> list[Due]:
-    """Open effects whose time has come, oldest first. A claimed one that nobody settled counts as unknown."""
-    rows = reader.all(
-        sa.select(EFFECT)
-        .where(EFFECT.c.done_at.is_(None), EFFECT.c.due_at <= reader.now)
-        .order_by(EFFECT.c.position)
-        .limit(limit)
-    )
-    return [
+_DUE = (
+    sa.select(EFFECT)
+    .where(EFFECT.c.done_at.is_(None), EFFECT.c.due_at <= sa.bindparam("now", type_=EFFECT.c.due_at.type))
+    .order_by(EFFECT.c.position)
+    .limit(sa.bindparam("limit", type_=sa.Integer))
+)
+_NEXT = sa.select(sa.func.min(EFFECT.c.due_at)).where(EFFECT.c.done_at.is_(None))
+
+
+def due_effects(reader: Reader, limit: int) -> tuple[list[Due], Micros | None]:
+    """Open effects whose time has come, oldest first; without any, when the next one's will come.
+
+    A claimed one that nobody settled counts as unknown.
+    """
+    due = [
         Due(
             row["position"],
             row["subject"],
@@ -155,13 +160,6 @@ def due_effects(reader: Reader, limit: int) -> list[Due]:
             row["attempts"],
             EFFECTS[row["kind"]](**row["data"]),
         )
-        for row in rows
+        for row in reader.all(_DUE, {"now": reader.now, "limit": limit})
     ]
-
-
-def next_effect_at(reader: Reader) -> Micros | None:
-    """When the next open effect is due."""
-    instant: Micros | None = reader.scalar(
-        sa.select(sa.func.min(EFFECT.c.due_at)).where(EFFECT.c.done_at.is_(None))
-    )
-    return instant
+    return due, None if due else reader.scalar(_NEXT)

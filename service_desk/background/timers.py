@@ -45,13 +45,12 @@ class Timers:
         await hold_and_work(self._lease, self._desk.clock, self._work)
 
     async def _work(self, fence: int) -> None:
-        async with Signal(self._desk.bus, self._desk.clock) as signal:
+        async with Signal(self._desk.bus, self._desk.clock, "timer") as signal:
             while self._lease.held():
-                due = await self._desk.read(due_timers, AT_ONCE)
+                due, next_due = await self._desk.read(due_timers, AT_ONCE)
                 for kind, subject in due:
                     await self._fire(kind, subject, fence)
                 if not due:
-                    next_due = await self._desk.read(next_timer_at)
                     await signal.wait(earliest(next_due, self._lease.look_again_at()))
 
     async def _fire(self, kind: str, subject: str, fence: int) -> None:
@@ -85,18 +84,15 @@ def postpone(tx: Tx, kind: str, subject: str) -> None:
     tx.write(sa.update(TIMER).where(TIMER.c.kind == kind, TIMER.c.subject == subject).values(due_at=due_at))
 
 
-def due_timers(reader: Reader, limit: int) -> list[tuple[str, str]]:
-    """(kind, subject) of what is due, oldest first."""
-    rows = reader.all(
-        sa.select(TIMER.c.kind, TIMER.c.subject)
-        .where(TIMER.c.due_at <= reader.now)
-        .order_by(TIMER.c.due_at)
-        .limit(limit)
-    )
-    return [(row["kind"], row["subject"]) for row in rows]
+_UPCOMING = (
+    sa.select(TIMER.c.kind, TIMER.c.subject, TIMER.c.due_at)
+    .order_by(TIMER.c.due_at)
+    .limit(sa.bindparam("limit", type_=sa.Integer))
+)
 
 
-def next_timer_at(reader: Reader) -> Micros | None:
-    """When the next one is due."""
-    instant: Micros | None = reader.scalar(sa.select(sa.func.min(TIMER.c.due_at)))
-    return instant
+def due_timers(reader: Reader, limit: int) -> tuple[list[tuple[str, str]], Micros | None]:
+    """(kind, subject) of what is due, oldest first, and when the first of the others is."""
+    rows = reader.all(_UPCOMING, {"limit": limit + 1})
+    due = [(row["kind"], row["subject"]) for row in rows[:limit] if row["due_at"] <= reader.now]
+    return due, rows[len(due)]["due_at"] if len(due) < len(rows) else None

@@ -198,11 +198,13 @@ class Console:
 
     def contact(self, interaction_id: str) -> State | None:
         """A contact of the agent's, None once it is not theirs any more."""
-        return self.state["interactions"].get(interaction_id)
+        found: State | None = self.state["interactions"].get(interaction_id)
+        return found
 
     def card(self, contact: State) -> State | None:
         """Its customer's card."""
-        return self.state["cards"].get(contact["customer_id"])
+        found: State | None = self.state["cards"].get(contact["customer_id"])
+        return found
 
     def entries(self, interaction_id: str) -> list[State]:
         """Its conversation, oldest first."""

@@ -29,6 +29,12 @@ STEP = schema.dispatch_step
 LIVE = schema.queue_live
 BATCH = 200
 LIVE_EVERY: Micros = SECOND
+_COMMANDS_AFTER = (
+    sa.select(schema.command)
+    .where(schema.command.c.position > sa.bindparam("position"))
+    .order_by(schema.command.c.position)
+    .limit(sa.bindparam("limit", type_=sa.Integer))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,7 @@ class RoutingHost:
         now = self._desk.clock.now()
         start = Step(now, None, {"kind": "rebuilt", "snapshot": router.snapshot()}, ())
         await self._record(router, [start], fence, cursor)
-        async with Signal(self._desk.bus, self._desk.clock) as signal:
+        async with Signal(self._desk.bus, self._desk.clock, "command") as signal:
             while self._lease.held():
                 commands = await self._desk.read(commands_after, cursor, BATCH)
                 steps = self._apply(router, commands)
@@ -75,7 +81,7 @@ class RoutingHost:
                 if steps:
                     await self._record(router, steps, fence, cursor)
                 await self._write_live(router, fence)
-                if not commands:
+                if len(commands) < BATCH:
                     await signal.wait(self._wake_at(router))
 
     def _apply(self, router: Router, commands: Sequence[tuple[int, Command]]) -> list[Step]:
@@ -129,10 +135,7 @@ class RoutingHost:
 
 def commands_after(reader: Reader, position: int, limit: int) -> list[tuple[int, Command]]:
     """The next commands, in order."""
-    table = schema.command
-    rows = reader.all(
-        sa.select(table).where(table.c.position > position).order_by(table.c.position).limit(limit)
-    )
+    rows = reader.all(_COMMANDS_AFTER, {"position": position, "limit": limit})
     return [(row["position"], decode(row["body"])) for row in rows]
 
 

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -16,7 +17,7 @@ LEG = schema.call_leg
 LINK = schema.ticket_interaction
 
 # Built once: making a statement costs more than running it.
-_IDS = sa.bindparam("ids", expanding=True)
+_IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
 _BY_ID = (
     sa.select(INTERACTION, schema.customer.c.name.label("customer_name"))
     .outerjoin(schema.customer, schema.customer.c.id == INTERACTION.c.customer_id)

@@ -25,23 +25,35 @@ class Fanout:
         self._desk = desk
         self._consoles = consoles
         self._visitors = visitors
-        self.cursor = 0
+        self.cursor: int | None = None
 
     async def run(self) -> None:
-        """Follow until cancelled; while the database is away, try each second."""
+        """Follow until cancelled. After a fault every console is told to catch up, so that none stays behind."""
         clock = self._desk.clock
-        self.cursor = await self._desk.read(live.head)
-        async with Signal(self._desk.bus, clock) as signal:
+        async with Signal(self._desk.bus, clock, "event") as signal:
             while True:
                 try:
-                    while events := await self._desk.read(live.events_after, self.cursor, BATCH):
-                        await self._send(events)
-                        self.cursor = events[-1].position
+                    await self._catch_up()
                 except Unavailable as error:
                     log.warning("fan-out waits for the database", reason=error.detail)
                     await clock.sleep_until(clock.now() + SECOND)
                     continue
+                except Exception:
+                    log.exception("fan-out skips what it could not send")
+                    self.cursor = None
+                    await self._consoles.resync()
                 await signal.wait()
+
+    async def _catch_up(self) -> None:
+        if self.cursor is None:
+            self.cursor = await self._desk.read(live.head)
+        more = True
+        while more:
+            events = await self._desk.read(live.events_after, self.cursor, BATCH)
+            if events:
+                await self._send(events)
+                self.cursor = events[-1].position
+            more = len(events) == BATCH
 
     async def _send(self, events: list[live.LogEvent]) -> None:
         killpoint("fanout.before_send")

@@ -201,6 +201,10 @@ class LiveServer:
         else:
             await self.io.emit(event, body, to=sid)
 
+    async def resync(self) -> None:
+        """Tell every console here to ask for what it missed."""
+        await self.io.emit("resync", {})
+
     async def end_session(self, session_start: str, reason: str) -> None:
         """A session was revoked: its sockets close at once."""
         for connected in list(self._by_sid.values()):

@@ -3,6 +3,7 @@
 Values go in by name when they are run. Where a statement belongs to one query only, it stands beside that query.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -23,18 +24,24 @@ def by_key(table: sa.Table, *, lock: bool = False) -> sa.Select[Any]:
 
 
 @cache
-def change(table: sa.Table, names: tuple[str, ...]) -> sa.Update:
-    """New values for some columns of an aggregate, if it still has its version; values as in `change_values`."""
-    key = table.primary_key.columns[0]
-    values = {name: sa.bindparam(f"new_{name}", type_=table.c[name].type) for name in (*names, "version")}
-    return (
-        sa.update(table)
-        .where(key == sa.bindparam("old_key"), table.c.version == sa.bindparam("old_version"))
-        .values(values)
-    )
+def update(table: sa.Table, names: tuple[str, ...]) -> sa.Update:
+    """Some columns of the row with the primary key `this_key`; run it with `new` values."""
+    return update_all(table, names).where(table.primary_key.columns[0] == sa.bindparam("this_key"))
 
 
-def change_values(key: str, version: int, values: dict[str, Any]) -> dict[str, Any]:
-    """What `change` is run with: the row as it was read, and what is new."""
-    new = {f"new_{name}": value for name, value in values.items()}
-    return {"old_key": key, "old_version": version, "new_version": version + 1, **new}
+@cache
+def update_version(table: sa.Table, names: tuple[str, ...]) -> sa.Update:
+    """Some columns of an aggregate, `version` among them, if it still has its `old_version`."""
+    return update(table, names).where(table.c.version == sa.bindparam("old_version"))
+
+
+@cache
+def update_all(table: sa.Table, names: tuple[str, ...]) -> sa.Update:
+    """Some columns of rows that the caller narrows down; run it with `new` values."""
+    values = {name: sa.bindparam(f"new_{name}", type_=table.c[name].type) for name in names}
+    return sa.update(table).values(values)
+
+
+def new(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values under the names that updates know them by."""
+    return {f"new_{name}": value for name, value in values.items()}

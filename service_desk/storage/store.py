@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
+import structlog
 from pydantic_core import to_json
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from service_desk.clock import Micros
@@ -39,6 +40,13 @@ TRIES = 6
 READERS = 4
 BUSY_TIMEOUT_MS = 10_000
 DEADLOCKS = frozenset({"40P01", "40001"})
+CONNECT_S = 5
+SILENT_S = 10
+"""A connection to PostgreSQL of which nothing is heard for so long is given up."""
+STANDSTILL_S = 10
+"""PostgreSQL throws out who stands still for so long within a transaction, and with it the locks held."""
+
+log = structlog.get_logger(__name__)
 
 
 STREAMS: dict[str, sa.Table] = {
@@ -113,9 +121,23 @@ def make_engine(url: str, *, reader: bool = False, size: int = 1) -> sa.Engine:
         _tune_sqlite(engine, "BEGIN" if reader else "BEGIN IMMEDIATE")
         return engine
     level = "REPEATABLE READ" if reader else "READ COMMITTED"
-    return sa.create_engine(
-        url, pool_size=size, max_overflow=0, isolation_level=level, pool_pre_ping=reader, **options
+    engine = sa.create_engine(
+        url,
+        pool_size=size,
+        max_overflow=0,
+        isolation_level=level,
+        pool_pre_ping=reader,
+        connect_args={
+            "connect_timeout": CONNECT_S,
+            "keepalives_idle": SILENT_S // 2,
+            "keepalives_interval": 1,
+            "keepalives_count": SILENT_S // 2,
+            "tcp_user_timeout": SILENT_S * 1_000,
+        },
+        **options,
     )
+    _tune_postgres(engine)
+    return engine
 
 
 def _tune_sqlite(engine: sa.Engine, begin: str) -> None:
@@ -137,6 +159,13 @@ def _tune_sqlite(engine: sa.Engine, begin: str) -> None:
         connection.exec_driver_sql(begin)
 
 
+def _tune_postgres(engine: sa.Engine) -> None:
+    @sa.event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _record: Any) -> None:
+        connection.execute(f"SET SESSION idle_in_transaction_session_timeout = {STANDSTILL_S * 1_000}")
+        connection.commit()
+
+
 class Store:
     """Opens a migrated database. `run` from any thread, results come through the job's callback."""
 
@@ -149,6 +178,8 @@ class Store:
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="desk-read")
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._connection: sa.Connection | None = None
+        self._gate = threading.Lock()
+        self._closed = False
         self._thread = threading.Thread(target=self._work, name="desk-write", daemon=True)
         self._thread.start()
 
@@ -163,8 +194,15 @@ class Store:
         actor: str,
         done: Callable[[Any, BaseException | None], None],
     ) -> None:
-        """Queue an action; `done(result, error)` is called on the writer thread after the commit."""
-        self._jobs.put(_Job(action, args, actor, done))
+        """Queue an action; `done(result, error)` is called on the writer thread after the commit.
+
+        After `close` it is called at once, with Unavailable.
+        """
+        with self._gate:
+            if not self._closed:
+                self._jobs.put(_Job(action, args, actor, done))
+                return
+        done(None, Unavailable("The desk is shutting down. Nothing was changed; try again."))
 
     def run(self, action: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run an action and wait: for the command line and tests, not for an event loop."""
@@ -198,8 +236,11 @@ class Store:
         return await loop.run_in_executor(self._pool, lambda: self.read(query, *args, **kwargs))
 
     def close(self) -> None:
-        """Finish what is queued and close every connection."""
-        self._jobs.put(None)
+        """Finish what is queued and close every connection; again is harmless."""
+        with self._gate:
+            if not self._closed:
+                self._closed = True
+                self._jobs.put(None)
         self._thread.join()
         self._pool.shutdown(wait=True)
         self._drop_connection()
@@ -212,7 +253,7 @@ class Store:
         while (job := self._jobs.get()) is not None:
             outcomes, stop = self._run_group(job)
             for outcome in outcomes:
-                outcome.job.done(outcome.result, outcome.error)
+                _tell(outcome)
             if stop:
                 return
 
@@ -220,7 +261,7 @@ class Store:
         """Run jobs together; (outcomes, whether the store is to stop)."""
         outcomes: list[_Outcome] = []
         taken: list[_Job] = []
-        stop = False
+        stop = committing = False
         try:
             with self._begin() as connection:
                 group = Group(connection, self._configs)
@@ -232,10 +273,16 @@ class Store:
                     outcomes.append(self._attempt(group, job))
                 write_log(group)
                 killpoint("store.before_commit")
+                committing = True
             killpoint("store.after_commit")
             return outcomes, stop
         except Exception as error:  # noqa: BLE001  # whatever it was, each action gets its own answer below
-            if len(taken) == 1 and not _worth_another_try(error):
+            lost = _is_lost(error)
+            if lost and committing:
+                return [_Outcome(job, error=_unsure(error)) for job in taken], stop
+            if not taken:  # not even begun: the database is away
+                return [_Outcome(first, error=_as_desk_error(error))], stop
+            if len(taken) == 1 and not lost and not _worth_another_try(error):
                 return [_Outcome(taken[0], error=_as_desk_error(error))], stop
         return [self._run_alone(job) for job in taken], stop
 
@@ -267,6 +314,7 @@ class Store:
         """One action, one transaction; again after losing a race."""
         error: Exception = Unavailable("Nothing was tried.")
         for _ in range(TRIES):
+            committing = False
             try:
                 with self._begin() as connection:
                     group = Group(connection, self._configs)
@@ -274,9 +322,12 @@ class Store:
                     result = job.action(tx, *job.args)
                     group.gathered.add(tx.gathered)
                     write_log(group)
+                    committing = True
                 return _Outcome(job, result=result)
             except Exception as caught:  # noqa: BLE001  # handed to the caller
                 error = caught
+                if _is_lost(caught) and committing:
+                    return _Outcome(job, error=_unsure(caught))
                 if not _worth_another_try(caught):
                     break
         return _Outcome(job, error=_as_desk_error(error))
@@ -301,6 +352,28 @@ class Store:
             self._connection = None
 
 
+def _tell(outcome: _Outcome) -> None:
+    """Hand an outcome to who asked; one who is gone (a closed event loop) is no fault of the others."""
+    try:
+        outcome.job.done(outcome.result, outcome.error)
+    except Exception:
+        log.exception("an action's outcome found nobody", action=getattr(outcome.job.action, "__name__", "?"))
+
+
+def _is_lost(error: Exception) -> bool:
+    """Whether the connection broke. Before the commit began this means that nothing was done."""
+    return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
+def _unsure(error: Exception) -> Unavailable:
+    """The connection broke during the commit: done or not, nobody knows, so it is not run again here."""
+    unavailable = Unavailable(
+        "The database went away while this was being saved. Look whether it is there before you try again."
+    )
+    unavailable.__cause__ = error
+    return unavailable
+
+
 def _worth_another_try(error: Exception) -> bool:
     """Lost a race: a version moved, a unique key was taken, or the database broke a deadlock."""
     if isinstance(error, StaleRow | IntegrityError):
@@ -309,12 +382,23 @@ def _worth_another_try(error: Exception) -> bool:
 
 
 def _as_desk_error(error: Exception) -> Exception:
-    """A database that is away is a refusal with a cure, not a fault of the action."""
-    if isinstance(error, DBAPIError) and not isinstance(error, IntegrityError):
+    """A database that is away, or a race lost again and again, is a refusal with a cure.
+
+    Any other error is a fault of ours and stays one.
+    """
+    if isinstance(error, StaleRow) or (isinstance(error, DBAPIError) and _is_away(error)):
         unavailable = Unavailable("The database cannot take this now. Nothing was changed; try again.")
         unavailable.__cause__ = error
         return unavailable
     return error
+
+
+def _is_away(error: DBAPIError) -> bool:
+    """Locked, full, read-only, unreachable: not our statement's fault."""
+    name = getattr(error.orig, "sqlite_errorname", None)
+    if name is not None:
+        return isinstance(error, OperationalError) and name != "SQLITE_ERROR"  # that one is wrong SQL
+    return isinstance(error, OperationalError | InterfaceError)
 
 
 _TAKE_POSITIONS = (

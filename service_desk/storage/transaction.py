@@ -14,8 +14,9 @@ from service_desk.domain.effects import Effect
 from service_desk.domain.events import Event
 from service_desk.errors import Unavailable
 from service_desk.ids import new_id
+from service_desk.ports import Stream
 from service_desk.storage import schema
-from service_desk.storage.statements import by_key, change, change_values, insert
+from service_desk.storage.statements import by_key, insert, new, update, update_version
 
 Row = sa.RowMapping
 T = TypeVar("T")
@@ -120,7 +121,9 @@ class Group:
         return self._config
 
     def forget_config(self) -> None:
+        """A version was published that may yet be rolled back: what is read from here on nobody else may keep."""
         self._config = None
+        self.configs = {}
 
     def flush(self) -> None:
         """Insert the rows that were only gathered so far: one statement per table."""
@@ -143,6 +146,7 @@ class Tx:
         self.now = now
         self.actor = actor
         self.wrote = False
+        self.timers_set = False
         self.gathered = Gathered()
 
     # --- rows -----------------------------------------------------------------------------------------------
@@ -193,7 +197,7 @@ class Tx:
         """A row by its primary key."""
         return self.first(by_key(table), {"key": key})
 
-    def get_for_update(self, table: sa.Table, key: str) -> Row | None:
+    def get_for_update(self, table: sa.Table, key: str | int) -> Row | None:
         """A row, locked until the end where the database locks rows.
 
         Lock in the fixed order agent < interaction < ticket < customer.
@@ -203,10 +207,15 @@ class Tx:
     def change(self, table: sa.Table, row: Row, **values: Any) -> Row:
         """Update an aggregate if its version is still that of `row`; the new row. Raises StaleRow."""
         key = row[table.primary_key.columns[0].name]
-        changed = self.write(change(table, tuple(values)), change_values(key, row["version"], values))
-        if changed != 1:
+        fresh = {**values, "version": row["version"] + 1}
+        asked = {"this_key": key, "old_version": row["version"], **new(fresh)}
+        if self.write(update_version(table, tuple(fresh)), asked) != 1:
             raise StaleRow(f"{table.name} {key}")
-        return {**row, **values, "version": row["version"] + 1}  # type: ignore[return-value]  # a dict reads like a row
+        return {**row, **fresh}  # type: ignore[return-value]  # a dict reads like a row
+
+    def update(self, table: sa.Table, key: Any, **values: Any) -> None:
+        """Change a row that is locked or has one writer: no version is asked."""
+        self.write(update(table, tuple(values)), {"this_key": key, **new(values)})
 
     def next_number(self, counter: str, count: int = 1) -> int:
         """Take `count` numbers of a sequence (ticket numbers, dispatch steps); the first of them."""
@@ -231,6 +240,18 @@ class Tx:
     def new_id(self, prefix: str) -> str:
         """A fresh sortable id."""
         return new_id(prefix, self.now)
+
+    @property
+    def streams(self) -> set[Stream]:
+        """Where followers will find something new."""
+        gathered = self.gathered
+        left: dict[Stream, bool] = {
+            "event": bool(gathered.events),
+            "effect": bool(gathered.effects),
+            "command": bool(gathered.commands),
+            "timer": self.timers_set,
+        }
+        return {stream for stream, anything in left.items() if anything}
 
     # --- what follows from it -------------------------------------------------------------------------------
 
@@ -285,9 +306,8 @@ class Tx:
     def set_timer(self, kind: str, subject: str, due_at: Micros, **data: Any) -> None:
         """(Re)start the one timer of this kind for this subject."""
         self.clear_timer(kind, subject)
-        self.write(
-            insert(schema.timer), {"kind": kind, "subject": subject, "due_at": due_at, "data": data}
-        )
+        self.timers_set = True
+        self.write(insert(schema.timer), {"kind": kind, "subject": subject, "due_at": due_at, "data": data})
 
     def clear_timer(self, kind: str, subject: str) -> None:
         """Stop it if it runs."""

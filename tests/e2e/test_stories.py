@@ -39,8 +39,11 @@ async def test_call_story(db_url: str, tmp_path: Path) -> None:
             assert ann.gaps == 0
             page = await ann.ask("GET", f"/tickets/{ticket['id']}")
             assert page["interactions"][0]["id"] == contact
-            states = {row["state"] for row in await rows_of(desk.desk, schema.effect)}
-            assert states == {"confirmed"}
+
+            async def confirmed() -> bool:
+                return {row["state"] for row in await rows_of(desk.desk, schema.effect)} == {"confirmed"}
+
+            await until(confirmed, "every effect is confirmed")
 
 
 async def test_caller_hangs_up_first(db_url: str, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from unittest.mock import patch
 
 import aiohttp
 
@@ -19,6 +20,7 @@ from service_desk.desk import Desk
 from service_desk.settings import load_settings
 from service_desk.web.sessions import hash_password
 from tests import servers
+from tests.service_desk.checked import CheckedDesk
 from tests.service_desk.conftest import CONFIG
 
 T = TypeVar("T")
@@ -114,9 +116,12 @@ async def world(db_url: str, tmp_path: Path, *, config: dict[str, Any] | None = 
     base = f"http://127.0.0.1:{port}"
     async with carrier_running(carrier_settings(base)) as carrier:
         settings = load_settings(None, **desk_values(db_url, port, carrier.base_url, tmp_path / "var"))
-        async with running(settings) as parts, aiohttp.ClientSession() as http:
-            await parts.desk.run(admin.publish_config, config or CONFIG)
-            yield World(base, carrier, parts.desk, http, parts)
+        with patch("service_desk.app.Desk", CheckedDesk):
+            async with running(settings) as parts, aiohttp.ClientSession() as http:
+                await parts.desk.run(admin.publish_config, config or CONFIG)
+                yield World(base, carrier, parts.desk, http, parts)
+                assert isinstance(parts.desk, CheckedDesk)
+                assert parts.desk.faults == []
 
 
 async def add_agent(desk_world: World, login: str, **more: Any) -> str:
@@ -136,7 +141,7 @@ async def add_agent(desk_world: World, login: str, **more: Any) -> str:
     return await desk_world.desk.run(add)
 
 
-async def until(probe: Callable[[], Awaitable[T]], what: str, *, within_s: float = 10.0) -> T:
+async def until(probe: Callable[[], Awaitable[T]], what: str, *, within_s: float = 30.0) -> T:
     """Poll until the probe gives something true."""
     deadline = time.monotonic() + within_s
     while True:

@@ -236,3 +236,18 @@ def test_the_memory_of_ended_items_and_of_late_answers_has_an_end() -> None:
         scene.do(c.Tick(), after=MINUTE)
         scene.do(ready("anna"), ready("bert"))
     assert len(scene.router.floor.items["stubborn"].late) == 8
+
+
+def test_a_late_answer_counts_once() -> None:
+    scene = Scene()
+    scene.do(c.Tick(), after=RING)
+    scene.do(ACCEPTED, c.WorkQueued(item("call", queue="repair"), attempts=2))
+    before = scene.router.snapshot()
+    assert scene.do(ACCEPTED) == []
+    assert scene.router.snapshot() == before
+
+
+def test_an_offer_that_was_refused_and_is_accepted_all_the_same_is_believed() -> None:
+    scene = Scene()
+    scene.do(c.DecisionRefused(scene.made, "item"), ACCEPTED)
+    assert scene.state("anna") == "busy"

@@ -27,7 +27,7 @@ export const en = {
   "role.supervisor": "Supervisor",
   "role.admin": "Administrator",
 
-  "state.menu": "Your state: {state}. Change it.",
+  "state.yours": "Your state:",
   "state.ready": "Ready",
   "state.away": "Away",
   "state.away_because": "Away for",
@@ -35,6 +35,7 @@ export const en = {
   "away.signed_in": "Not ready yet",
   "away.signed_out": "Not ready yet",
   "away.no_answer": "Missed a contact",
+  "away.softphone_missing": "Your softphone did not join",
   "away.lost": "Connection lost",
 
   "theme.system": "Theme: as the system",
@@ -81,6 +82,7 @@ export const en = {
 
   "offer.label": "Ringing: {channel}, {name}",
   "offer.nothing_known": "First contact, nothing known yet",
+  "offer.known": { one: "{count} contact before this one", other: "{count} contacts before this one" },
   "offer.withheld": "Nothing known: the number is withheld",
   "offer.accept": "Accept",
   "offer.decline": "Decline",
