@@ -515,3 +515,13 @@ def test_a_clock_that_steps_back_stands_still() -> None:
 def test_what_is_no_command_is_refused() -> None:
     with pytest.raises(TypeError, match="str is not a command"):
         Router(POLICY).apply("tick", START)  # type: ignore[arg-type]  # the fault itself
+
+
+def test_several_agents_who_get_free_at_once_share_the_line() -> None:
+    """All of them want the first item; those who do not get it look on."""
+    floor = Floor(*(queued(f"call{number}", queued_at=START + number) for number in range(3)))
+    for number, name in enumerate(("anna", "bert", "carl")):
+        floor.do(c.WorkTaken(item(f"with-{name}"), name), ready(name, START - number))
+        floor.do(c.WrapUpStarted(f"with-{name}", name, START + MINUTE))
+    floor.do(c.Tick(), after=MINUTE)
+    assert floor.rings() == {"call0": "anna", "call1": "bert", "call2": "carl"}

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from service_desk.desk import SYSTEM, Desk
+from service_desk.domain.access import ROLES
 from service_desk.errors import Unavailable
 from service_desk.ports import Bus, Clock
 from service_desk.queries import live
@@ -87,7 +88,9 @@ def _look(
 ) -> tuple[list[live.LogEvent], dict[str, reducer.State], dict[str, reducer.State]]:
     """Events since, frames for them, and fresh snapshots, all of one moment."""
     events = live.events_after(reader, position, 10_000)
-    agents = [row["id"] for row in reader.all(sa.select(schema.agent.c.id).order_by(schema.agent.c.id))]
+    table = schema.agent
+    known = sa.select(table.c.id).where(table.c.role.in_(ROLES)).order_by(table.c.id)
+    agents = [row["id"] for row in reader.all(known)]
     made = live.frames(reader, events, agents, prev=dict.fromkeys(agents, position)) if events else {}
     frames = {agent_id: frame.model_dump(mode="json") for agent_id, frame in made.items()}
     return (

@@ -33,6 +33,7 @@ from service_desk.storage.store import Store
 from service_desk.web.routes import make_app
 from service_desk.web.static import Pages
 from tests.servers import free_port
+from tests.service_desk.checked import CheckedDesk
 
 ROOT = Path(__file__).resolve().parents[3]
 CONFIG = tomllib.loads((ROOT / "config" / "queues.example.toml").read_text(encoding="utf-8"))
@@ -269,7 +270,7 @@ async def a_world(url: str, tmp_path: Path, pages: Pages | None = None, **over: 
     server = {"port": port, "public_base": f"http://127.0.0.1:{port}", **over.pop("server", {})}
     settings = load_settings(None, server=server, **over)
     store = Store(url, SystemClock())
-    desk = Desk(store, LocalBus(), SystemClock())
+    desk = CheckedDesk(store, LocalBus(), SystemClock())
     await desk.run(admin.seed, CONFIG)
     channels = open_channels(settings)
     app = make_app(desk, settings, channels, Intake(desk), pages)
@@ -281,3 +282,4 @@ async def a_world(url: str, tmp_path: Path, pages: Pages | None = None, **over: 
             for channel in channels.values():
                 await channel.close()
     store.close()
+    assert desk.faults == []
