@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import tomllib
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -65,6 +66,8 @@ async def serve(settings: Settings, *, on_ready: Callable[[str], None] | None = 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with running(settings) as parts:
+        gc.collect()
+        gc.freeze()  # what was made at the start lives as long as the process: the collector need not look at it
         if on_ready is not None:
             on_ready(parts.address)
         await stop.wait()

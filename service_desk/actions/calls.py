@@ -229,6 +229,7 @@ def _agent_leg_ended(tx: Tx, row: Row) -> None:
 
 def rejoin_timeout(tx: Tx, interaction_id: str, data: Mapping[str, Any]) -> None:
     """Nobody came back to the conference: the caller returns to the line with their place."""
+    agents.must_get(tx, data["agent_id"])  # locks in the fixed order: agent before interaction
     row = interactions.must_get(tx, interaction_id)
     if row["state"] == life.ACTIVE and row["agent_id"] == data["agent_id"] and not _agent_in(tx, row):
         put_back_call(tx, row, "agent_lost")

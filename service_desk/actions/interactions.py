@@ -160,6 +160,7 @@ def put_back(tx: Tx, row: Row, reason: str) -> Row:
             row["id"], row["queue_id"], row["queued_at"], again=True, reason=reason, agent_id=agent_id
         )
     )
+    idle_from_now(tx, agent_id)
     tx.route(WorkQueued(work_item_for(row), row["attempts"]))
     return row
 
@@ -230,7 +231,14 @@ def end_wrap_up(tx: Tx, row: Row, *, disposition: str | None, comment: str | Non
         )
     )
     tx.route(WrapUpEnded(row["id"], agent_id))
+    idle_from_now(tx, agent_id)
     return row
+
+
+def idle_from_now(tx: Tx, agent_id: str) -> None:
+    """The agent became free of something: the longest idle is chosen by this, also after a restart."""
+    table = schema.agent
+    tx.write(sa.update(table).where(table.c.id == agent_id).values(idle_since=tx.now))
 
 
 def withdraw_offer(tx: Tx, interaction_id: str, reason: str) -> None:

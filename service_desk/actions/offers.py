@@ -91,7 +91,7 @@ def apply_decisions(tx: Tx, decisions: Sequence[decided.Decision], policy_versio
     """Put decisions into the rows, in order; what came too late, with the reason ("item", "agent", "closed")."""
     _lock_all(tx, decisions)
     refused: list[Refusal] = []
-    expired: set[str] = set()
+    expired: dict[str, int] = {}
     for decision in decisions:
         reason = _apply(tx, decision, policy_version, expired)
         if reason is not None:
@@ -110,20 +110,21 @@ def _lock_all(tx: Tx, decisions: Sequence[decided.Decision]) -> None:
             case decided.AgentBenched():
                 agent_ids.add(decision.agent)
             case decided.WrapUpExpired():
+                agent_ids.add(decision.agent)
                 item_ids.add(decision.item)
     for table, ids in ((schema.agent, agent_ids), (schema.interaction, item_ids)):
         if ids:
             tx.all(_LOCK[table], {"ids": sorted(ids)})
 
 
-def _apply(tx: Tx, decision: decided.Decision, policy_version: int, expired: set[str]) -> str | None:
+def _apply(tx: Tx, decision: decided.Decision, policy_version: int, expired: dict[str, int]) -> str | None:
     match decision:
         case decided.OfferMade():
             return _make(tx, decision, policy_version)
         case decided.OfferExpired():
             if not _close(tx, decision.offer.id, decision.offer.item, "expired", "no_answer"):
                 return "closed"
-            expired.add(decision.offer.id)
+            expired[decision.offer.id] = decision.offer.deadline
         case decided.OfferWithdrawn():
             _close(
                 tx,
@@ -133,9 +134,7 @@ def _apply(tx: Tx, decision: decided.Decision, policy_version: int, expired: set
                 str(decision.because.get("reason", "")),
             )
         case decided.AgentBenched():
-            if decision.offer not in expired:
-                return "closed"
-            agents.send_away(tx, decision.agent, decision.reason)
+            return _bench(tx, decision, expired)
         case decided.WrapUpExpired():
             return wrap_up.expire(tx, decision.item, decision.agent)
         case decided.Unroutable():
@@ -145,15 +144,25 @@ def _apply(tx: Tx, decision: decided.Decision, policy_version: int, expired: set
     return None
 
 
+def _bench(tx: Tx, decision: decided.AgentBenched, expired: dict[str, int]) -> str | None:
+    """No more offers for who did not answer, unless they have said something newer about themselves."""
+    if decision.offer not in expired:
+        return "closed"
+    if agents.must_get(tx, decision.agent)["chosen_at"] > expired[decision.offer]:
+        return "agent"
+    agents.send_away(tx, decision.agent, decision.reason)
+    return None
+
+
 def _make(tx: Tx, decision: decided.OfferMade, policy_version: int) -> str | None:
     offer = decision.offer
     agent = tx.get_for_update(schema.agent, offer.agent)
-    if agent is None or agent["chosen"] != "ready" or agent["lost_at"] is not None:
-        return "agent"
     row = tx.get_for_update(schema.interaction, offer.item)
     if row is None or row["state"] != life.QUEUED:
         return "item"
-    if tx.scalar(_RINGING, {"agent": offer.agent}) is not None:
+    ready = agent is not None and agent["chosen"] == "ready" and agent["lost_at"] is None
+    if not ready or tx.scalar(_RINGING, {"agent": offer.agent}) is not None:
+        tx.change(schema.interaction, row, attempts=offer.attempt)  # so that no number is used twice
         return "agent"
     row = interactions.move(tx, row, life.OFFERED, attempts=offer.attempt)
     values: dict[str, Any] = {

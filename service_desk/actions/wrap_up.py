@@ -1,6 +1,6 @@
 """Ending service and the paperwork after it."""
 
-from service_desk.actions import calls, interactions, messages
+from service_desk.actions import agents, calls, interactions, messages
 from service_desk.domain import interaction as life
 from service_desk.errors import Conflict, Invalid
 from service_desk.storage import schema
@@ -28,6 +28,7 @@ def finish(tx: Tx, interaction_id: str, agent_id: str, disposition: str, comment
         raise Invalid(f"disposition is one of {', '.join(known)}.", field="disposition")
     if len(comment) > COMMENT_CHARACTERS:
         raise Invalid(f"comment is at most {COMMENT_CHARACTERS} characters.", field="comment")
+    agents.must_get(tx, agent_id)  # locks in the fixed order: agent before interaction
     row = interactions.must_get(tx, interaction_id)
     interactions.require_owner(row, agent_id)
     if row["state"] == life.ENDED:

@@ -25,6 +25,7 @@ from service_desk.ports import STREAMS, Clock, Stream
 LOOK_AGAIN_S = 1.0
 BEAT_S = 1.0
 DEAF_S = 3.0
+LAST_WORDS_S = 0.5
 RECONNECT_AFTER = SECOND // 2
 OUTGOING = 1_000
 """Whispers that may wait to be published; more are dropped."""
@@ -53,6 +54,7 @@ class RedisBus(LocalBus):
         self._outgoing: asyncio.Queue[str] = asyncio.Queue(maxsize=OUTGOING)
         self._moved: set[Stream] = set()
         self._said = asyncio.Event()
+        self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
         self.degraded = "Redis is not connected yet."
 
@@ -61,6 +63,12 @@ class RedisBus(LocalBus):
         self._tasks = [loop.create_task(work()) for work in (self._listen, self._publish, self._watch)]
 
     async def close(self) -> None:
+        """Say the last words, if that is quick, and hang up."""
+        self._closing = True
+        self._said.set()
+        if self._tasks:
+            _, publishing, _ = self._tasks
+            await asyncio.wait({publishing}, timeout=LAST_WORDS_S)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -90,7 +98,7 @@ class RedisBus(LocalBus):
 
     async def _publish(self) -> None:
         """What was said, soon; a beat, at least once a second. A failure needs no word: the beat is missing."""
-        while True:
+        while not self._closing:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._said.wait(), BEAT_S)
             self._said.clear()

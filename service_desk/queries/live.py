@@ -140,6 +140,7 @@ class Touched:
     me: set[str] = field(default_factory=set)
     offers: dict[str, str] = field(default_factory=dict)
     interactions: set[str] = field(default_factory=set)
+    together: set[tuple[str, str]] = field(default_factory=set)
     arrived: set[tuple[str, str]] = field(default_factory=set)
     entries: dict[str, str] = field(default_factory=dict)
     customers: set[str] = field(default_factory=set)
@@ -171,6 +172,8 @@ def _touch(touched: Touched, event: LogEvent) -> None:  # noqa: C901 - one branc
         touched.agents.add(agent_id)
     if interaction_id is not None:
         touched.interactions.add(interaction_id)
+        if agent_id is not None:
+            touched.together.add((agent_id, interaction_id))
         if event.kind not in CARD_UNTOUCHED:
             touched.carded.add(interaction_id)
     if data.get("customer_id") is not None:
@@ -296,7 +299,7 @@ class _Shared:
 
     def frame(self, agent_id: str, events: list[LogEvent], prev: int, position: int) -> FrameView:
         touched, mine = self._touched, self._holding.by_agent.get(agent_id, set())
-        gone = {i for i in touched.interactions if i not in mine}
+        gone = sorted(i for agent, i in touched.together if agent == agent_id and i not in mine)
         offers = {offer.id: offer for offer in self._offers.get(agent_id, ())}
         put = PutView(
             me={agent_id: me_view(self._reader, agent_id)} if agent_id in touched.me else {},
@@ -315,7 +318,7 @@ class _Shared:
             position=position,
             events=[_event(event) for event in events if self._concerns(event, agent_id, mine)],
             put=put,
-            drop=DropView(offers=dropped, interactions=sorted(gone) if agent_id in touched.agents else []),
+            drop=DropView(offers=dropped, interactions=gone),
         )
 
     def _entries_for(self, agent_id: str, mine: set[str]) -> dict[str, EntryView]:

@@ -140,7 +140,7 @@ class LiveServer:
 
     # --- what consoles ask --------------------------------------------------------------------------------------
 
-    async def _replay(self, sid: str, body: Any) -> dict[str, FrameView | SnapshotView]:
+    async def _replay(self, sid: str, body: Any = None) -> dict[str, FrameView | SnapshotView]:
         connected = self._by_sid.get(sid)
         if connected is None:
             return {}

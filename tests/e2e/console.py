@@ -88,7 +88,12 @@ class Console:
     async def set_state(self, state: str, reason: str | None = None) -> None:
         me = self.state["me"][self.agent_id]
         body = {"state": state} | ({"reason": reason} if reason else {})
-        await self.ask("PUT", "/me/state", body, version=me["version"])
+        answer = await self.ask("PUT", "/me/state", body, version=me["version"])
+
+        async def shown() -> bool:
+            return bool(self.state["me"][self.agent_id]["version"] >= answer["version"])
+
+        await until(shown, "the console shows the new state")
 
     async def offer(self) -> dict[str, Any]:
         """The next offer that rings."""

@@ -142,7 +142,8 @@ async def test_expired_offer_goes_back_to_its_place_and_benches(desk: Desk) -> N
     contact = await phone(desk, "CA1")
     before = await row_of(desk, schema.interaction, contact)
     offer_id = await offer_to(desk, contact, ann)
-    offer = Offer(offer_id, contact, ann, 0, 0, 1)
+    deadline = (await row_of(desk, schema.offer, offer_id))["deadline"]
+    offer = Offer(offer_id, contact, ann, 0, deadline, 1)
     made = [decided.OfferExpired(offer, {}), decided.AgentBenched(ann, "no_answer", offer_id, {})]
     assert await desk.run(offers.apply_decisions, made, 1) == []
     after = await row_of(desk, schema.interaction, contact)
