@@ -7,6 +7,7 @@ import signal
 import tomllib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,7 +23,7 @@ from service_desk.background.sweep import CallSweep
 from service_desk.background.timers import Timers
 from service_desk.bus.local import LocalBus
 from service_desk.bus.redis import RedisBus
-from service_desk.clock import SystemClock
+from service_desk.clock import SECOND, SystemClock
 from service_desk.desk import Desk
 from service_desk.dispatch.host import RoutingHost
 from service_desk.domain.access import Principal
@@ -34,11 +35,13 @@ from service_desk.ports import Bus, Clock
 from service_desk.realtime import presence
 from service_desk.realtime.engine import set_compression
 from service_desk.realtime.fanout import Fanout
+from service_desk.realtime.gate import SocketGate
 from service_desk.realtime.server import LiveServer
 from service_desk.realtime.visitors import ChatServer
 from service_desk.settings import Settings
 from service_desk.storage.store import Store
 from service_desk.web.routes import make_app
+from service_desk.web.security import client_address
 from service_desk.web.sessions import SESSIONS
 
 SHUTDOWN_S = 2.0
@@ -84,18 +87,18 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         channels = await stack.enter_async_context(_channels(settings))
         leases = _Leases(settings, desk, clock, node_id)
         stack.callback(leases.close)
-        tasks = await stack.enter_async_context(_Tasks())
+        tasks = await stack.enter_async_context(_Tasks(clock))
         parts = Running(desk, "", None, None, None, None)
         if "route" in settings.roles:
             parts.host = RoutingHost(desk, leases.make("routing"))
-            tasks.start(parts.host.run())
-            tasks.start(Timers(desk, leases.make("timers")).run())
-            tasks.start(Figures(desk, leases.make("figures")).run())
+            tasks.start(parts.host.run)
+            tasks.start(Timers(desk, leases.make("timers")).run)
+            tasks.start(Figures(desk, leases.make("figures")).run)
         if "send" in settings.roles:
             phones = _phones(channels)
             parts.outbox = Outbox(desk, leases.make("outbox"), phones)
-            tasks.start(parts.outbox.run())
-            tasks.start(CallSweep(desk, leases.make("sweep"), phones).run())
+            tasks.start(parts.outbox.run)
+            tasks.start(CallSweep(desk, leases.make("sweep"), phones).run)
         if "web" in settings.roles:
             await stack.enter_async_context(_web(settings, desk, channels, node_id, parts))
         yield parts
@@ -174,20 +177,24 @@ class _Leases:
 
 
 class _Tasks:
-    """Background work: one that dies by a fault is logged; all are cancelled at the end."""
+    """Background work: what stops by a fault is logged and starts again; all is cancelled at the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
+    def start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        task = asyncio.create_task(self._keep(work))
         self._tasks.add(task)
-        task.add_done_callback(self._done)
+        task.add_done_callback(self._tasks.discard)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a background task died", exc_info=error)
+    async def _keep(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while True:
+            try:
+                return await work()
+            except Exception:
+                log.exception("background work starts again")
+                await self._clock.sleep_until(self._clock.now() + SECOND)
 
     async def __aenter__(self) -> Self:
         return self
@@ -209,15 +216,17 @@ async def _web(
     visitors = ChatServer(desk, intake, settings.is_own_origin)
     consoles.attach(app)
     visitors.attach(app)
+    gate = SocketGate({"live": consoles.may_open, "chat": visitors.may_open}, client_address)
+    gate.install(app)
     fanout = Fanout(desk, consoles, visitors)
     alone = desk.store.dialect == "sqlite"
     await presence.start_node(desk, node_id, alone=alone)
-    async with _Tasks() as tasks:
-        tasks.start(fanout.run())
-        tasks.start(fanout.push_boards())
-        tasks.start(visitors.push_positions())
+    async with _Tasks(desk.clock) as tasks:
+        tasks.start(fanout.run)
+        tasks.start(fanout.push_boards)
+        tasks.start(visitors.push_positions)
         if not alone:
-            tasks.start(presence.keep_beating(desk, node_id))
+            tasks.start(partial(presence.keep_beating, desk, node_id, consoles.register_again))
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S, auto_decompress=False)
         await runner.setup()
         site = web.TCPSite(runner, settings.server.host, settings.server.port, reuse_port=not alone)

@@ -36,6 +36,10 @@ class Signal:
         async for _ in self._bus.wakes({self._stream}):
             self._event.set()
 
+    def poke(self) -> None:
+        """End the wait: something else than a commit happened."""
+        self._event.set()
+
     async def wait(self, until: Micros | None = None) -> None:
         """Return after the next wake, or at `until` if that comes first."""
         if until is None:

@@ -56,7 +56,7 @@ class Intake:
             case DigitsPressed():
                 return await self._desk.run(calls.choose, account, event, actor=account)
             case CallWaiting():
-                return await self._desk.read(answer_while_waiting, account, event.call_id)
+                return await self._desk.glance(answer_while_waiting, account, event.call_id)
             case AgentDialled():
                 return await self._desk.run(calls.agent_dialled, account, event, actor=account)
             case CallChanged():

@@ -129,7 +129,8 @@ def _text(value: object) -> str:
 
 def _too_long() -> Unrecognised:
     return Unrecognised(
-        f"The message is too long: at most {limits.TEXT_CHARACTERS} characters. Send it in several parts.", "text"
+        f"The message is too long: at most {limits.TEXT_CHARACTERS} characters. Send it in several parts.",
+        "text",
     )
 
 

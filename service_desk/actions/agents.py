@@ -11,12 +11,15 @@ from service_desk.clock import SECOND
 from service_desk.domain import events
 from service_desk.errors import Invalid, NotFound, StaleVersion
 from service_desk.storage import schema
+from service_desk.storage.prepared import Prepared
 from service_desk.storage.transaction import Row, Tx
 
 AGENT = schema.agent
 CONNECTION = schema.connection
 SIGNED_OUT = "signed_out"
-_ANY_SOCKET = sa.select(CONNECTION.c.sid).where(CONNECTION.c.agent_id == sa.bindparam("agent")).limit(1)
+_ANY_SOCKET = Prepared(
+    sa.select(CONNECTION.c.sid).where(CONNECTION.c.agent_id == sa.bindparam("agent")).limit(1)
+)
 
 
 def agent_for(row: Row) -> Agent:
@@ -72,6 +75,8 @@ def is_connected(tx: Tx, agent_id: str) -> bool:
 def connected(tx: Tx, agent_id: str, sid: str, node_id: str, session: str) -> None:
     """A console's socket opened. What the agent chose counts again."""
     row = must_get(tx, agent_id)
+    if tx.get(CONNECTION, sid) is not None:
+        return
     before = is_connected(tx, agent_id)
     values = {
         "sid": sid,

@@ -30,12 +30,13 @@ from service_desk.domain.contact_point import fold_phone
 from service_desk.domain.effects import ConnectCall, HangUpCall, PutBackCall
 from service_desk.errors import Invalid
 from service_desk.storage import schema
+from service_desk.storage.prepared import Prepared
 from service_desk.storage.transaction import Input, Row, Tx
 
 LEG = schema.call_leg
 MENU_ATTEMPTS = 3
-_LIVING_LEGS = sa.select(LEG).where(
-    LEG.c.interaction_id == sa.bindparam("interaction"), LEG.c.ended_at.is_(None)
+_LIVING_LEGS = Prepared(
+    sa.select(LEG).where(LEG.c.interaction_id == sa.bindparam("interaction"), LEG.c.ended_at.is_(None))
 )
 
 

@@ -42,6 +42,7 @@ def meet_visitor(tx: Tx, widget: str, fingerprint: str | None, new_fingerprint: 
     row = {
         "id": tx.new_id("vis"),
         "widget": widget,
+        "name": None,
         "fingerprint": new_fingerprint,
         "customer_id": None,
         "interaction_id": None,
@@ -80,7 +81,7 @@ def open_chat(tx: Tx, account: str, event: ChatOpened, first: MessageReceived) -
     tx.write(
         sa.update(VISITOR)
         .where(VISITOR.c.id == visitor["id"])
-        .values(interaction_id=row["id"], customer_id=customer_id, seen_at=tx.now)
+        .values(interaction_id=row["id"], customer_id=customer_id, name=event.name, seen_at=tx.now)
     )
     row, entry = messages.add_message(
         tx,
@@ -120,6 +121,9 @@ def receive_message(tx: Tx, account: str, event: MessageReceived) -> ChatLine:
         raise NotFound("There is no such chat.", code="no_chat")
     if row["state"] in (life.WRAP_UP, life.ENDED):
         raise Conflict("This chat is over: open a new one.", code="chat_ended")
+    if not row["visitor_online"]:  # who writes is there, whatever a socket of theirs said elsewhere
+        visitor_online(tx, row["id"], online=True)
+        row = interactions.must_get(tx, row["id"])
     return _add(tx, row, visitor, event)
 
 
@@ -147,6 +151,21 @@ def visitor_online(tx: Tx, interaction_id: str, online: bool) -> None:  # noqa: 
         tx.set_timer("visitor_idle", interaction_id, tx.now + widget.idle_s * SECOND)
 
 
+def all_visitors_left(tx: Tx) -> None:
+    """After a start nobody's page is connected; who comes back says so."""
+    rows = tx.all(
+        sa.select(INTERACTION.c.id)
+        .where(
+            INTERACTION.c.channel == "web_chat",
+            INTERACTION.c.ended_at.is_(None),
+            INTERACTION.c.visitor_online,
+        )
+        .order_by(INTERACTION.c.id)
+    )
+    for row in rows:
+        visitor_online(tx, row["id"], online=False)
+
+
 def visitor_idle(tx: Tx, interaction_id: str, _data: Mapping[str, Any]) -> None:
     """The visitor did not come back."""
     row = interactions.must_get(tx, interaction_id)
@@ -158,13 +177,13 @@ def visitor_idle(tx: Tx, interaction_id: str, _data: Mapping[str, Any]) -> None:
 
 
 def _add(tx: Tx, row: Row, visitor: Row, event: MessageReceived) -> ChatLine:
-    name = tx.scalar(sa.select(schema.customer.c.name).where(schema.customer.c.id == visitor["customer_id"]))
     _, entry = messages.add_message(
         tx,
         row,
         author_kind="customer",
         author_id=visitor["customer_id"],
-        author_name=name or "Visitor",
+        author_name=visitor["name"]
+        or "Visitor",  # what they said of themselves: a record's name stays inside
         text=event.text,
         key=event.message_id,
     )

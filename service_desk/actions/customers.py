@@ -8,6 +8,7 @@ from service_desk.domain import events
 from service_desk.domain.contact_point import ContactPoint
 from service_desk.errors import Invalid, NotFound, StaleVersion
 from service_desk.storage import schema
+from service_desk.storage.prepared import Prepared
 from service_desk.storage.transaction import Row, Tx
 
 CUSTOMER = schema.customer
@@ -17,7 +18,7 @@ NAME_CHARACTERS = 200
 REMARK_CHARACTERS = 4_000
 
 
-_MATCH = (
+_MATCH = Prepared(
     sa.select(POINT.c.customer_id)
     .where(POINT.c.kind == sa.bindparam("kind"), POINT.c.value == sa.bindparam("value"))
     .order_by(

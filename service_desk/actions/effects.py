@@ -28,10 +28,17 @@ def claim(tx: Tx, position: int, lease: str, fence: int) -> bool:
     return True
 
 
-def settle(tx: Tx, position: int, state: str, detail: str | None, again_at: Micros) -> None:
-    """Keep an outcome; `ready` and `unknown` are tried again at `again_at`."""
+def settle(tx: Tx, position: int, attempt: int, state: str, detail: str | None, again_at: Micros) -> bool:
+    """Keep the outcome of the nth attempt; `ready` and `unknown` are tried again at `again_at`.
+
+    False if it comes too late: the claim ran out and somebody else has tried since.
+    """
+    row = tx.get_for_update(EFFECT, position)
+    if row is None or row["done_at"] is not None or row["attempts"] != attempt:
+        return False
     done_at = tx.now if state in ENDS else None
     tx.update(EFFECT, position, state=state, detail=detail, done_at=done_at, due_at=again_at)
+    return True
 
 
 def _wanted(tx: Tx, row: Row) -> bool:

@@ -12,25 +12,32 @@ from service_desk.domain import events
 from service_desk.domain import interaction as life
 from service_desk.errors import Conflict, NotFound
 from service_desk.storage import schema
-from service_desk.storage.statements import new, update, update_all
+from service_desk.storage.prepared import Prepared
+from service_desk.storage.statements import new, update_all
 from service_desk.storage.transaction import Row, Tx
 
 TABLE = schema.interaction
 OFFER = schema.offer
 SEGMENT = schema.segment
 
-_BY_EXTERNAL_ID = (
+_BY_EXTERNAL_ID = Prepared(
     sa.select(TABLE)
     .where(TABLE.c.account == sa.bindparam("account"), TABLE.c.external_id == sa.bindparam("external_id"))
     .with_for_update()
 )
-_PENDING_OFFER = (
+_PENDING_OFFER = Prepared(
     sa.select(OFFER)
     .where(OFFER.c.interaction_id == sa.bindparam("interaction"), OFFER.c.state == "pending")
     .with_for_update()
 )
-_CLOSE_OFFER = update(OFFER, ("state", "closed_at", "reason")).where(OFFER.c.state == "pending")
-_COUNT_SEGMENTS = sa.select(sa.func.count()).where(SEGMENT.c.interaction_id == sa.bindparam("interaction"))
+_CLOSE_OFFER = Prepared(
+    update_all(OFFER, ("state", "closed_at", "reason")).where(
+        OFFER.c.id == sa.bindparam("this_key"), OFFER.c.state == "pending"
+    )
+)
+_COUNT_SEGMENTS = Prepared(
+    sa.select(sa.func.count()).where(SEGMENT.c.interaction_id == sa.bindparam("interaction"))
+)
 
 
 def open_interaction(
@@ -211,11 +218,12 @@ def _abandon(tx: Tx, row: Row, ended_by: str, reason: str) -> Row:
     queue_id, queued_at = row["queue_id"], row["queued_at"]
     wait = tx.now - (queued_at or row["created_at"])
     in_target = queue_id is not None and wait <= tx.config.queue(queue_id).target_s * SECOND
+    first = queue_id is None or _segment_count(tx, row) == 1
     if queue_id is not None:
         close_segment(tx, row, "abandoned")
         tx.route(WorkEnded(row["id"]))
     row = move(tx, row, life.ENDED, ended_at=tx.now, ended_by=ended_by, end_reason=reason)
-    tx.emit(events.InteractionAbandoned(row["id"], queue_id, queued_at, wait, in_target))
+    tx.emit(events.InteractionAbandoned(row["id"], queue_id, queued_at, wait, in_target, first))
     tx.emit(events.InteractionEnded(row["id"], None, queue_id, ended_by, reason, None))
     return row
 
@@ -263,9 +271,9 @@ def close_segment(tx: Tx, row: Row, outcome: str) -> None:
 
 
 @cache
-def _segment_update(names: tuple[str, ...]) -> sa.Update:
+def _segment_update(names: tuple[str, ...]) -> Prepared:
     this_one = (SEGMENT.c.interaction_id == sa.bindparam("interaction"), SEGMENT.c.ended_at.is_(None))
-    return update_all(SEGMENT, names).where(*this_one)
+    return Prepared(update_all(SEGMENT, names).where(*this_one))
 
 
 def _change_segment(tx: Tx, row: Row, **values: Any) -> None:

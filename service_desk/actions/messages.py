@@ -9,6 +9,7 @@ from service_desk.domain import events
 from service_desk.domain import interaction as life
 from service_desk.errors import Conflict, Invalid, TooLarge
 from service_desk.storage import schema
+from service_desk.storage.prepared import Prepared
 from service_desk.storage.transaction import Row, Tx
 
 MESSAGE = schema.message
@@ -16,10 +17,12 @@ NOTE = schema.note
 TEXT_CHARACTERS = 16_000
 PREVIEW_CHARACTERS = 120
 
-_AGENT_NAME = sa.select(schema.agent.c.name).where(schema.agent.c.id == sa.bindparam("agent"))
+_AGENT_NAME = Prepared(sa.select(schema.agent.c.name).where(schema.agent.c.id == sa.bindparam("agent")))
 _BY_KEY = {
-    table: sa.select(table).where(
-        table.c.interaction_id == sa.bindparam("interaction"), table.c.key == sa.bindparam("key")
+    table: Prepared(
+        sa.select(table).where(
+            table.c.interaction_id == sa.bindparam("interaction"), table.c.key == sa.bindparam("key")
+        )
     )
     for table in (MESSAGE, NOTE)
 }

@@ -15,15 +15,20 @@ from service_desk.domain import events
 from service_desk.domain import interaction as life
 from service_desk.errors import Invalid, NotFound, OfferClosed
 from service_desk.storage import schema
+from service_desk.storage.prepared import Prepared
 from service_desk.storage.transaction import Row, Tx
 
 OFFER = schema.offer
-_RINGING = sa.select(OFFER.c.id).where(OFFER.c.agent_id == sa.bindparam("agent"), OFFER.c.state == "pending")
+_RINGING = Prepared(
+    sa.select(OFFER.c.id).where(OFFER.c.agent_id == sa.bindparam("agent"), OFFER.c.state == "pending")
+)
 _LOCK = {
-    table: sa.select(table.c.id)
-    .where(table.c.id.in_(sa.bindparam("ids", expanding=True)))
-    .order_by(table.c.id)
-    .with_for_update()
+    table: Prepared(
+        sa.select(table.c.id)
+        .where(table.c.id.in_(sa.bindparam("ids", expanding=True)))
+        .order_by(table.c.id)
+        .with_for_update()
+    )
     for table in (schema.agent, schema.interaction)
 }
 Refusal = tuple[decided.Decision, str]

@@ -7,11 +7,12 @@ import sqlalchemy as sa
 from service_desk.clock import Micros
 from service_desk.errors import Invalid
 from service_desk.storage import schema
+from service_desk.storage.prepared import Prepared
 from service_desk.storage.transaction import Tx
 
 TABLE = schema.idempotency
-_SEEN = sa.select(TABLE).where(
-    TABLE.c.principal == sa.bindparam("principal"), TABLE.c.key == sa.bindparam("key")
+_SEEN = Prepared(
+    sa.select(TABLE).where(TABLE.c.principal == sa.bindparam("principal"), TABLE.c.key == sa.bindparam("key"))
 )
 Stored = tuple[int, str]
 """HTTP status and JSON text ("" for an empty answer)."""

@@ -24,6 +24,8 @@ def reclaim(tx: Tx, agent_id: str, _data: Mapping[str, Any]) -> None:
         .order_by(table.c.id)
     ):
         contact = interactions.must_get(tx, held["id"])
+        if contact["agent_id"] != agent_id or contact["state"] not in states:
+            continue  # it ended or moved on while we waited for its lock
         if contact["channel"] == "phone":
             calls.put_back_call(tx, contact, "agent_lost")
         else:

@@ -5,7 +5,7 @@ the provider may or may not have done it: it is read back before it is tried aga
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -21,10 +21,13 @@ from service_desk.follow import Signal, earliest
 from service_desk.killpoint import killpoint
 from service_desk.lease import Lease, hold_and_work
 from service_desk.storage import schema
+from service_desk.storage.prepared import Prepared
 from service_desk.storage.store import Reader
 
 EFFECT = schema.effect
 AT_ONCE = 50
+GRACE_S = 2.0
+"""What is under way when the work ends may take so long; after that its outcome is unknown."""
 TRIES = 8
 BACKOFF: Micros = SECOND // 2
 BACKOFF_MOST: Micros = 30 * SECOND
@@ -44,7 +47,10 @@ class Due:
 
 
 class Outbox:
-    """Runs wherever its lease is held. Effects of one subject go in order, those of several side by side."""
+    """Runs wherever its lease is held.
+
+    What is due for one subject goes in order, several subjects go side by side: a slow one holds up nobody else.
+    """
 
     def __init__(self, desk: Desk, lease: Lease, phones: Mapping[AccountId, CallControl]) -> None:
         self._desk = desk
@@ -56,17 +62,20 @@ class Outbox:
         await hold_and_work(self._lease, self._desk.clock, self._work)
 
     async def _work(self, fence: int) -> None:
-        async with Signal(self._desk.bus, self._desk.clock, "effect") as signal:
-            while self._lease.held():
-                due, next_due = await self._desk.read(due_effects, AT_ONCE)
-                by_subject: dict[str, list[Due]] = {}
-                for item in due:
-                    by_subject.setdefault(item.subject, []).append(item)
-                await asyncio.gather(
-                    *(self._one_after_another(items, fence) for items in by_subject.values())
-                )
-                if not due:
-                    await signal.wait(earliest(next_due, self._lease.look_again_at()))
+        busy: dict[str, asyncio.Task[None]] = {}
+        try:
+            async with Signal(self._desk.bus, self._desk.clock, "effect") as signal:
+                while self._lease.held():
+                    _reap(busy)
+                    room = AT_ONCE - len(busy)
+                    due, next_due = await self._desk.glance(due_effects, room, busy) if room else ([], None)
+                    for subject, items in _by_subject(due).items():
+                        busy[subject] = asyncio.create_task(self._one_after_another(items, fence))
+                        busy[subject].add_done_callback(lambda _: signal.poke())
+                    if not due:
+                        await signal.wait(earliest(next_due, self._lease.look_again_at()))
+        finally:
+            await _finish(busy.values())
 
     async def _one_after_another(self, items: Sequence[Due], fence: int) -> None:
         for item in items:
@@ -78,13 +87,17 @@ class Outbox:
         if not await self._desk.run(claim, item.position, self._lease.name, fence):
             return True
         killpoint("outbox.after_claim")
-        state, detail = await self._outcome(item)
+        state, detail = await self._tried(item)
         killpoint("outbox.after_effect")
         now = self._desk.clock.now()
         if state in ("unknown", "ready") and item.attempts + 1 >= TRIES:
             state = "failed"
         again = now + min(BACKOFF * 2**item.attempts, BACKOFF_MOST)
-        await self._desk.run(settle, item.position, state, detail, again)
+        if not await self._desk.run(settle, item.position, item.attempts + 1, state, detail, again):
+            log.warning(
+                "effect settled too late", kind=item.effect.KIND, interaction=item.subject, state=state
+            )
+            return False
         if state != "confirmed":
             log.warning("effect", kind=item.effect.KIND, interaction=item.subject, state=state, detail=detail)
         if state == "failed" and not isinstance(item.effect, HangUpCall):
@@ -97,6 +110,14 @@ class Outbox:
         if account in self._phones:
             await read_back(self._desk, self._phones[account], account, effect.call_id)
 
+    async def _tried(self, item: Due) -> tuple[str, str | None]:
+        """(state, detail) after a try; a fault of ours leaves the outcome unknown and stops nobody else."""
+        try:
+            return await self._outcome(item)
+        except Exception as error:
+            log.exception("effect broke", kind=item.effect.KIND, interaction=item.subject)
+            return "unknown", f"a fault of ours: {type(error).__name__}"
+
     async def _outcome(self, item: Due) -> tuple[str, str | None]:
         phone = self._phones.get(AccountId(item.effect.account))
         if phone is None:
@@ -104,6 +125,9 @@ class Outbox:
         try:
             if item.attempts > 0 and await _already_done(phone, item.effect):
                 return "confirmed", "found done by read-back"
+        except ChannelError as error:  # asking changed nothing: what was unknown still is
+            return ("ready" if item.state == "ready" else "unknown"), f"cannot be read back: {error}"
+        try:
             await _perform(phone, item.effect)
         except OutcomeUnknown as error:
             return "unknown", str(error)
@@ -112,6 +136,27 @@ class Outbox:
         except ChannelError as error:
             return "failed", str(error)
         return "confirmed", None
+
+
+def _by_subject(due: Sequence[Due]) -> dict[str, list[Due]]:
+    found: dict[str, list[Due]] = {}
+    for item in due:
+        found.setdefault(item.subject, []).append(item)
+    return found
+
+
+def _reap(busy: dict[str, asyncio.Task[None]]) -> None:
+    """Forget what is done. Raises what stopped it: a lost lease, a database that is away."""
+    for subject in [subject for subject, task in busy.items() if task.done()]:
+        busy.pop(subject).result()
+
+
+async def _finish(tasks: Collection[asyncio.Task[None]]) -> None:
+    if tasks:
+        await asyncio.wait(tasks, timeout=GRACE_S)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _perform(phone: CallControl, effect: Effect) -> None:
@@ -138,17 +183,22 @@ async def _already_done(phone: CallControl, effect: Effect) -> bool:
             return False
 
 
-_DUE = (
+_OPEN = (
+    EFFECT.c.done_at.is_(None),
+    EFFECT.c.subject.not_in(sa.bindparam("busy", expanding=True, type_=EFFECT.c.subject.type)),
+)
+_DUE = Prepared(
     sa.select(EFFECT)
-    .where(EFFECT.c.done_at.is_(None), EFFECT.c.due_at <= sa.bindparam("now", type_=EFFECT.c.due_at.type))
+    .where(*_OPEN, EFFECT.c.due_at <= sa.bindparam("now", type_=EFFECT.c.due_at.type))
     .order_by(EFFECT.c.position)
     .limit(sa.bindparam("limit", type_=sa.Integer))
 )
-_NEXT = sa.select(sa.func.min(EFFECT.c.due_at)).where(EFFECT.c.done_at.is_(None))
+_NEXT = Prepared(sa.select(sa.func.min(EFFECT.c.due_at)).where(*_OPEN))
 
 
-def due_effects(reader: Reader, limit: int) -> tuple[list[Due], Micros | None]:
-    """Open effects whose time has come, oldest first; without any, when the next one's will come.
+def due_effects(reader: Reader, limit: int, busy: Collection[str] = ()) -> tuple[list[Due], Micros | None]:
+    """Open effects whose time has come, oldest first, without those of busy subjects; if there is none, when the
+    next one's will come.
 
     A claimed one that nobody settled counts as unknown.
     """
@@ -160,6 +210,6 @@ def due_effects(reader: Reader, limit: int) -> tuple[list[Due], Micros | None]:
             row["attempts"],
             EFFECTS[row["kind"]](**row["data"]),
         )
-        for row in reader.all(_DUE, {"now": reader.now, "limit": limit})
+        for row in reader.all(_DUE, {"now": reader.now, "limit": limit, "busy": list(busy)})
     ]
-    return due, None if due else reader.scalar(_NEXT)
+    return due, None if due else reader.scalar(_NEXT, {"busy": list(busy)})

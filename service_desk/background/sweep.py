@@ -15,6 +15,7 @@ from channels.contract import AccountId, CallChanged, CallControl, CallStatus, C
 from service_desk.actions import calls
 from service_desk.clock import SECOND, Micros
 from service_desk.desk import Desk
+from service_desk.errors import DeskError, Unavailable
 from service_desk.lease import Lease, hold_and_work
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
@@ -81,7 +82,12 @@ async def read_back(desk: Desk, phone: CallControl, account: AccountId, call_id:
     if status.final:
         log.info("missed the end of a leg", call=call_id, status=status.value)
         event = CallChanged(call_id, status, f"read_back:{call_id}", SEQUENCE, cause="read_back")
-        await desk.run(calls.leg_changed, account, event, actor=account)
+        try:
+            await desk.run(calls.leg_changed, account, event, actor=account)
+        except Unavailable:
+            raise
+        except DeskError as error:
+            log.warning("leg's end refused", call=call_id, reason=error.detail)
 
 
 def living_legs(reader: Reader, quiet: Micros) -> list[Leg]:

@@ -14,11 +14,13 @@ from service_desk.follow import Signal, earliest
 from service_desk.killpoint import killpoint
 from service_desk.lease import Fenced, Lease, check_fence, hold_and_work
 from service_desk.storage import schema
+from service_desk.storage.prepared import Prepared
 from service_desk.storage.store import Reader
 from service_desk.storage.transaction import Tx
 
 TIMER = schema.timer
 AT_ONCE = 100
+POSTPONED: Micros = 60 * SECOND
 
 Fire = Callable[[Tx, str, Mapping[str, Any]], None]
 
@@ -47,7 +49,7 @@ class Timers:
     async def _work(self, fence: int) -> None:
         async with Signal(self._desk.bus, self._desk.clock, "timer") as signal:
             while self._lease.held():
-                due, next_due = await self._desk.read(due_timers, AT_ONCE)
+                due, next_due = await self._desk.glance(due_timers, AT_ONCE)
                 for kind, subject in due:
                     await self._fire(kind, subject, fence)
                 if not due:
@@ -60,6 +62,9 @@ class Timers:
             await self._desk.run(fire, kind, subject, self._lease.name, fence)
         except (Fenced, Unavailable):
             raise
+        except DeskError as error:
+            log.info("timer had nothing to do", kind=kind, subject=subject, reason=error.detail)
+            await self._desk.run(forget, kind, subject)
         except Exception:
             log.exception("timer failed", kind=kind, subject=subject)
             await self._desk.run(postpone, kind, subject)
@@ -72,19 +77,24 @@ def fire(tx: Tx, kind: str, subject: str, lease: str, fence: int) -> None:
     if row is None or row["due_at"] > tx.now:
         return
     tx.clear_timer(kind, subject)
-    try:
-        TIMERS[kind](tx, subject, row["data"])
-    except DeskError as error:
-        log.info("timer had nothing to do", kind=kind, subject=subject, reason=error.detail)
+    TIMERS[kind](tx, subject, row["data"])
+
+
+def forget(tx: Tx, kind: str, subject: str) -> None:
+    """Remove a due timer whose act was refused; one that was set anew meanwhile stays."""
+    tx.write(sa.delete(TIMER).where(*_due(kind, subject, tx.now)))
 
 
 def postpone(tx: Tx, kind: str, subject: str) -> None:
-    """Try again in a minute."""
-    due_at = tx.now + 60 * SECOND
-    tx.write(sa.update(TIMER).where(TIMER.c.kind == kind, TIMER.c.subject == subject).values(due_at=due_at))
+    """Try a due timer again in a minute; one that was set anew meanwhile stays as it is."""
+    tx.write(sa.update(TIMER).where(*_due(kind, subject, tx.now)).values(due_at=tx.now + POSTPONED))
 
 
-_UPCOMING = (
+def _due(kind: str, subject: str, now: Micros) -> tuple[sa.ColumnElement[bool], ...]:
+    return (TIMER.c.kind == kind, TIMER.c.subject == subject, TIMER.c.due_at <= now)
+
+
+_UPCOMING = Prepared(
     sa.select(TIMER.c.kind, TIMER.c.subject, TIMER.c.due_at)
     .order_by(TIMER.c.due_at)
     .limit(sa.bindparam("limit", type_=sa.Integer))

@@ -22,6 +22,7 @@ from service_desk.follow import Signal, earliest
 from service_desk.killpoint import killpoint
 from service_desk.lease import Lease, check_fence, hold_and_work
 from service_desk.storage import schema
+from service_desk.storage.prepared import Prepared
 from service_desk.storage.store import Reader
 from service_desk.storage.transaction import Tx
 
@@ -29,7 +30,7 @@ STEP = schema.dispatch_step
 LIVE = schema.queue_live
 BATCH = 200
 LIVE_EVERY: Micros = SECOND
-_COMMANDS_AFTER = (
+_COMMANDS_AFTER = Prepared(
     sa.select(schema.command)
     .where(schema.command.c.position > sa.bindparam("position"))
     .order_by(schema.command.c.position)
@@ -74,7 +75,7 @@ class RoutingHost:
         await self._record(router, [start], fence, cursor)
         async with Signal(self._desk.bus, self._desk.clock, "command") as signal:
             while self._lease.held():
-                commands = await self._desk.read(commands_after, cursor, BATCH)
+                commands = await self._desk.glance(commands_after, cursor, BATCH)
                 steps = self._apply(router, commands)
                 if commands:
                     cursor = commands[-1][0]

@@ -90,7 +90,10 @@ class InteractionConnected:
 
 @dataclass(frozen=True, slots=True)
 class InteractionAbandoned:
-    """The customer left while nobody had answered. `queue_id` is None in the menu."""
+    """The customer left while nobody served them. `queue_id` is None in the menu.
+
+    `first` is False for one who had been answered before and was put back in line: counted as answered already.
+    """
 
     KIND: ClassVar[str] = "interaction.abandoned"
     SUBJECT: ClassVar[str] = "interaction_id"
@@ -99,6 +102,7 @@ class InteractionAbandoned:
     queued_at: int | None
     wait: int
     in_target: bool
+    first: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ def count_of(kind: str, data: Mapping[str, Any]) -> tuple[Slot, Count] | None:
         return _slot(data), Count(offered=1)
     if kind == "interaction.answered" and data["first"]:
         return _slot(data), Count(answered=1, answered_in_target=int(data["in_target"]), wait_us=data["wait"])
-    if kind == "interaction.abandoned" and data["queue_id"] is not None:
+    if kind == "interaction.abandoned" and data["queue_id"] is not None and data["first"]:
         return _slot(data), Count(abandoned=1, abandoned_in_target=int(data["in_target"]))
     return None
 

@@ -16,6 +16,7 @@ from service_desk.domain.views import (
 from service_desk.queries import tickets
 from service_desk.queries.timeline import timeline_page
 from service_desk.storage import schema
+from service_desk.storage.prepared import Prepared
 from service_desk.storage.store import Reader
 
 CUSTOMER = schema.customer
@@ -31,35 +32,42 @@ CARD_BYTES = 64_000
 __all__ = ["card", "customer_view", "timeline_page"]
 
 # Built once: making a statement costs more than running it.
-_CUSTOMER = (
+_CUSTOMER = Prepared(
     sa.select(CUSTOMER, schema.company.c.name.label("company"))
     .outerjoin(schema.company, schema.company.c.id == CUSTOMER.c.company_id)
     .where(CUSTOMER.c.id == sa.bindparam("customer"))
 )
-_POINTS = (
+_POINTS = Prepared(
     sa.select(POINT)
     .where(POINT.c.customer_id == sa.bindparam("customer"))
     .order_by(POINT.c.created_at, POINT.c.id)
     .limit(CARD_IDENTITIES)
 )
-_CONTACT_TOTALS = sa.select(
-    sa.func.count().label("all"),
-    sa.func.min(INTERACTION.c.created_at).label("first"),
-    sa.func.coalesce(
-        sa.func.sum(
-            sa.case(
-                (INTERACTION.c.created_at > sa.bindparam("since", type_=INTERACTION.c.created_at.type), 1),
-                else_=0,
-            )
-        ),
-        0,
-    ).label("week"),
-).where(INTERACTION.c.customer_id == sa.bindparam("customer"))
-_TICKET_TOTALS = sa.select(
-    sa.func.count().label("all"),
-    sa.func.coalesce(sa.func.sum(sa.case((TICKET.c.closed_at.is_(None), 1), else_=0)), 0).label("open"),
-).where(TICKET.c.customer_id == sa.bindparam("customer"))
-_HEAD = sa.select(schema.positions.c.event)
+_CONTACT_TOTALS = Prepared(
+    sa.select(
+        sa.func.count().label("all"),
+        sa.func.min(INTERACTION.c.created_at).label("first"),
+        sa.func.coalesce(
+            sa.func.sum(
+                sa.case(
+                    (
+                        INTERACTION.c.created_at > sa.bindparam("since", type_=INTERACTION.c.created_at.type),
+                        1,
+                    ),
+                    else_=0,
+                )
+            ),
+            0,
+        ).label("week"),
+    ).where(INTERACTION.c.customer_id == sa.bindparam("customer"))
+)
+_TICKET_TOTALS = Prepared(
+    sa.select(
+        sa.func.count().label("all"),
+        sa.func.coalesce(sa.func.sum(sa.case((TICKET.c.closed_at.is_(None), 1), else_=0)), 0).label("open"),
+    ).where(TICKET.c.customer_id == sa.bindparam("customer"))
+)
+_HEAD = Prepared(sa.select(schema.positions.c.event))
 
 
 def customer_view(reader: Reader, customer_id: str) -> CustomerView | None:

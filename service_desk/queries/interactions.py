@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from service_desk.domain.views import AuthorView, CallView, EntriesPageView, EntryView, InteractionView
 from service_desk.storage import schema
+from service_desk.storage.prepared import Prepared
 from service_desk.storage.store import Reader
 
 INTERACTION = schema.interaction
@@ -18,22 +19,28 @@ LINK = schema.ticket_interaction
 
 # Built once: making a statement costs more than running it.
 _IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
-_BY_ID = (
+_BY_ID = Prepared(
     sa.select(INTERACTION, schema.customer.c.name.label("customer_name"))
     .outerjoin(schema.customer, schema.customer.c.id == INTERACTION.c.customer_id)
     .where(INTERACTION.c.id.in_(_IDS))
     .order_by(INTERACTION.c.id)
 )
-_LEGS_OF = sa.select(LEG).where(LEG.c.interaction_id.in_(_IDS)).order_by(LEG.c.created_at, LEG.c.call_id)
-_TICKETS_OF = sa.select(LINK).where(LINK.c.interaction_id.in_(_IDS)).order_by(LINK.c.at, LINK.c.ticket_id)
+_LEGS_OF = Prepared(
+    sa.select(LEG).where(LEG.c.interaction_id.in_(_IDS)).order_by(LEG.c.created_at, LEG.c.call_id)
+)
+_TICKETS_OF = Prepared(
+    sa.select(LINK).where(LINK.c.interaction_id.in_(_IDS)).order_by(LINK.c.at, LINK.c.ticket_id)
+)
 _NEWEST = {
-    table: sa.select(table)
-    .where(
-        table.c.interaction_id == sa.bindparam("interaction"),
-        table.c.seq < sa.bindparam("before", type_=sa.Integer),
+    table: Prepared(
+        sa.select(table)
+        .where(
+            table.c.interaction_id == sa.bindparam("interaction"),
+            table.c.seq < sa.bindparam("before", type_=sa.Integer),
+        )
+        .order_by(table.c.seq.desc())
+        .limit(sa.bindparam("limit", type_=sa.Integer))
     )
-    .order_by(table.c.seq.desc())
-    .limit(sa.bindparam("limit", type_=sa.Integer))
     for table in (MESSAGE, NOTE)
 }
 NO_END = 2**31 - 1

@@ -26,6 +26,7 @@ from service_desk.queries.cards import card
 from service_desk.queries.interactions import entry_view, interaction_views, newest_entries
 from service_desk.queries.people import me_view
 from service_desk.storage import schema
+from service_desk.storage.prepared import Prepared
 from service_desk.storage.store import Reader
 
 INTERACTION = schema.interaction
@@ -45,13 +46,13 @@ class LogEvent:
     data: Mapping[str, Any]
 
 
-_EVENTS_AFTER = (
+_EVENTS_AFTER = Prepared(
     sa.select(schema.event)
     .where(schema.event.c.position > sa.bindparam("position"))
     .order_by(schema.event.c.position)
     .limit(sa.bindparam("limit", type_=sa.Integer))
 )
-_HEAD = sa.select(schema.positions.c.event).where(schema.positions.c.id == 1)
+_HEAD = Prepared(sa.select(schema.positions.c.event).where(schema.positions.c.id == 1))
 
 
 def events_after(reader: Reader, position: int, limit: int) -> list[LogEvent]:
@@ -90,13 +91,17 @@ def snapshot(reader: Reader, agent_id: str) -> SnapshotView:
     )
 
 
-_HELD = sa.select(INTERACTION.c.id).where(
-    INTERACTION.c.agent_id == sa.bindparam("agent"),
-    INTERACTION.c.ended_at.is_(None),
-    INTERACTION.c.state.in_(tuple(OWNED)),
+_HELD = Prepared(
+    sa.select(INTERACTION.c.id).where(
+        INTERACTION.c.agent_id == sa.bindparam("agent"),
+        INTERACTION.c.ended_at.is_(None),
+        INTERACTION.c.state.in_(tuple(OWNED)),
+    )
 )
-_PENDING = sa.select(OFFER).where(
-    OFFER.c.agent_id.in_(sa.bindparam("agents", expanding=True)), OFFER.c.state == "pending"
+_PENDING = Prepared(
+    sa.select(OFFER).where(
+        OFFER.c.agent_id.in_(sa.bindparam("agents", expanding=True)), OFFER.c.state == "pending"
+    )
 )
 
 
@@ -201,7 +206,7 @@ class Holding:
     customer_of: dict[str, str]
 
 
-_HOLDERS = (
+_HOLDERS = Prepared(
     sa.select(
         INTERACTION.c.id,
         INTERACTION.c.customer_id,
@@ -218,8 +223,11 @@ _HOLDERS = (
         INTERACTION.c.ended_at.is_(None),
     )
 )
-_CUSTOMERS_OF = sa.select(INTERACTION.c.customer_id).where(
-    INTERACTION.c.id.in_(sa.bindparam("interactions", expanding=True)), INTERACTION.c.customer_id.is_not(None)
+_CUSTOMERS_OF = Prepared(
+    sa.select(INTERACTION.c.customer_id).where(
+        INTERACTION.c.id.in_(sa.bindparam("interactions", expanding=True)),
+        INTERACTION.c.customer_id.is_not(None),
+    )
 )
 
 

@@ -15,6 +15,7 @@ from service_desk.domain.views import (
 )
 from service_desk.errors import NotFound
 from service_desk.storage import schema
+from service_desk.storage.prepared import Prepared
 from service_desk.storage.store import Reader
 
 AGENT = schema.agent
@@ -74,7 +75,7 @@ def login_row(reader: Reader, login: str) -> sa.RowMapping | None:
     return reader.first(statement)
 
 
-_SESSION = (
+_SESSION = Prepared(
     sa.select(SESSION, AGENT.c.role, AGENT.c.login)
     .join(AGENT, AGENT.c.id == SESSION.c.agent_id)
     .where(

@@ -9,6 +9,7 @@ from service_desk.domain.views import TicketPageView, TicketView
 from service_desk.queries import timeline
 from service_desk.queries.interactions import note_entry
 from service_desk.storage import schema
+from service_desk.storage.prepared import Prepared
 from service_desk.storage.store import Reader
 
 TICKET = schema.ticket
@@ -16,13 +17,15 @@ LINK = schema.ticket_interaction
 NOTES_SHOWN = 200
 
 # Built once: making a statement costs more than running it.
-_LINKS = (
+_LINKS = Prepared(
     sa.select(LINK)
     .where(LINK.c.ticket_id.in_(sa.bindparam("ids", expanding=True)))
     .order_by(LINK.c.at, LINK.c.interaction_id)
 )
-_NAMES = sa.select(schema.agent.c.id, schema.agent.c.name).where(
-    schema.agent.c.id.in_(sa.bindparam("ids", expanding=True))
+_NAMES = Prepared(
+    sa.select(schema.agent.c.id, schema.agent.c.name).where(
+        schema.agent.c.id.in_(sa.bindparam("ids", expanding=True))
+    )
 )
 _OF_CUSTOMER = (
     sa.select(TICKET)
@@ -30,8 +33,8 @@ _OF_CUSTOMER = (
     .order_by(TICKET.c.created_at.desc(), TICKET.c.id.desc())
     .limit(sa.bindparam("limit", type_=sa.Integer))
 )
-_OPEN = _OF_CUSTOMER.where(TICKET.c.closed_at.is_(None))
-_DONE = _OF_CUSTOMER.where(TICKET.c.closed_at.is_not(None))
+_OPEN = Prepared(_OF_CUSTOMER.where(TICKET.c.closed_at.is_(None)))
+_DONE = Prepared(_OF_CUSTOMER.where(TICKET.c.closed_at.is_not(None)))
 
 
 def ticket_view(reader: Reader, ticket_id: str) -> TicketView | None:

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from service_desk.domain.views import TimelinePageView, TimelineView
 from service_desk.storage import schema
+from service_desk.storage.prepared import Prepared
 from service_desk.storage.store import Reader
 
 INTERACTION = schema.interaction
@@ -35,9 +36,7 @@ CONTACT_LINE = (
 CONTACTS = INTERACTION.outerjoin(schema.agent, schema.agent.c.id == INTERACTION.c.agent_id)
 
 
-def _statements(
-    line: sa.Select[Any], table: sa.Table, at: sa.Column[Any]
-) -> tuple[sa.Select[Any], sa.Select[Any]]:
+def _statements(line: sa.Select[Any], table: sa.Table, at: sa.Column[Any]) -> tuple[Prepared, Prepared]:
     """The newest lines of a customer, and the newest before a cursor. Built once: that costs more than running."""
     of_customer = (
         line.where(table.c.customer_id == sa.bindparam("customer"))
@@ -46,7 +45,7 @@ def _statements(
     )
     before_at, before_id = sa.bindparam("before_at", type_=at.type), sa.bindparam("before_id", type_=sa.Text)
     older = sa.or_(at < before_at, sa.and_(at == before_at, table.c.id < before_id))
-    return of_customer, of_customer.where(older)
+    return Prepared(of_customer), Prepared(of_customer.where(older))
 
 
 _CONTACTS = _statements(sa.select(*CONTACT_LINE).select_from(CONTACTS), INTERACTION, INTERACTION.c.created_at)
@@ -87,7 +86,7 @@ def _parse(before: str | None) -> Cursor | None:
 
 def _newest(
     reader: Reader,
-    statements: tuple[sa.Select[Any], sa.Select[Any]],
+    statements: tuple[Prepared, Prepared],
     customer_id: str,
     before: Cursor | None,
     limit: int,

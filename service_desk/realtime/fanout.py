@@ -13,6 +13,8 @@ from service_desk.realtime.server import LiveServer
 from service_desk.realtime.visitors import ChatServer
 
 BATCH = 200
+FEW = 6
+"""Events whose frames cost less than handing them to another thread."""
 BOARD_TOPIC = "board"
 
 log = structlog.get_logger(__name__)
@@ -40,16 +42,21 @@ class Fanout:
                     continue
                 except Exception:
                     log.exception("fan-out skips what it could not send")
-                    self.cursor = None
-                    await self._consoles.resync()
+                    await self._skip()
                 await signal.wait()
+
+    async def _skip(self) -> None:
+        """Go on from the head, and have everybody ask for what they missed up to there."""
+        self.cursor = await self._desk.read(live.head)
+        await self._consoles.resync(self.cursor)
+        await self._visitors.resync()
 
     async def _catch_up(self) -> None:
         if self.cursor is None:
             self.cursor = await self._desk.read(live.head)
         more = True
         while more:
-            events = await self._desk.read(live.events_after, self.cursor, BATCH)
+            events = await self._desk.glance(live.events_after, self.cursor, BATCH)
             if events:
                 await self._send(events)
                 self.cursor = events[-1].position
@@ -59,7 +66,8 @@ class Fanout:
         killpoint("fanout.before_send")
         present = self._consoles.agents
         if present:
-            frames = await self._desk.read(live.frames, events, present, prev=self._consoles.last)
+            look = self._desk.glance if len(events) <= FEW else self._desk.read
+            frames = await look(live.frames, events, present, prev=self._consoles.last)
             for agent_id, frame in frames.items():
                 await self._consoles.send_frame(agent_id, frame)
         for event in events:

@@ -1,9 +1,12 @@
 """Nodes say that they live; the sockets of a node that fell silent are taken for closed."""
 
+from collections.abc import Awaitable, Callable
+
 import sqlalchemy as sa
 import structlog
 
 from service_desk.actions.agents import drop_node
+from service_desk.actions.chats import all_visitors_left
 from service_desk.clock import SECOND, Micros
 from service_desk.desk import Desk
 from service_desk.errors import DeskError
@@ -22,6 +25,7 @@ async def start_node(desk: Desk, node_id: str, *, alone: bool) -> None:
     """Enter this node. A node that is alone by design (SQLite) knows that all others are dead."""
     await desk.run(beat, node_id)
     if alone:
+        await desk.run(all_visitors_left)
         for other in await desk.read(nodes_silent_since, desk.clock.now() + 1):
             if other != node_id:
                 await desk.run(drop_node, other)
@@ -32,23 +36,35 @@ async def stop_node(desk: Desk, node_id: str) -> None:
     await desk.run(drop_node, node_id)
 
 
-async def keep_beating(desk: Desk, node_id: str) -> None:
-    """Beat once a second and bury the dead, until cancelled. Burying twice changes nothing."""
+async def keep_beating(desk: Desk, node_id: str, register_again: Callable[[], Awaitable[None]]) -> None:
+    """Beat once a second and bury the dead, until cancelled. Burying twice changes nothing.
+
+    A node that could not beat itself for a while (the database was away) judges nobody until it has beaten for
+    as long as others are given; one that was buried meanwhile enters its open sockets again.
+    """
+    steady_since = desk.clock.now()
     while True:
         try:
-            await desk.run(beat, node_id)
-            for other in await desk.read(nodes_silent_since, desk.clock.now() - DEAD_AFTER):
-                log.warning("node is silent", node=other)
-                await desk.run(drop_node, other)
+            if await desk.run(beat, node_id):
+                log.warning("this node was taken for dead and registers its sockets again")
+                await register_again()
+            now = desk.clock.now()
+            if now - steady_since > DEAD_AFTER:
+                for other in await desk.read(nodes_silent_since, now - DEAD_AFTER):
+                    log.warning("node is silent", node=other)
+                    await desk.run(drop_node, other)
         except DeskError as error:
             log.warning("no heartbeat", reason=error.detail)
+            steady_since = desk.clock.now()
         await desk.clock.sleep_until(desk.clock.now() + BEAT_EVERY)
 
 
-def beat(tx: Tx, node_id: str) -> None:
-    """This node lives."""
-    if not tx.write(sa.update(NODE).where(NODE.c.id == node_id).values(beat_at=tx.now)):
-        tx.write(sa.insert(NODE), {"id": node_id, "started_at": tx.now, "beat_at": tx.now})
+def beat(tx: Tx, node_id: str) -> bool:
+    """This node lives; True if nobody knew."""
+    if tx.write(sa.update(NODE).where(NODE.c.id == node_id).values(beat_at=tx.now)):
+        return False
+    tx.write(sa.insert(NODE), {"id": node_id, "started_at": tx.now, "beat_at": tx.now})
+    return True
 
 
 def nodes_silent_since(reader: Reader, instant: Micros) -> list[str]:

@@ -201,9 +201,20 @@ class LiveServer:
         else:
             await self.io.emit(event, body, to=sid)
 
-    async def resync(self) -> None:
-        """Tell every console here to ask for what it missed."""
+    async def resync(self, position: int) -> None:
+        """Tell every console here to ask for what it missed; frames go on from `position`."""
+        self._last = dict.fromkeys(self._sids, position)
         await self.io.emit("resync", {})
+
+    async def may_open(self, origin: str) -> bool:
+        """Whether a page of this origin may open a console's socket."""
+        return self._own_origin(origin)
+
+    async def register_again(self) -> None:
+        """Enter every open socket anew, after this node was taken for dead."""
+        for connected in list(self._by_sid.values()):
+            who = connected.principal
+            await self._desk.run(agents.connected, who.agent_id, connected.sid, self._node_id, who.session)
 
     async def end_session(self, session_start: str, reason: str) -> None:
         """A session was revoked: its sockets close at once."""

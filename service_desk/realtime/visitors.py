@@ -133,6 +133,16 @@ class ChatServer:
             "self" in widget.allowed_origins and self._own_origin(origin)
         )
 
+    async def may_open(self, origin: str) -> bool:
+        """Whether a page of this origin may open a visitor's socket: it embeds one of the widgets."""
+        config = await self._desk.read(_config)
+        return any(self._may_embed(config, widget.id, origin) for widget in config.widgets)
+
+    async def resync(self) -> None:
+        """Send every visitor their chat whole: something may have been missed."""
+        for sid, visitor in list(self._by_sid.items()):
+            await self.io.emit("chat", await self._view(visitor), to=sid)
+
     async def _welcome(self, sid: str, visitor: Visitor) -> None:
         try:
             await self._presence(visitor, online=True)
@@ -157,7 +167,7 @@ class ChatServer:
             log.warning("a visitor's leaving could not be noted", reason=error.detail)
 
     async def _presence(self, visitor: Visitor, *, online: bool) -> None:
-        interaction_id = await self._desk.read(_chat_of, visitor.id)
+        interaction_id = await self._desk.glance(_chat_of, visitor.id)
         if interaction_id is None:
             return
         if online:
@@ -208,7 +218,7 @@ class ChatServer:
         chat_id = await self._chat_id(visitor)
         event = parse.message_received(_with_client_id(body), visitor_id=visitor.id, chat_id=chat_id)
         line = await self._intake.say(AccountId(visitor.widget), event)
-        entry = await self._desk.read(queries.chat_entry, line.message_id or "")
+        entry = await self._desk.glance(queries.chat_entry, line.message_id or "")
         return {"entry": entry}
 
     async def _close(self, visitor: Visitor, _body: dict[str, Any]) -> dict[str, Any]:
@@ -247,12 +257,12 @@ class ChatServer:
             await self._push_status(interaction_id)
 
     async def _push_entry(self, visitor_id: str, entry_id: str) -> None:
-        entry = await self._desk.read(queries.chat_entry, entry_id)
+        entry = await self._desk.glance(queries.chat_entry, entry_id)
         if entry is not None:
             await self._emit(visitor_id, "entry", entry)
 
     async def _push_status(self, interaction_id: str) -> None:
-        status = await self._desk.read(queries.chat_status, interaction_id)
+        status = await self._desk.glance(queries.chat_status, interaction_id)
         visitor_id = self._chats.get(interaction_id)
         if status is None or visitor_id is None:
             return

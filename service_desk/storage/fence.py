@@ -3,10 +3,13 @@
 import sqlalchemy as sa
 
 from service_desk.storage import schema
+from service_desk.storage.prepared import Prepared
 from service_desk.storage.transaction import Tx
 
 LEASE = schema.lease
-_FENCE = sa.select(LEASE.c.fence).where(LEASE.c.name == sa.bindparam("lease")).with_for_update(read=True)
+_FENCE = Prepared(
+    sa.select(LEASE.c.fence).where(LEASE.c.name == sa.bindparam("lease")).with_for_update(read=True)
+)
 
 
 class Fenced(Exception):

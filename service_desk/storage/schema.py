@@ -371,6 +371,7 @@ visitor = sa.Table(
     metadata,
     _id(),
     sa.Column("widget", sa.Text, nullable=False),
+    sa.Column("name", sa.Text),
     sa.Column("fingerprint", sa.Text, nullable=False, unique=True),
     sa.Column("customer_id", sa.Text),
     sa.Column("interaction_id", sa.Text),

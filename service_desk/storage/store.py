@@ -28,8 +28,9 @@ from service_desk.errors import DeskError, Unavailable
 from service_desk.killpoint import killpoint
 from service_desk.ports import Clock
 from service_desk.storage import schema
-from service_desk.storage.statements import by_key, insert
-from service_desk.storage.transaction import Group, StaleRow, Tx, published_config
+from service_desk.storage.prepared import Driver, Prepared
+from service_desk.storage.statements import by_key
+from service_desk.storage.transaction import Group, StaleRow, Tx, insert_rows, published_config
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -62,6 +63,7 @@ class Reader:
 
     def __init__(self, connection: sa.Connection, now: Micros, configs: dict[int, DeskConfig]) -> None:
         self._connection = connection
+        self._driver = Driver(connection)
         self._configs = configs
         self.now = now
 
@@ -70,13 +72,24 @@ class Reader:
         """The published configuration."""
         return published_config(self._connection, self._configs)
 
-    def all(self, statement: sa.Select[Any], params: dict[str, Any] | None = None) -> Sequence[sa.RowMapping]:
+    def all(
+        self, statement: sa.Select[Any] | Prepared, params: dict[str, Any] | None = None
+    ) -> Sequence[sa.RowMapping]:
+        if isinstance(statement, Prepared):
+            return statement.rows(self._driver, params)  # type: ignore[return-value]  # a dict reads like a row
         return self._connection.execute(statement, params or {}).mappings().all()
 
-    def first(self, statement: sa.Select[Any], params: dict[str, Any] | None = None) -> sa.RowMapping | None:
+    def first(
+        self, statement: sa.Select[Any] | Prepared, params: dict[str, Any] | None = None
+    ) -> sa.RowMapping | None:
+        if isinstance(statement, Prepared):
+            return next(iter(self.all(statement, params)), None)
         return self._connection.execute(statement, params or {}).mappings().first()
 
-    def scalar(self, statement: sa.Select[Any], params: dict[str, Any] | None = None) -> Any:
+    def scalar(self, statement: sa.Select[Any] | Prepared, params: dict[str, Any] | None = None) -> Any:
+        if isinstance(statement, Prepared):
+            row = self.first(statement, params)
+            return None if row is None else next(iter(row.values()))
         return self._connection.execute(statement, params or {}).scalar()
 
     def get(self, table: sa.Table, key: str) -> sa.RowMapping | None:
@@ -105,8 +118,11 @@ def normal_url(url: str) -> str:
     return url
 
 
-def make_engine(url: str, *, reader: bool = False, size: int = 1) -> sa.Engine:
-    """An engine with the settings that durability and one writer need."""
+def make_engine(url: str, *, reader: bool = False, size: int = 1, begins: bool = True) -> sa.Engine:
+    """An engine with the settings that durability and one writer need.
+
+    `begins`: on SQLite a transaction is begun as soon as SQLAlchemy means it; without, its user says BEGIN.
+    """
     url = normal_url(url)
     options: dict[str, Any] = {"json_serializer": lambda value: to_json(value).decode()}
     if url.startswith("sqlite"):
@@ -118,7 +134,7 @@ def make_engine(url: str, *, reader: bool = False, size: int = 1) -> sa.Engine:
             connect_args={"check_same_thread": False},
             **options,
         )
-        _tune_sqlite(engine, "BEGIN" if reader else "BEGIN IMMEDIATE")
+        _tune_sqlite(engine, ("BEGIN" if reader else "BEGIN IMMEDIATE") if begins else None)
         return engine
     level = "REPEATABLE READ" if reader else "READ COMMITTED"
     engine = sa.create_engine(
@@ -140,7 +156,7 @@ def make_engine(url: str, *, reader: bool = False, size: int = 1) -> sa.Engine:
     return engine
 
 
-def _tune_sqlite(engine: sa.Engine, begin: str) -> None:
+def _tune_sqlite(engine: sa.Engine, begin: str | None) -> None:
     @sa.event.listens_for(engine, "connect")
     def on_connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves; the driver's own begins come too late
@@ -154,9 +170,11 @@ def _tune_sqlite(engine: sa.Engine, begin: str) -> None:
         ):
             connection.execute(f"PRAGMA {pragma}")
 
-    @sa.event.listens_for(engine, "begin")
-    def on_begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql(begin)
+    if begin is not None:
+
+        @sa.event.listens_for(engine, "begin")
+        def on_begin(connection: sa.Connection) -> None:
+            connection.exec_driver_sql(begin)
 
 
 def _tune_postgres(engine: sa.Engine) -> None:
@@ -164,6 +182,33 @@ def _tune_postgres(engine: sa.Engine) -> None:
     def on_connect(connection: Any, _record: Any) -> None:
         connection.execute(f"SET SESSION idle_in_transaction_session_timeout = {STANDSTILL_S * 1_000}")
         connection.commit()
+
+
+class _Near:
+    """A SQLite connection for glances: it never waits for a lock, and begins and ends without ceremony."""
+
+    def __init__(self, url: str) -> None:
+        self._engine = make_engine(url, reader=True, begins=False)
+        self._connection = self._engine.connect()
+        self._connection.exec_driver_sql("PRAGMA busy_timeout=0")
+        self._raw: Any = self._connection.connection.dbapi_connection
+
+    @contextlib.contextmanager
+    def look(self) -> Iterator[sa.Connection]:
+        """One consistent view."""
+        try:
+            self._raw.execute("BEGIN")
+        except self._engine.dialect.loaded_dbapi.Error as error:
+            raise OperationalError("BEGIN", None, error) from error
+        try:
+            yield self._connection
+        finally:
+            self._connection.rollback()  # what SQLAlchemy believes to have begun
+            self._raw.rollback()
+
+    def close(self) -> None:
+        self._connection.close()
+        self._engine.dispose()
 
 
 class Store:
@@ -176,6 +221,7 @@ class Store:
         self._writer = make_engine(url)
         self._readers = make_engine(url, reader=True, size=READERS)
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="desk-read")
+        self._near = _Near(self.url) if self.dialect == "sqlite" else None
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._connection: sa.Connection | None = None
         self._gate = threading.Lock()
@@ -235,6 +281,22 @@ class Store:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, lambda: self.read(query, *args, **kwargs))
 
+    async def glance(
+        self, query: Callable[Concatenate[Reader, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """A read of a few rows by their index, for the event loop's thread only.
+
+        On SQLite it happens here and now: a file that is in memory anyway answers in less time than it takes to
+        hand the question to another thread and the interpreter's lock back and forth.
+        """
+        if self._near is not None:
+            with (
+                contextlib.suppress(OperationalError),
+                self._near.look() as connection,
+            ):  # busy, which is rare
+                return query(Reader(connection, self._clock.now(), self._configs), *args, **kwargs)
+        return await self.read_async(query, *args, **kwargs)
+
     def close(self) -> None:
         """Finish what is queued and close every connection; again is harmless."""
         with self._gate:
@@ -244,6 +306,8 @@ class Store:
         self._thread.join()
         self._pool.shutdown(wait=True)
         self._drop_connection()
+        if self._near is not None:
+            self._near.close()
         self._writer.dispose()
         self._readers.dispose()
 
@@ -401,7 +465,7 @@ def _is_away(error: DBAPIError) -> bool:
     return isinstance(error, OperationalError | InterfaceError)
 
 
-_TAKE_POSITIONS = (
+_TAKE_POSITIONS = Prepared(
     sa.update(schema.positions)
     .where(schema.positions.c.id == 1)
     .values({name: schema.positions.c[name] + sa.bindparam(f"new_{name}") for name in STREAMS})
@@ -423,12 +487,12 @@ def write_log(group: Group) -> None:
     if not any(lines.values()):
         return
     counts = {f"new_{name}": len(rows) for name, rows in lines.items()}
-    last = group.connection.execute(_TAKE_POSITIONS, counts).mappings().one()
+    last = _TAKE_POSITIONS.rows(group.driver, counts)[0]
     for name, rows in lines.items():
         if rows:
             first = last[name] - len(rows) + 1
             numbered = [{**row, "position": first + at} for at, row in enumerate(rows)]
-            group.connection.execute(insert(STREAMS[name]), numbered)
+            insert_rows(group.driver, STREAMS[name], numbered)
 
 
 def migrate(url: str) -> None:

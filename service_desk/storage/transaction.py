@@ -16,6 +16,7 @@ from service_desk.errors import Unavailable
 from service_desk.ids import new_id
 from service_desk.ports import Stream
 from service_desk.storage import schema
+from service_desk.storage.prepared import Driver, Prepared
 from service_desk.storage.statements import by_key, insert, new, update, update_version
 
 Row = sa.RowMapping
@@ -52,22 +53,26 @@ class StaleRow(Exception):
 
 
 _PUBLISHED = sa.select(schema.config_version.c.version).where(schema.config_version.c.state == "published")
-_TAKE_NUMBERS = (
+_TAKE_NUMBERS = Prepared(
     sa.update(schema.counter)
     .where(schema.counter.c.name == sa.bindparam("counter"))
     .values(value=schema.counter.c.value + sa.bindparam("count", type_=sa.BigInteger))
     .returning(schema.counter.c.value)
 )
-_MOVE_CURSOR = (
+_MOVE_CURSOR = Prepared(
     sa.update(schema.cursor)
     .where(schema.cursor.c.name == sa.bindparam("cursor"))
     .values(position=sa.bindparam("to", type_=sa.BigInteger))
 )
-_CLEAR_TIMER = sa.delete(schema.timer).where(
-    schema.timer.c.kind == sa.bindparam("kind"), schema.timer.c.subject == sa.bindparam("subject")
+_CLEAR_TIMER = Prepared(
+    sa.delete(schema.timer).where(
+        schema.timer.c.kind == sa.bindparam("kind"), schema.timer.c.subject == sa.bindparam("subject")
+    )
 )
-_KNOWN_INPUT = sa.select(schema.input_.c.position).where(
-    schema.input_.c.account == sa.bindparam("account"), schema.input_.c.key == sa.bindparam("key")
+_KNOWN_INPUT = Prepared(
+    sa.select(schema.input_.c.position).where(
+        schema.input_.c.account == sa.bindparam("account"), schema.input_.c.key == sa.bindparam("key")
+    )
 )
 
 
@@ -109,6 +114,7 @@ class Group:
 
     def __init__(self, connection: sa.Connection, configs: dict[int, DeskConfig]) -> None:
         self.connection = connection
+        self.driver = Driver(connection)
         self.gathered = Gathered()
         self.configs = configs
         self._config: DeskConfig | None = None
@@ -127,14 +133,23 @@ class Group:
 
     def flush(self) -> None:
         """Insert the rows that were only gathered so far: one statement per table."""
-        insert_all(self.connection, self.gathered.rows)
+        insert_all(self.driver, self.gathered.rows)
 
 
-def insert_all(connection: sa.Connection, rows: dict[sa.Table, list[dict[str, Any]]]) -> None:
+def insert_all(driver: Driver, rows: dict[sa.Table, list[dict[str, Any]]]) -> None:
     """Insert gathered rows and forget them."""
     for table, values in rows.items():
-        connection.execute(insert(table), values)
+        insert_rows(driver, table, values)
     rows.clear()
+
+
+def insert_rows(driver: Driver, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert rows of a table: one statement for all that have the same columns."""
+    by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in rows:
+        by_columns.setdefault(tuple(row), []).append(row)
+    for columns, alike in by_columns.items():
+        insert(table, columns).many(driver, alike)
 
 
 class Tx:
@@ -143,6 +158,7 @@ class Tx:
     def __init__(self, group: Group, now: Micros, actor: str) -> None:
         self._group = group
         self._connection = group.connection
+        self._driver = group.driver
         self.now = now
         self.actor = actor
         self.wrote = False
@@ -157,26 +173,38 @@ class Tx:
             self._group.flush()
         if self.gathered.rows:
             self.wrote = True
-            insert_all(self._connection, self.gathered.rows)
+            insert_all(self._driver, self.gathered.rows)
 
-    def all(self, statement: sa.Select[Any], params: Mapping[str, Any] | None = None) -> Sequence[Row]:
+    def all(
+        self, statement: sa.Select[Any] | Prepared, params: Mapping[str, Any] | None = None
+    ) -> Sequence[Row]:
         """Every row of a query."""
         self._flush()
+        if isinstance(statement, Prepared):
+            return statement.rows(self._driver, params)  # type: ignore[return-value]  # a dict reads like a row
         return self._connection.execute(statement, params or {}).mappings().all()
 
-    def first(self, statement: sa.Select[Any], params: Mapping[str, Any] | None = None) -> Row | None:
+    def first(
+        self, statement: sa.Select[Any] | Prepared, params: Mapping[str, Any] | None = None
+    ) -> Row | None:
         """The first row of a query, or None."""
+        if isinstance(statement, Prepared):
+            return next(iter(self.all(statement, params)), None)
         self._flush()
         return self._connection.execute(statement, params or {}).mappings().first()
 
-    def scalar(self, statement: sa.Select[Any], params: Mapping[str, Any] | None = None) -> Any:
+    def scalar(self, statement: sa.Select[Any] | Prepared, params: Mapping[str, Any] | None = None) -> Any:
         """The first column of the first row, or None."""
+        if isinstance(statement, Prepared):
+            row = self.first(statement, params)
+            return None if row is None else next(iter(row.values()))
         self._flush()
         return self._connection.execute(statement, params or {}).scalar()
 
-    def peek(self, statement: sa.Select[Any], params: Mapping[str, Any]) -> Any:
+    def peek(self, statement: Prepared, params: Mapping[str, Any]) -> Any:
         """Like `scalar`, for a table that nobody gives to `add`: it need not wait for gathered rows."""
-        return self._connection.execute(statement, params).scalar()
+        rows = statement.rows(self._driver, params)
+        return next(iter(rows[0].values())) if rows else None
 
     def add(self, table: sa.Table, row: dict[str, Any]) -> Row:
         """Insert a row, together with the others of the group; whoever reads or writes next finds it there."""
@@ -185,12 +213,15 @@ class Tx:
 
     def write(
         self,
-        statement: sa.Insert | sa.Update | sa.Delete,
+        statement: sa.Insert | sa.Update | sa.Delete | Prepared,
         params: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
     ) -> int:
         """Insert, update or delete; the number of rows."""
         self._flush()
         self.wrote = True
+        if isinstance(statement, Prepared):
+            assert not isinstance(params, Sequence), "several rows go through `add`"
+            return statement.count(self._driver, params)
         return self._connection.execute(statement, params or {}).rowcount
 
     def get(self, table: sa.Table, key: str) -> Row | None:
@@ -220,13 +251,13 @@ class Tx:
     def next_number(self, counter: str, count: int = 1) -> int:
         """Take `count` numbers of a sequence (ticket numbers, dispatch steps); the first of them."""
         self.wrote = True
-        last: int = self._connection.execute(_TAKE_NUMBERS, {"counter": counter, "count": count}).scalar_one()
+        last: int = _TAKE_NUMBERS.rows(self._driver, {"counter": counter, "count": count})[0]["value"]
         return last - count + 1
 
     def set_cursor(self, name: str, position: int) -> None:
         """How far a follower has come."""
         if not self.write(_MOVE_CURSOR, {"cursor": name, "to": position}):
-            self.write(insert(schema.cursor), {"name": name, "position": position})
+            self.add(schema.cursor, {"name": name, "position": position})
 
     @property
     def config(self) -> DeskConfig:
@@ -307,7 +338,7 @@ class Tx:
         """(Re)start the one timer of this kind for this subject."""
         self.clear_timer(kind, subject)
         self.timers_set = True
-        self.write(insert(schema.timer), {"kind": kind, "subject": subject, "due_at": due_at, "data": data})
+        self.add(schema.timer, {"kind": kind, "subject": subject, "due_at": due_at, "data": data})
 
     def clear_timer(self, kind: str, subject: str) -> None:
         """Stop it if it runs."""

@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from service_desk.domain.config import DeskConfig
+from service_desk.storage.prepared import Prepared
 from service_desk.storage.store import Reader
 from service_desk.storage.transaction import Tx
 
@@ -26,13 +27,17 @@ class _WithinTx(Reader):
     def config(self) -> DeskConfig:
         return self._tx.config
 
-    def all(self, statement: sa.Select[Any], params: dict[str, Any] | None = None) -> Sequence[sa.RowMapping]:
+    def all(
+        self, statement: sa.Select[Any] | Prepared, params: dict[str, Any] | None = None
+    ) -> Sequence[sa.RowMapping]:
         return self._tx.all(statement, params)
 
-    def first(self, statement: sa.Select[Any], params: dict[str, Any] | None = None) -> sa.RowMapping | None:
+    def first(
+        self, statement: sa.Select[Any] | Prepared, params: dict[str, Any] | None = None
+    ) -> sa.RowMapping | None:
         return self._tx.first(statement, params)
 
-    def scalar(self, statement: sa.Select[Any], params: dict[str, Any] | None = None) -> Any:
+    def scalar(self, statement: sa.Select[Any] | Prepared, params: dict[str, Any] | None = None) -> Any:
         return self._tx.scalar(statement, params)
 
     def get(self, table: sa.Table, key: str) -> sa.RowMapping | None:

@@ -139,7 +139,7 @@ class Sessions:
     async def of(self, request: web.Request) -> Session:
         """The session of a request. Unauthenticated without one, Forbidden for changes by foreign pages."""
         token = request.cookies.get(self._settings.cookie_name)
-        row = await self._desk.read(people.session_row, fingerprint(token)) if token else None
+        row = await self._desk.glance(people.session_row, fingerprint(token)) if token else None
         if row is None:
             raise Unauthenticated("You are not signed in, or your session is over: sign in.")
         session = Session(

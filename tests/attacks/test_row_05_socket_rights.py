@@ -149,7 +149,7 @@ async def test_too_much_text_is_refused_in_words_and_the_socket_lives(
         assert any(answer.get("error", {}).get("code") == "rate_limited" for answer in answers)
 
         async def alive() -> bool:
-            return visitor.connected
+            return bool(visitor.connected)
 
         await until(alive, "the socket lives")
         await visitor.disconnect()

@@ -22,6 +22,7 @@ from tests.service_desk.people import rows_of
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 LATE_MS = 20_000
+expect.set_options(timeout=LATE_MS)
 
 
 @contextlib.asynccontextmanager
@@ -116,6 +117,11 @@ async def test_the_call_story(db_url: str, tmp_path: Path, chromium: Path) -> No
         await expect(agent.get_by_test_id("call-bar")).to_be_visible()
         await expect(agent.get_by_test_id("call-stage")).to_be_visible()
         await expect(customer.get_by_test_id("sim-state").first).to_contain_text("agent", ignore_case=True)
+
+        async def talking() -> bool:
+            return bool((await rows_of(desk.desk, schema.interaction))[0]["state"] == "active")
+
+        await until(talking, "both are in the conference")
         await customer.get_by_test_id("sim-say").fill("My oven stays cold")
         await customer.get_by_test_id("sim-say-send").click()
         await expect(agent.get_by_test_id("captions")).to_contain_text("My oven stays cold")

@@ -148,15 +148,15 @@ async def _what_lives(world: World) -> str:
         f"{row['id']} {row['state']} agent={row['agent_id']} call={row['external_id']}" for row in contacts
     ]
     for row in contacts:
-        for leg in await rows_of(world.desk, schema.call_leg, interaction_id=row["id"]):
-            lines.append(f"  leg {leg['role']} {leg['status']} in={leg['in_conference']}")
-        for event in await rows_of(world.desk, schema.event, subject=row["id"]):
-            lines.append(f"  event {event['kind']} {event['data']}")
+        legs = await rows_of(world.desk, schema.call_leg, interaction_id=row["id"])
+        log = await rows_of(world.desk, schema.event, subject=row["id"])
+        lines += [f"  leg {leg['role']} {leg['status']} in={leg['in_conference']}" for leg in legs]
+        lines += [f"  event {event['kind']} {event['data']}" for event in log]
         lines.append(f"  carrier {await world.leg(row['external_id'])}")
-    for agent in await rows_of(world.desk, schema.agent):
-        lines.append(f"agent {agent['login']} {agent['chosen']} {agent['reason']} lost={agent['lost_at']}")
-    for effect in await rows_of(world.desk, schema.effect):
-        lines.append(f"effect {effect['kind']} {effect['state']} {effect['detail']}")
+    agents = await rows_of(world.desk, schema.agent)
+    effects = await rows_of(world.desk, schema.effect)
+    lines += [f"agent {row['login']} {row['chosen']} {row['reason']} lost={row['lost_at']}" for row in agents]
+    lines += [f"effect {effect['kind']} {effect['state']} {effect['detail']}" for effect in effects]
     return "\n".join(lines)
 
 

@@ -477,7 +477,9 @@ def test_a_written_call_is_what_the_actions_write(ended_by: str, stage: Stage) -
     conference_id = stage.book.rows[schema.call_leg][1]["conference_id"]
     stage.act(joined, account, calls.agent_dialled, account, AgentDialled(agent_call, bea, contact, "k3"))
     for sequence, leg in enumerate((agent_call, written_call), 1):
-        change = ConferenceChanged(contact, conference_id, ParticipantChange.JOINED, f"k4{sequence}", sequence, leg)
+        change = ConferenceChanged(
+            contact, conference_id, ParticipantChange.JOINED, f"k4{sequence}", sequence, leg
+        )
         stage.act(joined, account, calls.conference_changed, account, change)
 
     noted = at + 60 * second

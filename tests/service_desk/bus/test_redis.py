@@ -143,7 +143,9 @@ async def test_redis_dies_and_comes_back(own_redis_server: RedisServer) -> None:
         own_redis_server.stop()
         assert await until(lambda: here.degraded and there.degraded) < DEAF_S + 2
         before = theirs.wakes
-        assert await until(lambda: theirs.wakes >= before + 2) < 3, "the other node looks once a second by itself"
+        assert await until(lambda: theirs.wakes >= before + 2) < 3, (
+            "the other node looks once a second by itself"
+        )
         here.wake()
         before = mine.wakes
         here.wake()
@@ -194,7 +196,17 @@ async def test_cut_off_subscribers_come_back_by_themselves(redis_url: str) -> No
 async def test_strangers_on_the_channel_change_nothing(redis_url: str) -> None:
     async with buses(redis_url) as (here, there), ears(there) as (ear,):
         stranger: Redis = Redis.from_url(redis_url)
-        for data in (b"", b"not json", b"\xff\xfe", b"[1]", b'{"a": 1}', b"null", b'["topic"]', b"[[],[]]", b'["topic", 7]'):
+        for data in (
+            b"",
+            b"not json",
+            b"\xff\xfe",
+            b"[1]",
+            b'{"a": 1}',
+            b"null",
+            b'["topic"]',
+            b"[[],[]]",
+            b'["topic", 7]',
+        ):
             await stranger.publish(CHANNEL, data)
         await stranger.publish(CHANNEL, b'["bus.wake", ["nonsense", {}, 7]]')
         here.whisper("topic", "still there")

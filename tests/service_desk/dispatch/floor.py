@@ -134,9 +134,7 @@ class Floor:
         return await row_of(self.desk, schema.interaction, self.names[name])
 
     async def _ringing(self, name: str) -> dict[str, Any]:
-        (offer,) = await rows_of(
-            self.desk, schema.offer, interaction_id=self.names[name], state="pending"
-        )
+        (offer,) = await rows_of(self.desk, schema.offer, interaction_id=self.names[name], state="pending")
         return offer
 
     # --- play and tell --------------------------------------------------------------------------------------

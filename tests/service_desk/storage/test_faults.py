@@ -55,12 +55,16 @@ async def test_postgres_goes_and_comes_back(own_postgres_server: PostgresServer)
     await desk.run(admin.seed, CONFIG)
     await desk.run(add, "before")
     await asyncio.to_thread(own_postgres_server.stop)
-    outcomes = await within(20, asyncio.gather(*(desk.run(add, f"away{n}") for n in range(5)), return_exceptions=True))
+    outcomes = await within(
+        20, asyncio.gather(*(desk.run(add, f"away{n}") for n in range(5)), return_exceptions=True)
+    )
     assert [type(each) for each in outcomes] == [Unavailable] * 5
     with pytest.raises(Unavailable):
         await within(20, desk.read(names))
     own_postgres_server.start()
-    assert await within(20, desk.run(add, "after")) == "after", "the first one after the return already goes through"
+    assert await within(20, desk.run(add, "after")) == "after", (
+        "the first one after the return already goes through"
+    )
     assert await within(20, desk.read(names)) == ["after", "before"]
     desk.store.close()
 
@@ -162,7 +166,9 @@ async def test_a_node_that_stands_still_holds_up_nobody(
         assert runs == ["Still", "Other", "Still"]
 
 
-async def test_a_locked_file_is_a_refusal_and_no_end(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_locked_file_is_a_refusal_and_no_end(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(store, "BUSY_TIMEOUT_MS", 50)
     clock = SystemClock()
     desk = Desk(Store(sqlite_url, clock), LocalBus(), clock)

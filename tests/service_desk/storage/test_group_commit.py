@@ -104,7 +104,9 @@ async def test_a_failing_action_harms_nobody(plain: Desk) -> None:
         raise Invalid("no")
 
     good = [Counted(company(f"c{number}")) for number in range(4)]
-    outcomes = await together(plain, good[0], breaks, good[1], refuses_late, good[2], refuses_at_once, good[3])
+    outcomes = await together(
+        plain, good[0], breaks, good[1], refuses_late, good[2], refuses_at_once, good[3]
+    )
     assert [type(outcomes[at]) for at in (1, 3, 5)] == [ZeroDivisionError, Conflict, Invalid]
     assert await plain.read(names) == ["c0", "c1", "c2", "c3"]
     assert [subject for _, subject in await told(plain)] == ["c0", "c1", "c2", "c3"]

@@ -512,6 +512,7 @@ def upgrade() -> None:
         "visitor",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("widget", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=True),
         sa.Column("fingerprint", sa.Text(), nullable=False),
         sa.Column("customer_id", sa.Text(), nullable=True),
         sa.Column("interaction_id", sa.Text(), nullable=True),

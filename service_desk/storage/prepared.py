@@ -1,0 +1,199 @@
+"""Statements that are compiled once and run on the driver's own connection.
+
+SQLAlchemy puts a statement together, names its columns and knows how each type is written and read. Doing that
+anew for each run costs five to ten times what the database needs for it, so a `Prepared` does it once for each
+dialect (and for each length of its lists) and from then on hands text and values to the driver. It runs inside the
+transaction that SQLAlchemy began on the connection, and its errors are SQLAlchemy's. Rows are plain dicts.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql.compiler import SQLCompiler
+
+Values = Mapping[str, Any]
+Convert = Callable[[Any], Any]
+NO_VALUES: Values = {}
+
+
+class Driver:
+    """What is below one of SQLAlchemy's connections, while a transaction lasts."""
+
+    __slots__ = ("connection", "dialect", "raw")
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self.connection = connection
+        self.dialect = connection.dialect
+        self.raw: Any = connection.connection.dbapi_connection
+
+    def error(self, text: str, error: Any) -> DBAPIError:
+        """The driver's error as SQLAlchemy's; a connection that broke is given up.
+
+        Without the values: they may be somebody's words.
+        """
+        base: Any = self.dialect.loaded_dbapi.Error
+        broken = self.dialect.is_disconnect(error, self.raw, None)
+        if broken:
+            self.connection.invalidate(error)
+        made = DBAPIError.instance(
+            text,
+            None,
+            error,
+            base,
+            hide_parameters=True,
+            connection_invalidated=broken,
+            dialect=self.dialect,
+        )
+        assert isinstance(made, DBAPIError), "an error of the driver is wrapped"
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """One statement for one dialect and one length of each of its lists.
+
+    `places`: for each value its name, the value's name in the caller's dict, and its index where that is a list.
+    """
+
+    sql: str
+    positional: bool
+    places: tuple[tuple[str, str, int | None, Convert | None], ...]
+
+    def bind(self, values: Values) -> Any:
+        bound = [
+            (
+                place,
+                _converted(values[name] if index is None else values[name][index], convert),
+            )
+            for place, name, index, convert in self.places
+        ]
+        return [value for _, value in bound] if self.positional else dict(bound)
+
+
+def _converted(value: Any, convert: Convert | None) -> Any:
+    return value if convert is None else convert(value)
+
+
+class _Compiled:
+    """One statement for one dialect."""
+
+    def __init__(
+        self, statement: sa.ClauseElement, dialect: sa.Dialect, columns: tuple[str, ...] | None
+    ) -> None:
+        compiled = statement.compile(
+            dialect=dialect, column_keys=list(columns) if columns is not None else None
+        )
+        assert isinstance(compiled, SQLCompiler), "statements, not definitions"
+        self._compiled = compiled
+        self._defaults = dict(compiled.construct_params({}, _check=False))
+        self._lists = tuple(
+            sorted(compiled.bind_names[bind] for bind in compiled.post_compile_params if bind.expanding)
+        )
+        self._texts: dict[tuple[int, ...], _Text] = {}
+        self._dialect = dialect
+        self._columns = compiled._result_columns  # noqa: SLF001 - what SQLAlchemy's own cursor names and reads by
+        self._names = tuple(column.keyname for column in self._columns)
+        self._converts: tuple[tuple[int, Convert], ...] | None = None
+
+    def text(self, values: Values) -> tuple[_Text, Values]:
+        """The text for these values, and the values with those that the statement holds itself."""
+        full = {**self._defaults, **values} if self._defaults else values
+        lengths = tuple(len(full[name]) for name in self._lists)
+        text = self._texts.get(lengths)
+        if text is None:
+            text = self._texts[lengths] = self._expand(full)
+        return text, full
+
+    def _expand(self, values: Values) -> _Text:
+        state = self._compiled.construct_expanded_state(dict(values))
+        sources = {
+            place: (name, index)
+            for name, places in state.parameter_expansion.items()
+            for index, place in enumerate(places)
+        }
+        converts = {**self._compiled._bind_processors, **state.processors}  # noqa: SLF001 - as in __init__
+        order = state.positiontup if state.positiontup is not None else list(state.parameters)
+        places = tuple((place, *sources.get(place, (place, None)), converts.get(place)) for place in order)
+        return _Text(state.statement, self._compiled.positional, places)
+
+    def read(self, cursor: Any) -> list[dict[str, Any]]:
+        """The driver's rows with names and types."""
+        names = self._names
+        converts = self._converts if self._converts is not None else self._find_converts(cursor.description)
+        if not converts:
+            return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        found = []
+        for row in cursor.fetchall():
+            cells = list(row)
+            for at, convert in converts:
+                cells[at] = convert(cells[at])
+            found.append(dict(zip(names, cells, strict=True)))
+        return found
+
+    def _find_converts(self, description: Sequence[Any]) -> tuple[tuple[int, Convert], ...]:
+        """How columns are read, which some drivers know after the first run only."""
+        self._converts = tuple(
+            (at, convert)
+            for at, (column, told) in enumerate(zip(self._columns, description, strict=True))
+            if (convert := column.type._cached_result_processor(self._dialect, told[1])) is not None  # noqa: SLF001 - as above
+        )
+        return self._converts
+
+
+class Prepared:
+    """A statement to be run many times. `columns`: of an insert, the names that its rows have."""
+
+    def __init__(self, statement: sa.ClauseElement, columns: tuple[str, ...] | None = None) -> None:
+        self.statement = statement
+        self._columns = columns
+        self._by_dialect: dict[str, _Compiled] = {}
+
+    def rows(self, driver: Driver, values: Values | None = None) -> list[dict[str, Any]]:
+        """Run it and read every row."""
+        compiled = self._for(driver)
+        text, full = compiled.text(values or NO_VALUES)
+        cursor = self._execute(driver, text, full)
+        try:
+            return compiled.read(cursor)
+        finally:
+            cursor.close()
+
+    def count(self, driver: Driver, values: Values | None = None) -> int:
+        """Run it; how many rows it changed."""
+        text, full = self._for(driver).text(values or NO_VALUES)
+        cursor = self._execute(driver, text, full)
+        changed: int = cursor.rowcount
+        cursor.close()
+        return changed
+
+    def many(self, driver: Driver, rows: Sequence[Values]) -> None:
+        """Run it once for each row."""
+        compiled = self._for(driver)
+        text, _ = compiled.text(rows[0])
+        cursor = driver.raw.cursor()
+        try:
+            cursor.executemany(text.sql, [text.bind(row) for row in rows])
+        except driver.dialect.loaded_dbapi.Error as error:
+            raise driver.error(text.sql, error) from error
+        finally:
+            cursor.close()
+
+    def _for(self, driver: Driver) -> _Compiled:
+        name = driver.dialect.name
+        compiled = self._by_dialect.get(name)
+        if compiled is None:
+            compiled = self._by_dialect[name] = _Compiled(self.statement, driver.dialect, self._columns)
+        return compiled
+
+    @staticmethod
+    def _execute(driver: Driver, text: _Text, values: Values) -> Any:
+        cursor = driver.raw.cursor()
+        try:
+            cursor.execute(text.sql, text.bind(values))
+        except driver.dialect.loaded_dbapi.Error as error:
+            cursor.close()
+            raise driver.error(text.sql, error) from error
+        return cursor

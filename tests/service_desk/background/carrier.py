@@ -1,0 +1,59 @@
+"""A provider under the test's thumb: the one edge of the outbox. It keeps what was done to it, in order."""
+
+import asyncio
+from collections.abc import Callable
+
+from channels.contract import CallStatus, LegState
+
+
+class Carrier:
+    """Implements CallControl. Each call of a method takes the next entry of its `script`, if there is one.
+
+    An entry is an exception to raise before ("refuse") or after ("do and raise") the deed, or an event to wait for.
+    """
+
+    def __init__(self) -> None:
+        self.done: list[tuple[str, str]] = []
+        """(what, leg), whatever was answered."""
+        self.asked = 0
+        self.in_conference: dict[str, str] = {}
+        self.over: set[str] = set()
+        self.before: dict[str, list[BaseException | asyncio.Event | Callable[[], object]]] = {}
+        self.after: dict[str, list[BaseException]] = {}
+
+    async def _act(self, what: str, call_id: str, deed: Callable[[], object]) -> None:
+        await self._first(what)
+        deed()
+        self.done.append((what, call_id))
+        if self.after.get(what):
+            raise self.after[what].pop(0)
+
+    async def _first(self, what: str) -> None:
+        if not self.before.get(what):
+            return
+        step = self.before[what].pop(0)
+        if isinstance(step, BaseException):
+            raise step
+        if isinstance(step, asyncio.Event):
+            await step.wait()
+        else:
+            step()
+
+    async def connect(self, call_id: str, interaction_id: str) -> None:
+        await self._act("connect", call_id, lambda: self.in_conference.update({call_id: interaction_id}))
+
+    async def put_back(self, call_id: str) -> None:
+        await self._act("put_back", call_id, lambda: self.in_conference.pop(call_id, None))
+
+    async def hang_up(self, call_id: str) -> None:
+        await self._act("hang_up", call_id, lambda: self.over.add(call_id))
+
+    async def look_up(self, call_id: str, interaction_id: str | None = None) -> LegState | None:
+        self.asked += 1
+        await self._first("look_up")
+        if call_id in self.over:
+            return LegState(call_id, CallStatus.COMPLETED)
+        conference = self.in_conference.get(call_id)
+        return LegState(
+            call_id, CallStatus.IN_PROGRESS, conference if conference == interaction_id else None
+        )
