@@ -44,7 +44,7 @@ from service_desk.web.routes import make_app
 from service_desk.web.security import client_address
 from service_desk.web.sessions import SESSIONS
 
-SHUTDOWN_S = 2.0
+SHUTDOWN_S = 0.4
 CONFIG_SEED = "queues.example.toml"
 
 log = structlog.get_logger(__name__)
@@ -225,6 +225,7 @@ async def _web(
         tasks.start(fanout.run)
         tasks.start(fanout.push_boards)
         tasks.start(visitors.push_positions)
+        tasks.start(consoles.check_sessions)
         if not alone:
             tasks.start(partial(presence.keep_beating, desk, node_id, consoles.register_again))
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S, auto_decompress=False)

@@ -71,7 +71,7 @@ config_option = click.option(
 )
 @click.version_option(__version__, prog_name="service-desk")
 def main() -> None:
-    r"""An open call centre and service desk: phone and chat on one agent screen.
+    """An open call centre and service desk: phone and chat on one agent screen.
 
     To look at it, with invented people and a simulated telephone carrier:
 
@@ -104,7 +104,7 @@ def main() -> None:
 @click.option("--fresh", is_flag=True, help="Throw away what an earlier demo left in var/ and begin anew.")
 @click.option("--log-level", type=click.Choice(LEVELS), default="warning", show_default=True)
 def demo(*, port: int, traffic: float, seed: int, fresh: bool, log_level: Level) -> None:
-    r"""Start a desk with invented people, a simulated carrier and customers who call.
+    """Start a desk with invented people, a simulated carrier and customers who call.
 
     It listens on this machine only, prints its address and logins, and keeps everything in var/ below the
     current folder. Ctrl-C stops it; the next start goes on where it was.
@@ -243,7 +243,7 @@ def _roles(_context: click.Context, _parameter: click.Parameter, value: str | No
 def serve(
     config: Path | None, roles: tuple[str, ...] | None, log_level: Level, *, log_json: bool | None
 ) -> None:
-    r"""Run the desk until it is stopped (SIGTERM, Ctrl-C).
+    """Run the desk until it is stopped (SIGTERM, Ctrl-C).
 
     On SQLite one process does everything, and a second one on the same file is refused. On PostgreSQL any
     number may run; those with the roles route and send wait for their lease.
@@ -283,7 +283,22 @@ def _check_schema(url: str) -> None:
     current, newest = current_version(url), newest_version()
     if current != newest:
         state = "is empty" if current is None else f"is at version {current} of {newest}"
-        raise Sentence(f"The database {state}. Run: service-desk migrate")
+        raise Sentence(f"The database {shown(url)} {state}. Run: service-desk migrate{_other_database(url)}")
+
+
+def _other_database(url: str) -> str:
+    """People who mean the demo's database are told how to name it."""
+    demo = Path("var") / "demo.sqlite3"
+    if not demo.is_file() or url.endswith(demo.name):
+        return ""
+    return f", or for the demo's: SERVICE_DESK_DATABASE_URL=sqlite:///{demo} service-desk ..."
+
+
+def shown(url: str) -> str:
+    """A database's address without its password."""
+    import sqlalchemy as sa  # noqa: PLC0415
+
+    return sa.make_url(url).render_as_string(hide_password=True)
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
@@ -330,7 +345,7 @@ def _store(url: str, *, upgrade: bool = False) -> Iterator[Any]:
 @main.command("migrate")
 @config_option
 def migrate_command(config: Path | None) -> None:
-    r"""Bring the database to the newest schema; an empty one also gets the example's queues and reasons.
+    """Bring the database to the newest schema; an empty one also gets the example's queues and reasons.
 
     \b
     Examples:
@@ -392,7 +407,7 @@ def add_user(
     password_stdin: bool,
     config: Path | None,
 ) -> None:
-    r"""Add somebody who can sign in. Asks for the password, of 10 to 200 characters.
+    """Add somebody who can sign in. Asks for the password, of 10 to 200 characters.
 
     \b
     Examples:
@@ -427,7 +442,7 @@ def _password(*, from_stdin: bool) -> str:
 @main.command("audit")
 @config_option
 def audit_command(config: Path | None) -> None:
-    r"""Compare rows, log and router; say what does not fit. Changes nothing, and may run beside a server.
+    """Compare rows, log and router; say what does not fit. Changes nothing, and may run beside a server.
 
     \b
     Examples:

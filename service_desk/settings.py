@@ -14,6 +14,7 @@ import ipaddress
 import os
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -336,6 +337,7 @@ def _names_at(place: tuple[int | str, ...]) -> list[str]:
     return sorted(getattr(model, "model_fields", {}))
 
 
+@cache
 def own_origins(base: str) -> frozenset[str]:
     """The origins under which a browser may have loaded our pages."""
     parts = urlsplit(base)

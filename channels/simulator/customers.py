@@ -5,7 +5,7 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,13 +17,24 @@ from channels.simulator.settings import Traffic
 THINKING_S = 2.5
 """Mean pretend seconds between a question and the key that answers it."""
 STRANGER_NUMBERS = "+1555{:07d}"  # an area code that is not given out
-OPENING_WORDS = (
-    "Hello, my dishwasher stops in the middle of the programme.",
-    "Hi, I would like to know when the technician comes.",
-    "Guten Tag, ich habe eine Frage zu meiner Rechnung.",
-    "Bonjour, mon lave-linge fait un bruit étrange.",
-    "Hello, I want to order a spare part.",
-)
+OPENING_WORDS = {
+    "en": (
+        "Hello, my dishwasher stops in the middle of the programme.",
+        "Hi, I would like to know when the technician comes.",
+        "Hello, I want to order a spare part.",
+    ),
+    "de": (
+        "Guten Tag, ich habe eine Frage zu meiner Rechnung.",
+        "Hallo, meine Waschmaschine macht ein seltsames Geräusch.",
+        "Guten Tag, wann kommt denn der Techniker?",
+    ),
+    "es": (
+        "Buenos días, mi horno no calienta.",
+        "Hola, quería saber cuándo llega mi pedido.",
+        "Buenas, tengo una pregunta sobre la factura.",
+    ),
+}
+"""What callers say first, in their language; strangers speak English."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +49,17 @@ class Mood:
     words: str
 
 
-def draw_mood(traffic: Traffic, random: Random) -> Mood:
-    """A customer's mood by chance, the same for the same seed."""
+def draw_mood(traffic: Traffic, random: Random, languages: Mapping[str, str] | None = None) -> Mood:
+    """A customer's mood by chance, the same for the same seed. `languages` are those of known numbers."""
+    caller = _draw_caller(traffic, random)
+    language = (languages or {}).get(caller or "", "en")
     return Mood(
-        caller=_draw_caller(traffic, random),
+        caller=caller,
         digit=None if random.random() < traffic.silent_share else random.choice(traffic.menu_digits),
         thinking_s=random.expovariate(1 / THINKING_S),
         patience_s=random.expovariate(1 / traffic.patience_mean_s),
         talk_s=random.lognormvariate(math.log(traffic.talk_median_s), traffic.talk_sigma),
-        words=random.choice(OPENING_WORDS),
+        words=random.choice(OPENING_WORDS.get(language, OPENING_WORDS["en"])),
     )
 
 
@@ -110,6 +123,11 @@ class CallCustomers:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._traffic = exchange.settings.traffic
+        self._languages = {
+            person.number: person.language
+            for person in exchange.settings.people
+            if person.number is not None and person.language is not None
+        }
         self._arrivals = Arrivals(exchange.pace, self._traffic.living_max, self._call)
         self._outcomes = {"talked": 0, "gave_up": 0, "sent_away": 0, "no_route": 0}
 
@@ -133,7 +151,7 @@ class CallCustomers:
         await self._arrivals.close()
 
     async def _call(self) -> None:
-        mood = draw_mood(self._traffic, self._exchange.pace.random)
+        mood = draw_mood(self._traffic, self._exchange.pace.random, self._languages)
         try:
             leg = self._exchange.place_call(mood.caller, self._traffic.to)
         except NoSuchRouteError:

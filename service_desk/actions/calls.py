@@ -51,6 +51,7 @@ def start_call(tx: Tx, account: str, event: CallStarted) -> Answer:
         customer_id = find_or_make(
             tx, point, name=event.caller_name, language=line.language[:2], proof="seen"
         )
+        tx.input_is_about(customer_id)
     row = interactions.open_interaction(
         tx,
         channel="phone",

@@ -66,6 +66,7 @@ def open_chat(tx: Tx, account: str, event: ChatOpened, first: MessageReceived) -
     text = messages.clean_text(first.text)
     widget = _widget(tx, account)
     customer_id = _who(tx, visitor, event)
+    tx.input_is_about(customer_id)
     row = interactions.open_interaction(
         tx,
         channel="web_chat",
@@ -115,8 +116,8 @@ def staffed(tx: Tx | Reader, queue_id: str) -> bool:
 
 def receive_message(tx: Tx, account: str, event: MessageReceived) -> ChatLine:
     """The visitor writes in a running chat; the same message id again is the same message."""
+    visitor = _visitor(tx, event.sender)  # before the interaction, as in open_chat: one order of locks
     row = interactions.by_external_id(tx, account, event.thread_id)
-    visitor = _visitor(tx, event.sender)
     if row is None or visitor["interaction_id"] != row["id"]:
         raise NotFound("There is no such chat.", code="no_chat")
     if row["state"] in (life.WRAP_UP, life.ENDED):

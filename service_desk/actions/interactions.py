@@ -245,8 +245,7 @@ def end_wrap_up(tx: Tx, row: Row, *, disposition: str | None, comment: str | Non
 
 def idle_from_now(tx: Tx, agent_id: str) -> None:
     """The agent became free of something: the longest idle is chosen by this, also after a restart."""
-    table = schema.agent
-    tx.write(sa.update(table).where(table.c.id == agent_id).values(idle_since=tx.now))
+    tx.update(schema.agent, agent_id, idle_since=tx.now)
 
 
 def withdraw_offer(tx: Tx, interaction_id: str, reason: str) -> None:

@@ -1,7 +1,5 @@
 """Folds the log into counters and writes the wallboard, changed and at most once a second."""
 
-from typing import Any
-
 import sqlalchemy as sa
 
 from service_desk.clock import SECOND, Micros
@@ -14,6 +12,8 @@ from service_desk.lease import Lease, check_fence, hold_and_work
 from service_desk.queries.live import LogEvent, events_after
 from service_desk.queries.wallboard import compute_board
 from service_desk.storage import schema
+from service_desk.storage.prepared import Prepared
+from service_desk.storage.statements import new
 from service_desk.storage.store import Reader
 from service_desk.storage.transaction import Tx
 
@@ -23,6 +23,12 @@ BATCH = 1_000
 EVERY: Micros = SECOND
 HEARTBEAT: Micros = 5 * SECOND
 TOPIC = "board"
+COUNTED = ("offered", "answered", "answered_in_target", "abandoned", "abandoned_in_target", "wait_us")
+_ADD = Prepared(
+    sa.update(COUNT)
+    .where(COUNT.c.queue_id == sa.bindparam("queue"), COUNT.c.start == sa.bindparam("slot"))
+    .values({name: COUNT.c[name] + sa.bindparam(f"new_{name}", type_=COUNT.c[name].type) for name in COUNTED})
+)
 
 
 class Figures:
@@ -81,12 +87,9 @@ def fold(tx: Tx, events: list[LogEvent], lease: str, fence: int) -> None:
 def add_count(tx: Tx, slot: Slot, count: Count) -> None:
     """Add to one counter row."""
     queue_id, start = slot
-    names = ("offered", "answered", "answered_in_target", "abandoned", "abandoned_in_target", "wait_us")
-    more: dict[str, Any] = {name: COUNT.c[name] + getattr(count, name) for name in names}
-    where = (COUNT.c.queue_id == queue_id, COUNT.c.start == start)
-    if not tx.write(sa.update(COUNT).where(*where).values(**more)):
-        values = {name: getattr(count, name) for name in names}
-        tx.write(sa.insert(COUNT), {"queue_id": queue_id, "start": start, **values})
+    more = {name: getattr(count, name) for name in COUNTED}
+    if not tx.write(_ADD, {"queue": queue_id, "slot": start, **new(more)}):
+        tx.add(COUNT, {"queue_id": queue_id, "start": start, **more})
 
 
 def write_board(tx: Tx, board: BoardView, lease: str, fence: int) -> None:

@@ -197,10 +197,9 @@ _NEXT = Prepared(sa.select(sa.func.min(EFFECT.c.due_at)).where(*_OPEN))
 
 
 def due_effects(reader: Reader, limit: int, busy: Collection[str] = ()) -> tuple[list[Due], Micros | None]:
-    """Open effects whose time has come, oldest first, without those of busy subjects; if there is none, when the
-    next one's will come.
+    """Open effects whose time has come, oldest first, without those of busy subjects.
 
-    A claimed one that nobody settled counts as unknown.
+    If there is none, when the next one's will come. A claimed one that nobody settled counts as unknown.
     """
     due = [
         Due(

@@ -147,9 +147,9 @@ def record_steps(
     check_fence(tx, "routing", fence)
     first = tx.next_number("dispatch_step", len(steps))
     refused: list[Refusal] = []
-    rows = []
     for seq, step in enumerate(steps, first):
-        rows.append(
+        tx.add(
+            STEP,
             {
                 "seq": seq,
                 "at": step.at,
@@ -158,10 +158,9 @@ def record_steps(
                 "decisions": [encode(decision) for decision in step.decisions],
                 "policy_version": policy_version,
                 "fence": fence,
-            }
+            },
         )
         refused += apply_decisions(tx, step.decisions, policy_version)
-    tx.write(sa.insert(STEP), rows)
     tx.set_cursor("routing", cursor)
     return refused
 

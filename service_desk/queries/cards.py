@@ -110,7 +110,7 @@ def card(reader: Reader, customer_id: str) -> CardView | None:
 
 def _within_limit(whole: CardView) -> CardView:
     """Shorten the history until the card fits; the rest pages in when somebody scrolls."""
-    while len(whole.model_dump_json()) > CARD_BYTES and len(whole.timeline) > 1:
+    while len(whole.model_dump_json().encode()) > CARD_BYTES and len(whole.timeline) > 1:
         kept = whole.timeline[: len(whole.timeline) // 2]
         page = TimelinePageView(items=kept, more=f"{kept[-1].at}.{kept[-1].id}")
         whole = whole.model_copy(update={"timeline": page.items, "more": page.more})

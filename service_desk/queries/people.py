@@ -1,5 +1,6 @@
 """Who works here, and what their console needs to know once."""
 
+from collections.abc import Collection
 from typing import Literal
 
 import sqlalchemy as sa
@@ -85,6 +86,21 @@ _SESSION = Prepared(
         AGENT.c.active,
     )
 )
+
+
+def sessions_in_force(reader: Reader, fingerprints: Collection[str]) -> set[str]:
+    """Those of these sessions that are neither revoked nor expired, and whose agent is active."""
+    rows = reader.all(
+        sa.select(SESSION.c.fingerprint)
+        .join(AGENT, AGENT.c.id == SESSION.c.agent_id)
+        .where(
+            SESSION.c.fingerprint.in_(fingerprints),
+            SESSION.c.revoked_at.is_(None),
+            SESSION.c.expires_at > reader.now,
+            AGENT.c.active,
+        )
+    )
+    return {row["fingerprint"] for row in rows}
 
 
 def session_row(reader: Reader, fingerprint: str) -> sa.RowMapping | None:

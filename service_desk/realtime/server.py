@@ -15,12 +15,13 @@ from aiohttp import web
 from socketio.exceptions import ConnectionRefusedError as Refused
 
 from service_desk.actions import agents
-from service_desk.clock import Micros
+from service_desk.clock import SECOND, Micros
 from service_desk.desk import Desk
 from service_desk.domain.access import Principal, allowed
 from service_desk.domain.views import LIVE_SCHEMA, BoardView, FrameView, SnapshotView
 from service_desk.errors import DeskError
 from service_desk.queries import live
+from service_desk.queries.people import sessions_in_force
 from service_desk.queries.wallboard import board_view
 from service_desk.realtime import engine
 from service_desk.storage.store import Reader
@@ -29,6 +30,8 @@ MESSAGE_BYTES = 100_000
 REPLAY_EVENTS = 500
 SOCKETS = 5_000
 SOCKETS_PER_AGENT = 10
+SESSIONS_EVERY: Micros = 30 * SECOND
+POSITION_MAX = 1 << 62
 BOARD_ROOM = "board"
 EVENTS = frozenset({"replay", "watch_board", "unwatch_board"})
 
@@ -73,7 +76,8 @@ class LiveServer:
     async def close(self) -> None:
         """Tell every console to come back later."""
         for sid in list(self._by_sid):
-            await self.io.emit("bye", {"reason": "shutdown"}, to=sid)
+            await self.io.tell(sid, "bye", {"reason": "shutdown"})
+            await self.io.dismiss(sid)
         await self.io.shutdown()
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -84,20 +88,27 @@ class LiveServer:
         request: web.Request = environ["aiohttp.request"]
         if not self._own_origin(request.headers.get("Origin", "")):
             raise Refused("origin")
-        principal = await self._identify(request)
+        try:
+            principal = await self._identify(request)
+        except DeskError as error:
+            raise Refused("busy") from error
         if principal is None:
             raise Refused("unauthenticated")
         if not isinstance(auth, dict) or auth.get("schema") != LIVE_SCHEMA:
             raise Refused("schema")
-        if len(self._by_sid) >= SOCKETS or len(self._sids[principal.agent_id]) >= SOCKETS_PER_AGENT:
+        others = len(self._sids.get(principal.agent_id, ()))
+        if len(self._by_sid) >= SOCKETS or others >= SOCKETS_PER_AGENT:
             raise Refused("busy")
         self._by_sid[sid] = Connected(sid, principal, self._desk.clock.now())
         self._sids[principal.agent_id].add(sid)
-        self._start(self._welcome(sid, principal, auth.get("position")))
+        self._start(self._welcome(sid, principal, request, auth.get("position")))
 
-    async def _welcome(self, sid: str, principal: Principal, position: Any) -> None:
+    async def _welcome(self, sid: str, principal: Principal, request: web.Request, position: Any) -> None:
         """Presence first, then the state: what happens between the two arrives as frames."""
         try:
+            if await self._identify(request) is None:  # revoked in the moment before it could be heard here
+                await self._dismiss(sid, "revoked")
+                return
             await self._desk.run(
                 agents.connected,
                 principal.agent_id,
@@ -109,12 +120,19 @@ class LiveServer:
             if sid not in self._by_sid:  # gone before it was known: undo what came too late
                 await self._desk.run(agents.disconnected, sid)
                 return
-            event, body = await self._catch_up(principal.agent_id, position)
-            self._last.setdefault(principal.agent_id, body.position)
-            await self.io.emit(event, body, to=sid)
+            await self._send_state(sid, principal.agent_id, position)
         except DeskError as error:
             log.warning("console could not be welcomed", agent=principal.agent_id, reason=error.detail)
-            await self.io.disconnect(sid)
+            await self.io.dismiss(sid)
+
+    async def _send_state(self, sid: str, agent_id: str, position: Any) -> None:
+        """The first state, and after it what the fan-out sent while it was read: that came too early for the client."""
+        event, body = await self._catch_up(agent_id, position)
+        self._last.setdefault(agent_id, body.position)
+        await self.io.emit(event, body, to=sid)
+        while sid in self._by_sid and self._last.get(agent_id, 0) > body.position:
+            event, body = await self._catch_up(agent_id, body.position)
+            await self.io.emit(event, body, to=sid)
 
     async def _disconnect(self, sid: str, _reason: str | None = None) -> None:
         gone = self._by_sid.pop(sid, None)
@@ -140,30 +158,38 @@ class LiveServer:
 
     # --- what consoles ask --------------------------------------------------------------------------------------
 
-    async def _replay(self, sid: str, body: Any = None) -> dict[str, FrameView | SnapshotView]:
+    async def _replay(self, sid: str, body: Any = None, *_: Any) -> dict[str, FrameView | SnapshotView]:
+        """Nothing if the state cannot be read now: the console asks again."""
         connected = self._by_sid.get(sid)
         if connected is None:
             return {}
         after = body.get("after") if isinstance(body, dict) else None
-        event, answer = await self._catch_up(connected.principal.agent_id, after)
+        try:
+            event, answer = await self._catch_up(connected.principal.agent_id, after)
+        except DeskError as error:
+            log.warning("replay not answered", reason=error.detail)
+            return {}
         return {event: answer}
 
     async def _catch_up(self, agent_id: str, after: Any) -> tuple[str, FrameView | SnapshotView]:
         """One frame from `after` to the head, or the whole where that is too far or not a position."""
-        if isinstance(after, int) and after > 0:
+        if isinstance(after, int) and 0 < after < POSITION_MAX:
             frame = await self._desk.read(_frame_since, agent_id, after)
             if frame is not None:
                 return "frame", frame
         return "snapshot", await self._desk.read(live.snapshot, agent_id)
 
-    async def _watch_board(self, sid: str, _body: Any = None) -> BoardView | dict[str, str]:
+    async def _watch_board(self, sid: str, *_: Any) -> BoardView | dict[str, str]:
         connected = self._by_sid.get(sid)
         if connected is None or not allowed(connected.principal, "board.view"):
             return {"error": "forbidden"}
         await self.io.enter_room(sid, BOARD_ROOM)
-        return await self._desk.read(board_view)
+        try:
+            return await self._desk.read(board_view)
+        except DeskError as error:
+            return {"error": error.code}
 
-    async def _unwatch_board(self, sid: str, _body: Any = None) -> None:
+    async def _unwatch_board(self, sid: str, *_: Any) -> None:
         if sid in self._by_sid:
             await self.io.leave_room(sid, BOARD_ROOM)
 
@@ -183,23 +209,16 @@ class LiveServer:
         """To every console of the agent; one that does not read is cut off."""
         self._last[agent_id] = frame.position
         for sid in list(self._sids.get(agent_id, ())):
-            await self._send(sid, "frame", frame)
+            await self.io.tell(sid, "frame", frame)
 
     async def send_board(self, board: BoardView) -> None:
         """To everybody who watches, serialised once."""
         watchers = list(self.io.manager.get_participants("/", BOARD_ROOM))
-        for sid, _eio_sid in watchers:
-            if engine.waiting(self.io, sid) > engine.QUEUE_EVENTS:
-                await engine.cut(self.io, sid)
+        for sid, eio_sid in watchers:
+            if self.io.is_stuck(sid):
+                await self.io.hang_up(eio_sid, at_once=True)
         if watchers:
             await self.io.emit("board", board, room=BOARD_ROOM)
-
-    async def _send(self, sid: str, event: str, body: Any) -> None:
-        if engine.waiting(self.io, sid) > engine.QUEUE_EVENTS:
-            log.warning("console does not read", sid=sid)
-            await engine.cut(self.io, sid)
-        else:
-            await self.io.emit(event, body, to=sid)
 
     async def resync(self, position: int) -> None:
         """Tell every console here to ask for what it missed; frames go on from `position`."""
@@ -220,8 +239,31 @@ class LiveServer:
         """A session was revoked: its sockets close at once."""
         for connected in list(self._by_sid.values()):
             if connected.principal.session.startswith(session_start):
-                await self.io.emit("bye", {"reason": reason}, to=connected.sid)
-                await self.io.disconnect(connected.sid)
+                await self._dismiss(connected.sid, reason)
+
+    async def check_sessions(self) -> None:
+        """Close the sockets of sessions that are over, every `SESSIONS_EVERY`, until cancelled.
+
+        A revocation is heard at once; this finds what nobody says: that a session's time is up, that an account
+        was closed.
+        """
+        clock = self._desk.clock
+        while True:
+            await clock.sleep_until(clock.now() + SESSIONS_EVERY)
+            try:
+                held = {connected.principal.session for connected in self._by_sid.values()}
+                valid = await self._desk.read(sessions_in_force, held) if held else set()
+            except DeskError as error:
+                log.warning("sessions not checked", reason=error.detail)
+                continue
+            for connected in list(self._by_sid.values()):
+                session = connected.principal.session
+                if session in held and session not in valid:
+                    await self._dismiss(connected.sid, "revoked")
+
+    async def _dismiss(self, sid: str, reason: str) -> None:
+        await self.io.tell(sid, "bye", {"reason": reason})
+        await self.io.dismiss(sid)
 
 
 def _frame_since(reader: Reader, agent_id: str, after: int) -> FrameView | None:

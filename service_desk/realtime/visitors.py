@@ -1,7 +1,7 @@
 """The customers' sockets at /chat: a visitor token instead of a cookie, allowed origins per widget, small messages."""
 
 import asyncio
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +32,8 @@ from service_desk.storage.store import Reader
 MESSAGE_BYTES = 256_000
 """More closes the socket. Well above what a text may have, so that a long text gets an answer that says so."""
 SOCKETS = 5_000
+BUCKETS = 20_000
+"""Visitors whose pace is remembered; the one who connected longest ago is forgotten first."""
 BURST = 20
 PER_SECOND = 2.0
 PUSH_EVERY: Micros = SECOND
@@ -77,6 +79,7 @@ class ChatServer:
         self._by_sid: dict[str, Visitor] = {}
         self._sids: dict[str, set[str]] = defaultdict(set)
         self._chats: dict[str, str] = {}
+        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
         self._lines_moved = asyncio.Event()
         self.io = engine.make_server(max_message_bytes=MESSAGE_BYTES)
@@ -95,6 +98,9 @@ class ChatServer:
         self.io.attach(app, socketio_path="chat")
 
     async def close(self) -> None:
+        """Hang up; the pages come back later."""
+        for sid in list(self._by_sid):
+            await self.io.dismiss(sid)
         await self.io.shutdown()
         if self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -120,10 +126,18 @@ class ChatServer:
             raise Refused("busy") from error
         if isinstance(given, str) and row["fingerprint"] == known:
             token = given
-        visitor = Visitor(row["id"], auth["widget"], token, Bucket(self._desk.clock))
+        visitor = Visitor(row["id"], auth["widget"], token, self._bucket_of(row["id"]))
         self._by_sid[sid] = visitor
         self._sids[visitor.id].add(sid)
         self._start(self._welcome(sid, visitor))
+
+    def _bucket_of(self, visitor_id: str) -> Bucket:
+        """The visitor's own, whatever number of sockets they open, one after the other or at once."""
+        bucket = self._buckets.pop(visitor_id, None) or Bucket(self._desk.clock)
+        self._buckets[visitor_id] = bucket
+        while len(self._buckets) > BUCKETS:
+            self._buckets.popitem(last=False)
+        return bucket
 
     def _may_embed(self, config: DeskConfig, widget_id: str, origin: str) -> bool:
         widget = config.widget(widget_id)
@@ -149,7 +163,7 @@ class ChatServer:
             await self.io.emit("chat", await self._view(visitor), to=sid)
         except DeskError as error:
             log.warning("visitor could not be welcomed", reason=error.detail)
-            await self.io.disconnect(sid)
+            await self.io.dismiss(sid)
 
     async def _disconnect(self, sid: str, _reason: str | None = None) -> None:
         visitor = self._by_sid.pop(sid, None)
@@ -168,8 +182,8 @@ class ChatServer:
 
     async def _presence(self, visitor: Visitor, *, online: bool) -> None:
         interaction_id = await self._desk.glance(_chat_of, visitor.id)
-        if interaction_id is None:
-            return
+        if interaction_id is None or online != (visitor.id in self._sids):
+            return  # the visitor came back, or left again, while we looked
         if online:
             self._chats[interaction_id] = visitor.id
         else:
@@ -186,7 +200,7 @@ class ChatServer:
     def _answering(self, handler: Any) -> Any:
         """Run a handler; refusals go back as {ok: false, error: {code, field, message}}."""
 
-        async def answer(sid: str, body: Any = None) -> dict[str, Any]:
+        async def answer(sid: str, body: Any = None, *_: Any) -> dict[str, Any]:
             visitor = self._by_sid.get(sid)
             if visitor is None:
                 return _refusal("unknown_visitor", None, "This chat session is not known: reload the page.")
@@ -285,10 +299,7 @@ class ChatServer:
 
     async def _emit(self, visitor_id: str, event: str, body: Any) -> None:
         for sid in list(self._sids.get(visitor_id, ())):
-            if engine.waiting(self.io, sid) > engine.QUEUE_EVENTS:
-                await engine.cut(self.io, sid)
-            else:
-                await self.io.emit(event, body, to=sid)
+            await self.io.tell(sid, event, body)
 
 
 def _with_client_id(body: dict[str, Any]) -> dict[str, Any]:

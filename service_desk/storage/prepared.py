@@ -7,7 +7,7 @@ transaction that SQLAlchemy began on the connection, and its errors are SQLAlche
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +16,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 Values = Mapping[str, Any]
 Convert = Callable[[Any], Any]
+Place = tuple[str, str, int | None]
 NO_VALUES: Values = {}
 
 
@@ -51,30 +52,42 @@ class Driver:
         return made
 
 
-@dataclass(frozen=True, slots=True)
 class _Text:
     """One statement for one dialect and one length of each of its lists.
 
     `places`: for each value its name, the value's name in the caller's dict, and its index where that is a list.
     """
 
-    sql: str
-    positional: bool
-    places: tuple[tuple[str, str, int | None, Convert | None], ...]
+    def __init__(
+        self, sql: str, places: Sequence[Place], converts: Mapping[str, Convert], *, positional: bool
+    ) -> None:
+        self.sql = sql
+        self._names = None if positional else tuple(place for place, _, _ in places)
+        self._places = places if any(index is not None for _, _, index in places) else None
+        self._take = _taker([name for _, name, _ in places])
+        self._converts = tuple(
+            (at, converts[place]) for at, (place, _, _) in enumerate(places) if place in converts
+        )
 
     def bind(self, values: Values) -> Any:
-        bound = [
-            (
-                place,
-                _converted(values[name] if index is None else values[name][index], convert),
-            )
-            for place, name, index, convert in self.places
-        ]
-        return [value for _, value in bound] if self.positional else dict(bound)
+        """The values as the driver takes them: in their order, or by name."""
+        bound: Sequence[Any]
+        if self._places is None:
+            bound = self._take(values)
+        else:
+            bound = [values[name] if at is None else values[name][at] for _, name, at in self._places]
+        if self._converts:
+            bound = list(bound)
+            for at, convert in self._converts:
+                bound[at] = convert(bound[at])
+        return bound if self._names is None else dict(zip(self._names, bound, strict=True))
 
 
-def _converted(value: Any, convert: Convert | None) -> Any:
-    return value if convert is None else convert(value)
+def _taker(names: Sequence[str]) -> Callable[[Values], Sequence[Any]]:
+    """Takes the values of these names out of a dict; `itemgetter` alone gives no tuple of one."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda values: [values[name] for name in names]
 
 
 class _Compiled:
@@ -114,10 +127,10 @@ class _Compiled:
             for name, places in state.parameter_expansion.items()
             for index, place in enumerate(places)
         }
-        converts = {**self._compiled._bind_processors, **state.processors}  # noqa: SLF001 - as in __init__
+        converts: dict[str, Any] = {**self._compiled._bind_processors, **state.processors}  # noqa: SLF001 - as in __init__
         order = state.positiontup if state.positiontup is not None else list(state.parameters)
-        places = tuple((place, *sources.get(place, (place, None)), converts.get(place)) for place in order)
-        return _Text(state.statement, self._compiled.positional, places)
+        places = [(place, *sources.get(place, (place, None))) for place in order]
+        return _Text(state.statement, places, converts, positional=self._compiled.positional)
 
     def read(self, cursor: Any) -> list[dict[str, Any]]:
         """The driver's rows with names and types."""

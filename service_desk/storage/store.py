@@ -70,7 +70,7 @@ class Reader:
     @property
     def config(self) -> DeskConfig:
         """The published configuration."""
-        return published_config(self._connection, self._configs)
+        return published_config(self._driver, self._configs)
 
     def all(
         self, statement: sa.Select[Any] | Prepared, params: dict[str, Any] | None = None

@@ -34,16 +34,16 @@ def event_line(event: Event, at: Micros, actor: str) -> dict[str, Any]:
     return {"at": at, "kind": event.KIND, "subject": data[event.SUBJECT], "actor": actor, "data": data}
 
 
-def published_config(connection: sa.Connection, cache: dict[int, DeskConfig]) -> DeskConfig:
+def published_config(driver: Driver, cache: dict[int, DeskConfig]) -> DeskConfig:
     """The configuration in force; a version never changes, so each is read and checked once per store."""
-    table = schema.config_version
-    version = connection.execute(_PUBLISHED).scalar()
-    if version is None:
+    rows = _PUBLISHED.rows(driver)
+    if not rows:
         raise Unavailable(
             "No configuration is published: run `service-desk migrate`, then start the server once."
         )
+    version: int = rows[0]["version"]
     if version not in cache:
-        body = connection.execute(sa.select(table.c.body).where(table.c.version == version)).scalar_one()
+        body = by_key(schema.config_version).rows(driver, {"key": version})[0]["body"]
         cache[version] = DeskConfig.model_validate({**body, "version": version})
     return cache[version]
 
@@ -52,7 +52,9 @@ class StaleRow(Exception):
     """A row changed between reading and writing it: the action is run again from its start."""
 
 
-_PUBLISHED = sa.select(schema.config_version.c.version).where(schema.config_version.c.state == "published")
+_PUBLISHED = Prepared(
+    sa.select(schema.config_version.c.version).where(schema.config_version.c.state == "published")
+)
 _TAKE_NUMBERS = Prepared(
     sa.update(schema.counter)
     .where(schema.counter.c.name == sa.bindparam("counter"))
@@ -123,7 +125,7 @@ class Group:
     def config(self) -> DeskConfig:
         """The published configuration, looked up once per group."""
         if self._config is None:
-            self._config = published_config(self.connection, self.configs)
+            self._config = published_config(self.driver, self.configs)
         return self._config
 
     def forget_config(self) -> None:
@@ -331,6 +333,11 @@ class Tx:
             }
         )
         return True
+
+    def input_is_about(self, customer_id: str) -> None:
+        """Whose the raw input just kept is, so that it can be erased with the person."""
+        if self.gathered.inputs:
+            self.gathered.inputs[-1]["customer_id"] = customer_id
 
     # --- timers and audit -----------------------------------------------------------------------------------
 

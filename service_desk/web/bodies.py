@@ -23,7 +23,7 @@ async def read_body(request: web.Request, most_bytes: int, within_s: float) -> b
                     raise _too_large(most_bytes)
     except TimeoutError:
         raise BodyTimeout(f"The body did not arrive within {within_s:g} seconds.") from None
-    except web.RequestPayloadError:
+    except (web.RequestPayloadError, ConnectionResetError):
         raise BadRequest("The body broke off or is not what its headers say.") from None
     return bytes(body)
 
