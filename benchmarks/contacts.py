@@ -151,7 +151,7 @@ def _rows(name: str, runs: list[Run]) -> list[Row]:
             unfinished,
             "calls",
             "< 1",
-            "in the same runs: placed less wrapped up",
+            "in the same runs: placed less hung up and told",
         ),
         middle("contacts a second", [run.generator["per_second"] for run in runs], "contacts/s", "", how),
         middle(
@@ -180,10 +180,10 @@ def _rows(name: str, runs: list[Run]) -> list[Row]:
 
 
 def _prepare(database: Database) -> Plan:
-    """The demo's customers with their past, 50 agents who have the one account's password, no wrap-up time."""
+    """The demo's customers with their past, 50 agents with one password, no wrap-up time."""
     body = plain_config()
     line = body["phone_lines"][0]
-    body["queues"] = [{**queue, "wrap_up_s": 600} for queue in body["queues"]]
+    body["queues"] = [{**queue, "wrap_up_s": 0} for queue in body["queues"]]
     logins = [f"agent{number:02}" for number in range(AGENTS)]
     store = Store(database.url, SystemClock())
     try:

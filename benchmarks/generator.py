@@ -7,8 +7,8 @@ sign in, connect and say ready; {"run": SECONDS, "seed": N} is one measurement, 
 The load is an open loop: calls come at exponential distances (Poisson), whether or not the earlier ones were
 answered. A call is a signed webhook as the provider sends it. Its latency counts from the moment before the
 request is written to the moment when an agent's socket has the frame with the offer: that holds the whole way
-there and back, and our own delay. Whoever gets an offer accepts, hangs up and wraps up, each as soon as the
-answer to the act before is there, so that somebody is always ready.
+there and back, and our own delay. Whoever gets an offer accepts it; once that is answered, the caller hangs up
+and the provider says so, and with no wrap-up time the agent is ready for the next: so somebody always is.
 """
 
 import asyncio
@@ -76,7 +76,7 @@ class Generator:
         self.tally = Tally()
         self.base = ""
         self._calls = 0
-        self._waiting: dict[str, deque[float]] = defaultdict(deque)
+        self._waiting: dict[str, deque[tuple[str, float]]] = defaultdict(deque)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._http: aiohttp.ClientSession | None = None
         self._agents: list[Agent] = []
@@ -103,10 +103,7 @@ class Generator:
 
     async def _update_call(self, request: web.Request) -> web.Response:
         sid, form = request.match_info["sid"], await request.post()
-        over = form.get("Status") == "completed"
-        if over:  # the provider says so by a callback
-            self.start(self._post_hook("status", self._form(sid, "completed") | {"SequenceNumber": "1"}))
-        status = "completed" if over else "in-progress"
+        status = "completed" if form.get("Status") == "completed" else "in-progress"
         return web.json_response({"sid": sid, "status": status, "account_sid": self.plan.account_sid})
 
     # --- callers --------------------------------------------------------------------------------------------
@@ -164,7 +161,7 @@ class Generator:
         }
         self.tally.placed += 1
         begun = time.perf_counter()
-        self._waiting[caller].append(begun)
+        self._waiting[caller].append((sid, begun))
         if await self._post_hook(
             "voice", form | {"Called": self.plan.number, "StirVerstat": "TN-Validation-Passed-A"}
         ):
@@ -192,13 +189,19 @@ class Generator:
                 self.tally.faults[f"{name} {answer.status}"] += 1
             return answer.status < 300
 
-    def offer_seen(self, caller: str) -> None:
-        """An agent has the offer of this caller's call."""
-        begun = self._waiting[caller]
-        if begun:
-            self.tally.offered.append(time.perf_counter() - begun.popleft())
-        else:
+    def offer_seen(self, caller: str) -> str | None:
+        """An agent has the offer of this caller's call; the call's id."""
+        if not self._waiting[caller]:
             self.tally.faults["offer of no call"] += 1
+            return None
+        sid, begun = self._waiting[caller].popleft()
+        self.tally.offered.append(time.perf_counter() - begun)
+        return sid
+
+    async def hang_up(self, sid: str) -> None:
+        """The caller has had enough, and the provider says so."""
+        if await self._post_hook("status", self._form(sid, "completed") | {"SequenceNumber": "1"}):
+            self.tally.finished += 1
 
     # --- agents ---------------------------------------------------------------------------------------------
 
@@ -281,16 +284,15 @@ class Agent:
         put = frame["put"]
         for offer in put["offers"].values():
             contact = put["interactions"][offer["interaction_id"]]
-            self._generator.offer_seen(DIGITS.sub("", contact["caller"]))
-            self._generator.start(self._serve(offer["id"], contact["id"]))
+            sid = self._generator.offer_seen(DIGITS.sub("", contact["caller"]))
+            if sid is not None:
+                self._generator.start(self._serve(offer["id"], sid))
 
-    async def _serve(self, offer_id: str, contact_id: str) -> None:
+    async def _serve(self, offer_id: str, sid: str) -> None:
         begun = time.perf_counter()
         await self._ask("POST", f"/offers/{offer_id}/accept", {})
         self._generator.tally.accepted.append(time.perf_counter() - begun)
-        await self._ask("POST", f"/interactions/{contact_id}/end", {})
-        await self._ask("POST", f"/interactions/{contact_id}/wrap-up", {"disposition": "solved"})
-        self._generator.tally.finished += 1
+        await self._generator.hang_up(sid)
 
     async def _ask(self, method: str, path: str, body: dict[str, Any], *, version: int | None = None) -> Any:
         headers = {"X-CSRF-Token": self._csrf} if self._csrf else {}

@@ -18,7 +18,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 import structlog
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.pool import NullPool, QueuePool
 
@@ -124,7 +124,10 @@ def make_engine(url: str, *, reader: bool = False, size: int = 1, begins: bool =
     `begins`: on SQLite a transaction is begun as soon as SQLAlchemy means it; without, its user says BEGIN.
     """
     url = normal_url(url)
-    options: dict[str, Any] = {"json_serializer": lambda value: to_json(value).decode()}
+    options: dict[str, Any] = {
+        "json_serializer": lambda value: to_json(value).decode(),
+        "json_deserializer": from_json,
+    }
     if url.startswith("sqlite"):
         engine = sa.create_engine(
             url,

@@ -33,6 +33,7 @@ beforeEach(() => {
   document.body.replaceChildren();
   sessionStorage.clear();
   setActivePinia(createPinia());
+  useLive().connection = "online";
   useLive().state = snapshot({
     interactions: {
       int_1: interaction({ channel: "web_chat" }),
@@ -77,6 +78,21 @@ describe("keys", () => {
     expect(accept).not.toHaveBeenCalled();
     press("Enter");
     expect(accept).toHaveBeenCalledWith("int_1.1");
+  });
+
+  it("answer nothing that rings while the connection is lost", () => {
+    useLive().state = snapshot({
+      interactions: { int_1: interaction({ state: "offered", agent_id: null }) },
+      offers: { "int_1.1": offer() },
+    });
+    start();
+    const desk = useDesk();
+    const accept = vi.spyOn(desk, "accept").mockResolvedValue();
+    useLive().connection = "offline";
+    press("Enter");
+    press("Escape");
+    expect(accept).not.toHaveBeenCalled();
+    expect(desk.declineAsked).toBeNull();
   });
 
   it("do nothing that has no key: not even before the first key", () => {

@@ -4,6 +4,7 @@ import { useRouter } from "vue-router";
 import { channels } from "@/channels/index.ts";
 import { useSoftphone } from "@/channels/phone/store.ts";
 import { t, type TextKey } from "@/i18n/index.ts";
+import { useLive } from "@/live/store.ts";
 import { useDesk } from "./desk.ts";
 import { useSession } from "./session.ts";
 import { THEMES, useSettings } from "./settings.ts";
@@ -30,6 +31,7 @@ export interface Openers {
 
 export function useActs(open: Openers): ComputedRef<DeskAct[]> {
   const desk = useDesk();
+  const live = useLive();
   const session = useSession();
   const settings = useSettings();
   const softphone = useSoftphone();
@@ -38,6 +40,7 @@ export function useActs(open: Openers): ComputedRef<DeskAct[]> {
   return computed(() => {
     const here = desk.selected;
     const ringing = desk.selectedOffer ?? desk.offers[0] ?? null;
+    const canAnswer = ringing !== null && !live.isLost;
     const isLive = here !== null && (here.state === "connecting" || here.state === "active");
     const act = (
       id: string,
@@ -55,11 +58,11 @@ export function useActs(open: Openers): ComputedRef<DeskAct[]> {
       act("previous", "move", "act.previous", "k", desk.rows.length > 0, () => {
         desk.step(-1);
       }),
-      act("accept", "contact", "act.accept", "Enter", ringing !== null || here !== null, () => {
+      act("accept", "contact", "act.accept", "Enter", ringing === null ? here !== null : canAnswer, () => {
         if (ringing !== null) void desk.accept(ringing.offer.id);
         else desk.pane = "conversation";
       }),
-      act("decline", "contact", "act.decline", "Escape", ringing !== null, () => {
+      act("decline", "contact", "act.decline", "Escape", canAnswer, () => {
         desk.declineAsked = desk.offers[0]?.offer.id ?? null;
       }),
       act("close-customer", "go", "act.close_customer", "Escape", desk.drawer, () => {

@@ -11,8 +11,10 @@ import { useLive } from "@/live/store.ts";
 import Composer from "./Composer.vue";
 import CustomerPane from "./CustomerPane.vue";
 import { useDesk } from "./desk.ts";
+import Idle from "./Idle.vue";
 import OfferCard from "./OfferCard.vue";
 import { useSession } from "./session.ts";
+import StateMenu from "./StateMenu.vue";
 import WrapUp from "./WrapUp.vue";
 
 enableAutoUnmount(afterEach);
@@ -36,6 +38,7 @@ beforeEach(() => {
   sessionStorage.clear();
   document.body.replaceChildren();
   setActivePinia(createPinia());
+  useLive().connection = "online";
   useSession().bootstrap = {
     live_schema: 1,
     server_time: T0,
@@ -166,6 +169,17 @@ describe("an offer", () => {
     expect(find(draw(CustomerPane), "card-name").text()).toBe("Number withheld");
   });
 
+  it("cannot be answered while the connection is lost, and says so", async () => {
+    ring();
+    const view = draw(OfferCard, { ringing: useDesk().offers[0], first: true });
+    expect(find(view, "offer-lost").exists()).toBe(false);
+    useLive().connection = "offline";
+    await flushPromises();
+    expect(find(view, "offer-accept").attributes("disabled")).toBeDefined();
+    expect(find(view, "offer-decline").attributes("disabled")).toBeDefined();
+    expect(find(view, "offer-lost").text()).toBe("Connection lost: you can answer once it is back.");
+  });
+
   it("is accepted once however often one clicks", async () => {
     ring();
     let answer: (value: typeof ringing) => void = () => undefined;
@@ -197,7 +211,95 @@ describe("an offer", () => {
   });
 });
 
+describe("the record", () => {
+  const other = interaction({ id: "int_2", state: "offered", agent_id: null, customer_id: "cus_2" });
+  const cards = { cus_1: card(), cus_2: card({ customer: customer({ id: "cus_2" }) }) };
+
+  it("opens the form for a new ticket at the first wish, from the timeline", async () => {
+    show({ interactions: { int_1: chat }, cards });
+    const desk = useDesk();
+    const view = draw(CustomerPane);
+    await flushPromises();
+    expect(find(view, "tab-timeline").attributes("data-state")).toBe("active");
+    desk.askNewTicket();
+    await flushPromises();
+    expect(find(view, "tab-tickets").attributes("data-state")).toBe("active");
+    expect(find(view, "ticket-new").exists()).toBe(false);
+    expect(view.text()).toContain("New ticket");
+    expect(desk.newTicketFor).toBeNull();
+    // The wish is fulfilled: coming back to the tab does not open the form again.
+    desk.showCustomer("timeline");
+    await flushPromises();
+    desk.showCustomer("tickets");
+    await flushPromises();
+    expect(find(view, "ticket-new").exists()).toBe(true);
+    desk.askNewTicket();
+    await flushPromises();
+    expect(find(view, "ticket-new").exists()).toBe(false);
+  });
+
+  it("makes the ticket for the contact in front, not for the one that rings", async () => {
+    show({ interactions: { int_1: chat, int_2: other }, offers: { "int_2.1": offer({ id: "int_2.1", interaction_id: "int_2" }) }, cards });
+    const desk = useDesk();
+    desk.select("int_1");
+    const view = draw(CustomerPane);
+    expect(view.find("[data-customer]").attributes("data-customer")).toBe("cus_2");
+    desk.askNewTicket();
+    await flushPromises();
+    expect(view.find("[data-customer]").attributes("data-customer")).toBe("cus_1");
+    expect(desk.newTicketFor).toBeNull();
+  });
+
+  it("starts with the timeline for each contact, and keeps the tab that was chosen for one", async () => {
+    show({ interactions: { int_1: chat }, cards });
+    const desk = useDesk();
+    const view = draw(CustomerPane);
+    desk.showCustomer("notes");
+    await flushPromises();
+    expect(find(view, "tab-notes").attributes("data-state")).toBe("active");
+    show({ interactions: { int_1: chat, int_2: other }, offers: { "int_2.1": offer({ id: "int_2.1", interaction_id: "int_2" }) }, cards });
+    await flushPromises();
+    expect(view.find("[data-customer]").attributes("data-customer")).toBe("cus_2");
+    expect(find(view, "tab-timeline").attributes("data-state")).toBe("active");
+    desk.keepPane();
+    await flushPromises();
+    expect(find(view, "tab-notes").attributes("data-state")).toBe("active");
+  });
+});
+
 describe("the state", () => {
+  it("says why the agent is away, in the same words in the menu and in the middle", () => {
+    for (const [reason, title, text] of [
+      ["no_answer", "Missed a contact", "You missed a contact"],
+      ["softphone_missing", "Your softphone did not join", "Your phone did not join"],
+      ["lost", "Connection lost", "Your connection was lost"],
+      ["signed_in", "Not ready yet", "You are signed in."],
+    ] as const) {
+      show({ me: { agt_1: me({ state: { chosen: "away", reason, since: T0 } }) } });
+      const idle = draw(Idle);
+      expect(idle.find("h1").text()).toBe(title);
+      expect(find(idle, "idle-text").text()).toContain(text);
+      expect(find(idle, "idle-go-ready").exists()).toBe(true);
+      expect(find(draw(StateMenu), "state-menu").text()).toContain(title);
+    }
+    show({ me: { agt_1: me({ state: { chosen: "away", reason: "lunch", since: T0 } }) } });
+    expect(draw(Idle).find("h1").text()).toBe("You are away");
+  });
+
+  it("tells beside the chosen state that the agent is in contact or wraps up", async () => {
+    show({ interactions: { int_1: chat, int_2: { ...chat, id: "int_2", state: "wrap_up" } } });
+    const view = draw(StateMenu);
+    expect(find(view, "state-menu").attributes("data-state-chosen")).toBe("ready");
+    expect(find(view, "state-menu").text()).toContain("Ready");
+    expect(find(view, "state-doing").text()).toBe("In contact");
+    show({ interactions: { int_2: { ...chat, id: "int_2", state: "wrap_up" } } });
+    await flushPromises();
+    expect(find(view, "state-doing").text()).toBe("Wrap-up");
+    show({});
+    await flushPromises();
+    expect(find(view, "state-doing").exists()).toBe(false);
+  });
+
   it("is shown at once, tried again on the newer version, and taken back when refused", async () => {
     show({ me: { agt_1: me({ version: 3, state: { chosen: "away", reason: "lunch", since: T0 } }) } });
     const desk = useDesk();

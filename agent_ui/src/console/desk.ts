@@ -34,9 +34,10 @@ export const useDesk = defineStore("desk", () => {
   const pane = ref<Pane>("conversation");
   /** Whether the customer's drawer is open, where there is no room for a third column. */
   const drawer = ref(false);
-  const customerTab = ref<CustomerTab>("timeline");
-  /** Counts up whenever the form for a new ticket is asked for. */
-  const newTicketAsked = ref(0);
+  /** What was chosen per contact; a contact without a choice shows the timeline. */
+  const customerTabs = ref<Record<string, CustomerTab>>({});
+  /** The contact whose form for a new ticket is asked for, until the list of tickets has opened it. */
+  const newTicketFor = ref<string | null>(null);
   const modes = ref<Record<string, WritingMode>>({});
   /** Counts up whenever the composer or the wrap-up is asked for by a key. */
   const focusAsked = ref<{ place: "composer" | "wrap_up"; times: number }>({ place: "composer", times: 0 });
@@ -80,9 +81,18 @@ export const useDesk = defineStore("desk", () => {
       ? null
       : newest;
   });
+  /** The contact whose record is on the screen. */
+  const recordOf = computed(() => peek.value?.interaction ?? selected.value);
+  const chosen = computed(() => wantedState.value?.state ?? live.me?.state.chosen ?? "away");
+  const awayReason = computed(() => {
+    if (chosen.value === "ready") return null;
+    const wanted = wantedState.value;
+    return wanted?.state === "away" ? wanted.reason : (live.me?.state.reason ?? null);
+  });
   const unread = computed(() => new Set(active.value.filter(isUnread).map(({ id }) => id)));
 
   watch(selectedId, (id) => {
+    newTicketFor.value = null;
     if (id === null) perTab.removeItem(SELECTED_PLACE);
     else perTab.setItem(SELECTED_PLACE, id);
   });
@@ -247,13 +257,26 @@ export const useDesk = defineStore("desk", () => {
   }
 
   function showCustomer(tab?: CustomerTab): void {
-    if (tab !== undefined) customerTab.value = tab;
+    const id = recordOf.value?.id;
+    if (tab !== undefined && id !== undefined) chooseTab(id, tab);
     drawer.value = true;
     pane.value = "customer";
   }
 
+  function tabOf({ id }: InteractionView): CustomerTab {
+    return customerTabs.value[id] ?? "timeline";
+  }
+
+  function chooseTab(interactionId: string, tab: CustomerTab): void {
+    customerTabs.value = { ...customerTabs.value, [interactionId]: tab };
+  }
+
   function askNewTicket(): void {
-    newTicketAsked.value += 1;
+    const here = selected.value;
+    if (here === null) return;
+    // The ticket is for the contact in front, not for the one that rings beside it.
+    if (peek.value !== null) keepPane();
+    newTicketFor.value = here.id;
     showCustomer("tickets");
   }
 
@@ -266,8 +289,7 @@ export const useDesk = defineStore("desk", () => {
     selectedId,
     pane,
     drawer,
-    customerTab,
-    newTicketAsked,
+    newTicketFor,
     modes,
     focusAsked,
     answering,
@@ -281,6 +303,9 @@ export const useDesk = defineStore("desk", () => {
     selected,
     selectedOffer,
     peek,
+    recordOf,
+    chosen,
+    awayReason,
     unread,
     select,
     step,
@@ -293,6 +318,8 @@ export const useDesk = defineStore("desk", () => {
     focus,
     focusEnd,
     showCustomer,
+    tabOf,
+    chooseTab,
     askNewTicket,
     keepPane,
   };

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
+from yarl import URL
 
 from service_desk.domain.views import LIVE_SCHEMA
 from tests.e2e.console import Console
@@ -127,7 +128,7 @@ async def deaf(desk: World, one: Console) -> Deaf:
     assert where.hostname is not None
     await asyncio.get_running_loop().sock_connect(sock, (where.hostname, where.port))
     reader, writer = await asyncio.open_connection(sock=sock, limit=4096)
-    cookies = one._http.cookie_jar.filter_cookies(desk.base + "/")  # type: ignore[arg-type]  # it takes text too
+    cookies = one._http.cookie_jar.filter_cookies(URL(desk.base))
     cookie = "; ".join(f"{name}={morsel.value}" for name, morsel in cookies.items())
     writer.write(
         f"GET /live/?EIO=4&transport=websocket HTTP/1.1\r\nHost: {where.netloc}\r\nOrigin: {desk.base}\r\n"

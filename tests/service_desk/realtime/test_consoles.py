@@ -1,0 +1,493 @@
+"""Consoles' sockets: what arrives, what is told after a gap, who is cut, and what an agent's leaving means."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import sqlalchemy as sa
+import socketio
+
+from service_desk.domain import access
+from service_desk.domain.views import LIVE_SCHEMA, DropView, FrameView, PutView
+from service_desk.queries import live
+from service_desk.realtime import engine, server
+from service_desk.realtime.server import REPLAY_EVENTS, LiveServer
+from service_desk.storage import schema
+from tests.e2e.console import Console, console
+from tests.e2e.world import World, add_agent, until, world
+from tests.service_desk import reducer
+from tests.service_desk.conftest import CONFIG
+from tests.service_desk.people import row_of, rows_of
+from tests.service_desk.realtime.raw import Raw, deaf, raw
+
+QUICK = {**CONFIG, "lost_s": 1, "reclaim_s": 5}
+
+
+def consoles(desk: World) -> LiveServer:
+    assert desk.parts is not None
+    assert desk.parts.consoles is not None
+    return desk.parts.consoles
+
+
+async def served_call(desk: World, ann: Console, caller: str = "+14155550100") -> str:
+    """A call that Ann took and talks on."""
+    await desk.call(caller)
+    offer = await ann.offer()
+    contact = str(offer["interaction_id"])
+    await ann.ask("POST", f"/offers/{offer['id']}/accept", {})
+    await ann.take_call(contact)
+    await ann.interaction(contact, "active")
+    return contact
+
+
+async def note(ann: Console, contact: str, text: str) -> None:
+    await ann.ask("POST", f"/interactions/{contact}/notes", {"text": text})
+
+
+async def same_as_snapshot(desk: World, one: Console) -> None:
+    """Wait until the console shows what a fresh snapshot shows."""
+
+    async def same() -> bool:
+        fresh = (await desk.desk.read(live.snapshot, one.agent_id)).model_dump(mode="json")
+        return reducer.comparable(one.state) == reducer.comparable(fresh)
+
+    await until(same, "the console shows what is", within_s=10)
+
+
+# --- what arrives ---------------------------------------------------------------------------------------------
+
+
+async def test_replay_leads_to_the_same_state_as_a_snapshot(db_url: str, tmp_path: Path) -> None:
+    async with world(db_url, tmp_path) as desk:
+        await add_agent(desk, "ann")
+        async with console(desk, "ann") as ann:
+            states = [ann.state]
+            contact = await served_call(desk, ann)
+            for number in range(5):
+                await note(ann, contact, f"note {number}")
+                await same_as_snapshot(desk, ann)
+                states.append(ann.state)
+            await ann.ask("POST", f"/interactions/{contact}/end", {})
+            await same_as_snapshot(desk, ann)
+            for before in states:
+
+                async def agrees(before: dict[str, Any] = before) -> bool:
+                    answer = await ann.io.call("replay", {"after": before["position"]})
+                    after = reducer.apply(before, answer["frame"])
+                    return reducer.comparable(after) == reducer.comparable(ann.state)
+
+                await until(agrees, "the replay leads to what the console shows", within_s=10)
+            ahead = await ann.io.call("replay", {"after": ann.state["position"] + 1_000})
+            assert set(ahead) == {"snapshot"}
+            for nonsense in (0, -5, 10**30, "7", None, True, 1.5, [1]):
+                answer = await ann.io.call("replay", {"after": nonsense})
+                assert set(answer) == {"snapshot"} or nonsense is True
+            assert await ann.io.call("replay", ({"after": 1}, "more", {"than": "asked"}))
+
+
+async def test_too_far_behind_gets_the_whole(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "REPLAY_EVENTS", 10)
+    async with world(sqlite_url, tmp_path) as desk:
+        await add_agent(desk, "ann")
+        async with console(desk, "ann") as ann:
+            position = ann.state["position"]
+            contact = await served_call(desk, ann)
+            near = (await ann.io.call("replay", {"after": position}))
+            assert set(near) == {"snapshot"}, "more than ten events"
+            position = (await desk.desk.read(live.head))
+            await note(ann, contact, "a few")
+            assert set(await ann.io.call("replay", {"after": position})) == {"frame"}
+            async with raw(desk, http=ann._http) as again:
+                await again.sign_in({"schema": LIVE_SCHEMA, "position": position})
+                await again.hear('42["frame"')
+            async with raw(desk, http=ann._http) as again:
+                await again.sign_in({"schema": LIVE_SCHEMA, "position": 1})
+                await again.hear('42["snapshot"')
+    assert REPLAY_EVENTS >= 100
+
+
+async def test_a_log_that_no_longer_reaches_back_gives_the_whole(sqlite_url: str, tmp_path: Path) -> None:
+    async with world(sqlite_url, tmp_path) as desk:
+        await add_agent(desk, "ann")
+        async with console(desk, "ann") as ann:
+            position = ann.state["position"]
+            await served_call(desk, ann)
+            event = schema.event
+
+            def archive(tx: Any) -> int:
+                return int(tx.write(sa.delete(event).where(event.c.position <= position + 2)))
+
+            await desk.desk.run(archive)
+            assert set(await ann.io.call("replay", {"after": position})) == {"snapshot"}
+
+
+async def test_what_happens_while_the_first_state_is_read_is_not_missed(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The frame goes out before the snapshot that it follows: a client that has no state yet drops it."""
+    async with world(sqlite_url, tmp_path) as desk:
+        await add_agent(desk, "ann")
+        async with console(desk, "ann") as ann:
+            here = consoles(desk)
+            catch_up = here._catch_up
+            meanwhile: list[str] = []
+
+            async def slowly(agent_id: str, after: Any) -> Any:
+                answer = await catch_up(agent_id, after)
+                if not meanwhile:
+                    meanwhile.append("call")
+                    await desk.call("+14155550100")
+                    await ann.offer()
+                return answer
+
+            monkeypatch.setattr(here, "_catch_up", slowly)
+            second = Console(desk, ann._http)
+            second.agent_id = ann.agent_id
+            await second.connect()
+            await second.offer()
+            await same_as_snapshot(desk, second)
+            await second.io.disconnect()
+
+
+async def test_two_tabs_of_one_agent_show_the_same(db_url: str, tmp_path: Path) -> None:
+    async with world(db_url, tmp_path, config=QUICK) as desk:
+        agent = await add_agent(desk, "ann")
+        async with console(desk, "ann") as ann, console(desk, "ann") as other:
+            contact = await served_call(desk, ann)
+            await other.interaction(contact, "active")
+            await note(other, contact, "from the other tab")
+            for tab in (ann, other):
+                await same_as_snapshot(desk, tab)
+                assert tab.gaps == 0
+            await other.io.disconnect()
+
+            async def one_left() -> bool:
+                return len(await rows_of(desk.desk, schema.connection)) == 1
+
+            await until(one_left, "one socket is left")
+            assert await rows_of(desk.desk, schema.timer, kind="agent_lost") == []
+            assert (await row_of(desk.desk, schema.agent, agent))["lost_at"] is None
+            await note(ann, contact, "still here")
+            await same_as_snapshot(desk, ann)
+
+
+async def test_one_agent_has_so_many_sockets_and_no_more(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "SOCKETS_PER_AGENT", 2)
+    async with world(sqlite_url, tmp_path) as desk:
+        await add_agent(desk, "ann")
+        async with console(desk, "ann") as ann, raw(desk, http=ann._http) as second:
+            assert (await second.sign_in()).startswith("40")
+            async with raw(desk, http=ann._http) as third:
+                assert "busy" in await third.sign_in()
+            await second.close()
+
+            async def room() -> bool:
+                return len(consoles(desk)._by_sid) == 1
+
+            await until(room, "the second one is gone")
+            async with raw(desk, http=ann._http) as fourth:
+                assert (await fourth.sign_in()).startswith("40")
+
+
+async def test_a_fault_in_the_fan_out_leaves_nobody_behind(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world(sqlite_url, tmp_path) as desk:
+        await add_agent(desk, "ann")
+        async with console(desk, "ann") as ann:
+            told: list[str] = []
+
+            async def ask_again(_body: Any) -> None:
+                told.append("resync")
+                answer = await ann.io.call("replay", {"after": ann.state["position"]})
+                ann.state = answer.get("snapshot") or reducer.apply(ann.state, answer["frame"])
+
+            ann.io.on("resync", ask_again)
+            send, broken = consoles(desk).send_frame, []
+
+            async def breaks_once(agent_id: str, frame: FrameView) -> None:
+                if not broken:
+                    broken.append(frame.position)
+                    raise ZeroDivisionError
+                await send(agent_id, frame)
+
+            monkeypatch.setattr(consoles(desk), "send_frame", breaks_once)
+            await desk.call("+14155550100")
+            await ann.offer()
+            assert told == ["resync"]
+            await same_as_snapshot(desk, ann)
+
+
+# --- who is cut -----------------------------------------------------------------------------------------------
+
+
+def big_frame(number: int) -> FrameView:
+    """50 kB that change nothing: the client ignores what is behind its position."""
+    me = {f"filler-{number}": "x" * 50_000}
+    return FrameView.model_construct(
+        prev=0, position=0, events=[], put=PutView.model_construct(**{**PutView().model_dump(), "me": me}), drop=DropView()
+    )
+
+
+async def test_a_client_that_does_not_read_is_cut_and_the_others_get_everything(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    async with world(sqlite_url, tmp_path) as desk:
+        await add_agent(desk, "ann")
+        async with console(desk, "ann") as ann, raw(desk, http=ann._http) as reading:
+            await reading.sign_in()
+            stuck = await deaf(desk, ann)
+            here = consoles(desk)
+
+            async def three() -> bool:
+                return len(here._by_sid) == 3
+
+            await until(three, "three sockets")
+            started = time.monotonic()
+            sent = 0
+            while len(here._by_sid) == 3:
+                await here.send_frame(ann.agent_id, big_frame(sent))
+                sent += 1
+                assert sent < 400, "it is never cut"
+                await asyncio.sleep(0)  # the writers of the others must have their turn
+            assert time.monotonic() - started < 10
+            await here.send_frame(ann.agent_id, big_frame(sent))
+
+            async def everything() -> bool:
+                return len(reading.events("frame")) >= sent + 1
+
+            await until(everything, "the one that reads has all of it")
+            assert not reading.closed.is_set()
+            await stuck.ended(within_s=10)
+            assert len(here.io.eio.sockets) <= 3
+            contact = await served_call(desk, ann)
+            await note(ann, contact, "undisturbed")
+            await same_as_snapshot(desk, ann)
+
+            async def forgotten() -> bool:
+                return len(await rows_of(desk.desk, schema.connection)) == 2
+
+            await until(forgotten, "the desk knows that it is gone")
+            stuck.close()
+
+
+async def test_a_stuck_client_does_not_hold_up_the_end(sqlite_url: str, tmp_path: Path) -> None:
+    async with world(sqlite_url, tmp_path) as desk:
+        await add_agent(desk, "ann")
+        async with console(desk, "ann") as ann:
+            stuck = await deaf(desk, ann)
+            for number in range(15):
+                await consoles(desk).send_frame(ann.agent_id, big_frame(number))
+            leaving = time.monotonic()
+    assert time.monotonic() - leaving < 8
+    stuck.close()
+
+
+async def test_one_that_stops_answering_pings_is_gone_soon(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network just went silent: nobody closed anything. With the real times it takes at most 10 s."""
+    assert engine.PING_INTERVAL_S + engine.PING_TIMEOUT_S <= 10
+    monkeypatch.setattr(engine, "PING_INTERVAL_S", 0.3)
+    monkeypatch.setattr(engine, "PING_TIMEOUT_S", 0.3)
+    async with world(sqlite_url, tmp_path, config=QUICK) as desk:
+        agent = await add_agent(desk, "ann")
+        async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as http:
+            ann = Console(desk, http)
+            await ann.sign_in("ann")
+            async with raw(desk, http=http) as silent:
+                silent.answers_pings = False
+                await silent.sign_in()
+                await silent.hear('42["snapshot"')
+
+                async def lost() -> bool:
+                    return (await row_of(desk.desk, schema.agent, agent))["lost_at"] is not None
+
+                await until(lost, "the agent is lost", within_s=10)
+                await asyncio.wait_for(silent.closed.wait(), 5)
+
+
+# --- sessions -------------------------------------------------------------------------------------------------
+
+
+async def test_a_session_revoked_while_its_socket_opens(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world(sqlite_url, tmp_path) as desk:
+        await add_agent(desk, "ann")
+        async with console(desk, "ann") as ann:
+            here = consoles(desk)
+            identify = here._identify
+            asked: list[bool] = []
+
+            async def revoked_right_after(request: Any) -> Any:
+                who = await identify(request)
+                if not asked:
+                    asked.append(True)
+                    await ann.ask("DELETE", "/session")
+                return who
+
+            monkeypatch.setattr(here, "_identify", revoked_right_after)
+            async with raw(desk, http=ann._http) as late:
+                await late.sign_in()
+                await asyncio.wait_for(late.closed.wait(), 5)
+                assert late.events("snapshot") == []
+            assert here._by_sid == {}
+
+
+async def test_a_session_whose_time_is_up_loses_its_socket(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "SESSIONS_EVERY", 100_000)
+    async with world(sqlite_url, tmp_path) as desk:
+        await add_agent(desk, "ann")
+        await add_agent(desk, "bob")
+        async with console(desk, "ann") as ann, console(desk, "bob") as bob:
+            goodbyes: list[Any] = []
+            ann.io.on("bye", goodbyes.append)
+            session = schema.session
+
+            def expire(tx: Any) -> None:
+                tx.write(sa.update(session).where(session.c.agent_id == ann.agent_id).values(expires_at=tx.now))
+
+            await desk.desk.run(expire)
+
+            async def closed() -> bool:
+                return not ann.io.connected
+
+            await until(closed, "the expired session's socket closes", within_s=5)
+            assert goodbyes == [{"reason": "revoked"}]
+            assert bob.io.connected
+
+
+# --- the board ------------------------------------------------------------------------------------------------
+
+
+async def test_the_board_goes_to_those_who_watch_at_most_once_a_second(sqlite_url: str, tmp_path: Path) -> None:
+    async with world(sqlite_url, tmp_path) as desk:
+        await add_agent(desk, "ann")
+        async with console(desk, "ann") as ann, console(desk, "ann") as other:
+            got: list[tuple[float, dict[str, Any]]] = []
+            wrong: list[Any] = []
+            ann.io.on("board", lambda board: got.append((time.monotonic(), board)))
+            other.io.on("board", wrong.append)
+            board = await ann.io.call("watch_board", {})
+            assert {queue["id"] for queue in board["queues"]} == {"service", "sales"}
+            started = time.monotonic()
+            for number in range(12):
+                await desk.call(f"+1415555{number:04d}")
+                await asyncio.sleep(0.15)
+
+            async def shows_all() -> bool:
+                last = got[-1][1]["queues"] if got else []
+                return sum(queue["waiting"] for queue in last) == 12
+
+            await until(shows_all, "the board shows what is")
+            seconds = time.monotonic() - started
+            assert 1 <= len(got) <= seconds + 2
+            assert all(later - earlier > 0.5 for (earlier, _), (later, _) in zip(got, got[1:], strict=False))
+            assert wrong == []
+            await ann.io.emit("unwatch_board", {})
+            await ann.io.call("replay", {"after": 1})  # handled after it
+            seen = len(got)
+            async with console(desk, "ann") as watching:
+                boards: list[Any] = []
+                watching.io.on("board", boards.append)
+                await watching.io.call("watch_board", {})
+                await desk.call("+14155559999")
+
+                async def pushed() -> bool:
+                    return bool(boards)
+
+                await until(pushed, "who watches gets it")
+            assert len(got) == seen, "who stopped watching gets nothing more"
+
+
+async def test_the_board_needs_its_right(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(access.ROLES, "agent", access.AGENT - {"board.view"})
+    async with world(sqlite_url, tmp_path) as desk:
+        await add_agent(desk, "ann")
+        async with console(desk, "ann") as ann:
+            assert await ann.io.call("watch_board", {}) == {"error": "forbidden"}
+            assert (await ann.try_("GET", "/board"))[0] == 403, "one rule for both"
+
+
+# --- coming and going -----------------------------------------------------------------------------------------
+
+
+async def test_a_clean_close_gives_the_offer_back_and_the_agent_their_place(db_url: str, tmp_path: Path) -> None:
+    async with world(db_url, tmp_path, config=QUICK) as desk:
+        ann_id = await add_agent(desk, "ann")
+        await add_agent(desk, "bob")
+        async with console(desk, "ann") as ann:
+            await desk.call("+14155550100")
+            first = await ann.offer()
+            async with console(desk, "bob") as bob:
+                left = time.monotonic()
+                await ann.io.disconnect()
+                second = await bob.offer()
+                assert time.monotonic() - left < QUICK["lost_s"] + 2
+                assert second["interaction_id"] == first["interaction_id"]
+                agent = await row_of(desk.desk, schema.agent, ann_id)
+                assert (agent["chosen"], agent["lost_at"] is not None) == ("ready", True)
+                await desk.call("+14155550200")
+                ann.state = {}
+                await ann.connect()
+                await ann.offer()
+                agent = await row_of(desk.desk, schema.agent, ann_id)
+                assert (agent["chosen"], agent["lost_at"]) == ("ready", None), "what was chosen counts again"
+
+
+async def test_a_reload_within_the_time_changes_nothing(db_url: str, tmp_path: Path) -> None:
+    async with world(db_url, tmp_path) as desk:
+        await add_agent(desk, "ann")
+        async with console(desk, "ann") as ann:
+            await desk.call("+14155550100")
+            offer = await ann.offer()
+            for _ in range(3):
+                ann.state = {}
+                await ann.io.disconnect()
+                await ann.connect()
+                assert list(ann.state["offers"]) == [offer["id"]], "it still rings"
+
+            async def calm() -> bool:
+                return not await rows_of(desk.desk, schema.timer, kind="agent_lost")
+
+            await until(calm, "nothing counts down")
+            said = [e["data"]["state"] for e in await rows_of(desk.desk, schema.event, kind="agent.presence")]
+            assert "lost" not in said
+            closed = await rows_of(desk.desk, schema.event, kind="offer.closed")
+            assert closed == []
+            await ann.ask("POST", f"/offers/{offer['id']}/accept", {})
+
+
+@pytest.mark.postgres
+async def test_a_node_that_was_buried_alive_rises_again(postgres_url: str, tmp_path: Path) -> None:
+    """Stopped for 5 s, its sockets were given up by the others; it finds out and its agents are back."""
+    from service_desk.actions.agents import drop_node
+
+    async with world(postgres_url, tmp_path, config=QUICK) as desk:
+        ann_id = await add_agent(desk, "ann")
+        async with console(desk, "ann") as ann:
+            (node,) = await rows_of(desk.desk, schema.node)
+            await desk.desk.run(drop_node, node["id"])
+
+            async def back() -> bool:
+                connected = await rows_of(desk.desk, schema.connection, agent_id=ann_id)
+                return len(connected) == 1 and len(await rows_of(desk.desk, schema.node)) == 1
+
+            await until(back, "it is there again", within_s=4)
+            assert await rows_of(desk.desk, schema.timer, kind="agent_lost") == []
+            await served_call(desk, ann)
+            await same_as_snapshot(desk, ann)
+
+
