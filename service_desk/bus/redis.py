@@ -116,7 +116,7 @@ class RedisBus(LocalBus):
             self._moved = set()
         async with self._redis.pipeline(transaction=False) as pipeline:
             for line in lines:
-                pipeline.publish(self._channel, line)
+                _ = pipeline.publish(self._channel, line)  # queued; sent by `execute`
             await pipeline.execute()
 
     # --- from Redis ---------------------------------------------------------------------------------------------

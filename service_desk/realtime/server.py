@@ -173,7 +173,7 @@ class LiveServer:
 
     async def _catch_up(self, agent_id: str, after: Any) -> tuple[str, FrameView | SnapshotView]:
         """One frame from `after` to the head, or the whole where that is too far or not a position."""
-        if isinstance(after, int) and 0 < after < POSITION_MAX:
+        if type(after) is int and 0 < after < POSITION_MAX:  # True is no position
             frame = await self._desk.read(_frame_since, agent_id, after)
             if frame is not None:
                 return "frame", frame

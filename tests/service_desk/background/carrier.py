@@ -54,6 +54,7 @@ class Carrier:
         if call_id in self.over:
             return LegState(call_id, CallStatus.COMPLETED)
         conference = self.in_conference.get(call_id)
-        return LegState(
-            call_id, CallStatus.IN_PROGRESS, conference if conference == interaction_id else None
-        )
+        return LegState(call_id, CallStatus.IN_PROGRESS, conference if conference == interaction_id else None)
+
+    def softphone_token(self, agent_id: str, lifetime_s: int = 3600) -> str:
+        return f"{agent_id}:{lifetime_s}"

@@ -90,7 +90,9 @@ async def test_refused_for_now_is_tried_again(sqlite_url: str, tmp_path: Path, f
         async with console(desk, "ann") as ann:
             call = await desk.call("+14155550100")
             await ann.offer()
-            await switch(desk, {"do": fault, "match": "POST /2010-04-01/Accounts", "times": 2, "seconds": 0.1})
+            await switch(
+                desk, {"do": fault, "match": "POST /2010-04-01/Accounts", "times": 2, "seconds": 0.1}
+            )
             contact = await accept(ann)
             await in_conference(desk, call, contact)
             assert await settled(desk) == ["confirmed"]

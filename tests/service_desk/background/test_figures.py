@@ -52,7 +52,10 @@ async def test_the_counters_equal_a_recount_whenever_the_counting_stops(plain: D
             await plain.run(fold, events, "figures", fence)
             cursor = events[-1].position
     assert await counted(plain) == await plain.read(recount_log)
-    totals = [sum(getattr(c, name) for c in (await counted(plain)).values()) for name in ("offered", "answered", "abandoned")]
+    totals = [
+        sum(getattr(c, name) for c in (await counted(plain)).values())
+        for name in ("offered", "answered", "abandoned")
+    ]
     assert totals == [3, 1, 1]
 
 
@@ -83,7 +86,12 @@ async def test_the_board_is_written_and_follows(plain: Desk) -> None:
     await until(follows)
     board = await plain.read(board_view)
     service = next(queue for queue in board.queues if queue.id == "service")
-    assert (service.waiting, service.offered_today, service.answered_today, service.abandoned_today) == (1, 3, 1, 1)
+    assert (service.waiting, service.offered_today, service.answered_today, service.abandoned_today) == (
+        1,
+        3,
+        1,
+        1,
+    )
     working.cancel()
     await asyncio.gather(working, return_exceptions=True)
     again = asyncio.create_task(Figures(plain, SoleLease("figures", plain, "nod_2")).run())

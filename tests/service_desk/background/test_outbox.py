@@ -127,7 +127,7 @@ async def test_unknown_stays_unknown_while_it_cannot_be_read_back(scene: Scene) 
     scene.carrier.before["look_up"] = [SendFailed("the provider asks for patience (429)", 1.0)]
     scene.start()
     await scene.accepted("CA1")
-    seen = set()
+    seen: set[str] = set()
 
     async def asked_twice() -> bool:
         seen.update(row["state"] for row in await scene.effects() if row["attempts"] >= 2)
@@ -235,7 +235,9 @@ async def test_what_is_no_longer_wanted_is_dropped(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("was_done", [True, False])
-async def test_who_died_after_the_claim_is_followed_by_one_who_asks_first(scene: Scene, was_done: bool) -> None:
+async def test_who_died_after_the_claim_is_followed_by_one_who_asks_first(
+    scene: Scene, was_done: bool
+) -> None:
     contact, _ = await scene.accepted("CA1")
     fence = await scene.desk.run(take, "outbox", "nod_dead")
     (row,) = await scene.effects()

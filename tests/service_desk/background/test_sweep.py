@@ -37,7 +37,9 @@ async def test_a_caller_whose_end_was_missed(plain: Desk) -> None:
     assert len(await rows_of(plain, schema.event)) == events, "told once"
     late = CallChanged("CA0", CallStatus.COMPLETED, "status-CA0-7", 7)
     await plain.run(calls.leg_changed, PHONE, late, actor=PHONE)
-    assert len(await rows_of(plain, schema.event)) == events, "the message that comes after all changes nothing"
+    assert len(await rows_of(plain, schema.event)) == events, (
+        "the message that comes after all changes nothing"
+    )
 
 
 async def test_who_is_still_there_is_left_alone(plain: Desk) -> None:

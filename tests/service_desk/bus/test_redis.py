@@ -21,9 +21,9 @@ from service_desk.follow import Signal
 from service_desk.ports import Stream
 from service_desk.queries import live
 from service_desk.storage.store import Store
+from tests.servers import RedisServer
 from tests.service_desk.conftest import CONFIG
 from tests.service_desk.people import phone
-from tests.servers import RedisServer
 
 pytestmark = pytest.mark.redis
 
@@ -181,8 +181,8 @@ async def test_redis_that_hangs_is_noticed(own_redis_server: RedisServer) -> Non
 async def test_cut_off_subscribers_come_back_by_themselves(redis_url: str) -> None:
     async with buses(redis_url) as (here, there), ears(there) as (ear,):
         admin_client: Redis = Redis.from_url(redis_url)
-        await admin_client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
-        await admin_client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        await admin_client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")  # type: ignore[no-untyped-call]  # redis types it not
+        await admin_client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")  # type: ignore[no-untyped-call]  # as above
         here.whisper("topic", "lost perhaps")
 
         def says() -> bool:

@@ -22,7 +22,7 @@ from service_desk.dispatch.host import RoutingHost, Step, record_steps, write_li
 from service_desk.dispatch.restore import rebuild_router
 from service_desk.lease import Fenced, SoleLease, take
 from service_desk.storage import schema
-from service_desk.storage.store import Reader, Store
+from service_desk.storage.store import Store
 from service_desk.storage.transaction import Tx
 from tests.service_desk.dispatch.floor import Floor, floor
 from tests.service_desk.people import PHONE, phone, row_of, rows_of
@@ -182,7 +182,7 @@ async def test_the_host_starts_again_from_the_rows_after_a_fault(plain: Desk) ->
 
 
 async def _is_offered(desk: Desk, contact: str) -> bool:
-    return (await row_of(desk, schema.interaction, contact))["state"] == "offered"
+    return bool((await row_of(desk, schema.interaction, contact))["state"] == "offered")
 
 
 async def _until(true: Callable[[], Any]) -> None:

@@ -83,7 +83,10 @@ async def test_many_want_it_one_gets_it(postgres_url: str) -> None:
 
 @pytest.mark.postgres
 async def test_names_are_apart(postgres_url: str) -> None:
-    async with leases(postgres_url, "one") as (routing,), leases(postgres_url, "two", name="outbox") as (outbox,):
+    async with (
+        leases(postgres_url, "one") as (routing,),
+        leases(postgres_url, "two", name="outbox") as (outbox,),
+    ):
         assert await routing.acquire() == 1
         assert await asyncio.wait_for(outbox.acquire(), 2) == 1
 
@@ -123,7 +126,9 @@ async def test_a_zombie_does_not_renew_what_is_another_s(postgres_url: str, quic
         assert not zombie.held()
         assert following.held()
         await zombie.release()
-        assert following._execute(sa.text(lease._RENEW)) == 2, "who gives back what is not theirs changes nothing"
+        assert following._execute(sa.text(lease._RENEW)) == 2, (
+            "who gives back what is not theirs changes nothing"
+        )
         assert following.held()
 
 

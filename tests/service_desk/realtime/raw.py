@@ -110,6 +110,7 @@ class Deaf:
 
     async def ended(self, within_s: float) -> None:
         """Read on until the server has closed the connection."""
+        self.writer.transport.resume_reading()  # type: ignore[attr-defined]  # a socket's transport can
         async with asyncio.timeout(within_s):
             with contextlib.suppress(ConnectionError):
                 while await self.reader.read(1 << 20):

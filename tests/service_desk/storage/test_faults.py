@@ -19,10 +19,10 @@ from service_desk.lease import SoleLease
 from service_desk.storage import schema, store
 from service_desk.storage.store import Reader, Store, migrate
 from service_desk.storage.transaction import Tx
+from tests.servers import PostgresServer
 from tests.service_desk.conftest import CONFIG
 from tests.service_desk.people import make_agent
 from tests.service_desk.storage.two_nodes import nodes
-from tests.servers import PostgresServer
 
 COMPANY = schema.company
 

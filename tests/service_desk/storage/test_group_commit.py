@@ -205,7 +205,9 @@ async def test_a_caller_who_left_changes_nothing(plain: Desk) -> None:
     await asyncio.to_thread(begun.wait, 20)
     for task in (leaving, queued):
         task.cancel()
-    assert await asyncio.gather(leaving, queued, return_exceptions=True) != []
+    await asyncio.gather(leaving, queued, return_exceptions=True)
+    assert leaving.cancelled()
+    assert queued.cancelled()
     go.set()
     await asyncio.wait_for(anext(woken), 10)
     await plain.run(lambda _tx: None)

@@ -49,7 +49,7 @@ async def race(left: Desk, right: Desk, pairs: Sequence[tuple[Act, Act]]) -> lis
 
 
 async def _both(one: Awaitable[Any], other: Awaitable[Any]) -> tuple[Outcome, Outcome]:
-    outcomes: list[Outcome] = await asyncio.gather(one, other, return_exceptions=True)
+    outcomes: Any = await asyncio.gather(one, other, return_exceptions=True)
     return outcomes[0], outcomes[1]
 
 
