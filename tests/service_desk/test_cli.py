@@ -158,7 +158,7 @@ def test_migrate_works_on_postgres(postgres_server: Any, monkeypatch: pytest.Mon
 def test_an_empty_database_is_told_apart(command: list[str], own_folder: Path) -> None:
     answer = run(*command)
     assert answer.exit_code == 1
-    assert "The database is empty. Run: service-desk migrate" in answer.output
+    assert "is empty. Run: service-desk migrate" in answer.output
     assert not DATABASE.exists(), "looking makes no file"
 
 
