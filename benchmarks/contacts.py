@@ -171,7 +171,7 @@ def _rows(name: str, runs: list[Run]) -> list[Row]:
             [run.desk["lag_p99_ms"] for run in runs],
             "ms",
             "< 10",
-            "in the same runs: how much later than asked the desk's loop wakes a sleep of 10 ms",
+            "in the same runs: how much later than asked the desk's loop wakes from a sleep of 50 ms",
         ),
     ]
 

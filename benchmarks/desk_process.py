@@ -18,11 +18,11 @@ from typing import Any
 import uvloop
 
 from benchmarks.percentiles import percentile
-from service_desk.app import running
+from service_desk.app import running, settle_interpreter
 from service_desk.logs import set_up_logs
 from service_desk.settings import load_settings
 
-LAG_EVERY_S = 0.01
+LAG_EVERY_S = 0.05
 
 
 class Meter:
@@ -60,6 +60,7 @@ async def serve(values: dict[str, Any]) -> None:
     """Until standard input ends."""
     meter = Meter()
     async with running(load_settings(None, **values)) as parts:
+        settle_interpreter()
         _say({"listening": parts.address})
         metering = asyncio.create_task(meter.run())
         loop = asyncio.get_running_loop()

