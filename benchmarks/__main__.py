@@ -72,9 +72,7 @@ def main() -> int:
     print(f"\n{table(rows)}\n")
     write(rows)
     missed = [row.name for row in rows if row.verdict == "MISSED"]
-    print(
-        f"{len(rows)} figures in {BENCH_FILE.relative_to(Path.cwd()) if BENCH_FILE.is_relative_to(Path.cwd()) else BENCH_FILE}."
-    )
+    print(f"{len(rows)} figures in var/{BENCH_FILE.name}.")
     for name in missed:
         print(f"missed: {name}")
     return 1 if missed else 0

@@ -11,7 +11,6 @@ from service_desk.domain.views import (
     CustomerView,
     IdentityView,
     TicketView,
-    TimelinePageView,
 )
 from service_desk.queries import tickets
 from service_desk.queries.timeline import timeline_page
@@ -109,12 +108,25 @@ def card(reader: Reader, customer_id: str) -> CardView | None:
 
 
 def _within_limit(whole: CardView) -> CardView:
-    """Shorten the history until the card fits; the rest pages in when somebody scrolls."""
-    while len(whole.model_dump_json().encode()) > CARD_BYTES and len(whole.timeline) > 1:
+    """Shorten until the card fits: history first, which pages in when somebody scrolls; then tickets and links."""
+    while _size(whole) > CARD_BYTES and len(whole.timeline) > 1:
         kept = whole.timeline[: len(whole.timeline) // 2]
-        page = TimelinePageView(items=kept, more=f"{kept[-1].at}.{kept[-1].id}")
-        whole = whole.model_copy(update={"timeline": page.items, "more": page.more})
+        whole = whole.model_copy(update={"timeline": kept, "more": f"{kept[-1].at}.{kept[-1].id}"})
+    while _size(whole) > CARD_BYTES and any(len(ticket.interaction_ids) > 1 for ticket in whole.tickets):
+        whole = whole.model_copy(update={"tickets": [_fewer_links(ticket) for ticket in whole.tickets]})
+    while _size(whole) > CARD_BYTES and len(whole.tickets) > 1:
+        whole = whole.model_copy(update={"tickets": whole.tickets[: len(whole.tickets) // 2]})
     return whole
+
+
+def _size(card_view: CardView) -> int:
+    return len(card_view.model_dump_json().encode())
+
+
+def _fewer_links(ticket: TicketView) -> TicketView:
+    """The newer half of the contacts that it is linked with; its own page has all."""
+    ids = ticket.interaction_ids
+    return ticket.model_copy(update={"interaction_ids": ids[len(ids) // 2 :]})
 
 
 def _customer(reader: Reader, customer_id: str) -> sa.RowMapping | None:

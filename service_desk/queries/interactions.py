@@ -177,7 +177,7 @@ def newest_entries(
 
 def entries_page(reader: Reader, interaction_id: str, before: str | None, limit: int) -> EntriesPageView:
     """Older entries: `before` is the cursor of the page after it."""
-    at = int(before) if before is not None and before.isdigit() else None
+    at = int(before) if before is not None and before.isdecimal() and len(before) <= 18 else None
     items = newest_entries(reader, interaction_id, limit, at)
     more = str(items[0].seq) if len(items) == limit and items[0].seq > 1 else None
     return EntriesPageView(items=items, more=more)

@@ -15,6 +15,7 @@ TICKET = schema.ticket
 NOTE = schema.note
 
 DETAIL_CHARACTERS = 160
+INSTANT_DIGITS = 18
 Cursor = tuple[int, str]
 
 CONTACT_LINE = (
@@ -81,7 +82,7 @@ def timeline_page(reader: Reader, customer_id: str, before: str | None, limit: i
 
 def _parse(before: str | None) -> Cursor | None:
     at, _, last = (before or "").partition(".")
-    return (int(at), last) if at.isdigit() and last else None
+    return (int(at), last) if at.isdecimal() and len(at) <= INSTANT_DIGITS and last else None
 
 
 def _newest(

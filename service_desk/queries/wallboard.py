@@ -42,9 +42,9 @@ def compute_board(reader: Reader) -> BoardView:
 
 
 def day_start(config: DeskConfig, now: Micros) -> Micros:
-    """The last midnight in the desk's time zone."""
+    """The last midnight in the desk's time zone; the first of two where clocks are set back over midnight."""
     local = datetime.fromtimestamp(now // SECOND, UTC).astimezone(ZoneInfo(config.time_zone))
-    return int(local.replace(hour=0, minute=0, second=0).timestamp()) * SECOND
+    return int(local.replace(hour=0, minute=0, second=0, fold=0).timestamp()) * SECOND
 
 
 def _queues(

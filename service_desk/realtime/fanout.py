@@ -13,7 +13,7 @@ from service_desk.realtime.server import LiveServer
 from service_desk.realtime.visitors import ChatServer
 
 BATCH = 200
-FEW = 6
+FEW = 16
 """Events whose frames cost less than handing them to another thread."""
 BOARD_TOPIC = "board"
 
@@ -66,7 +66,8 @@ class Fanout:
         killpoint("fanout.before_send")
         present = self._consoles.agents
         if present:
-            look = self._desk.glance if len(events) <= FEW else self._desk.read
+            few = len(events) <= FEW and self._desk.store.dialect == "sqlite"  # one view, and on this thread
+            look = self._desk.glance if few else self._desk.read
             frames = await look(live.frames, events, present, prev=self._consoles.last)
             for agent_id, frame in frames.items():
                 await self._consoles.send_frame(agent_id, frame)

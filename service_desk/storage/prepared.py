@@ -6,6 +6,7 @@ dialect (and for each length of its lists) and from then on hands text and value
 transaction that SQLAlchemy began on the connection, and its errors are SQLAlchemy's. Rows are plain dicts.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
@@ -17,18 +18,19 @@ from sqlalchemy.sql.compiler import SQLCompiler
 Values = Mapping[str, Any]
 Convert = Callable[[Any], Any]
 Place = tuple[str, str, int | None]
+NAMED = re.compile(r"%\((\w+)\)s")
 NO_VALUES: Values = {}
 
 
 class Driver:
     """What is below one of SQLAlchemy's connections, while a transaction lasts."""
 
-    __slots__ = ("connection", "dialect", "raw")
+    __slots__ = ("connection", "cursor", "dialect")
 
     def __init__(self, connection: sa.Connection) -> None:
         self.connection = connection
         self.dialect = connection.dialect
-        self.raw: Any = connection.connection.dbapi_connection
+        self.cursor: Any = connection.connection.cursor()  # one after the other: rows are read at once
 
     def error(self, text: str, error: Any) -> DBAPIError:
         """The driver's error as SQLAlchemy's; a connection that broke is given up.
@@ -36,7 +38,7 @@ class Driver:
         Without the values: they may be somebody's words.
         """
         base: Any = self.dialect.loaded_dbapi.Error
-        broken = self.dialect.is_disconnect(error, self.raw, None)
+        broken = self.dialect.is_disconnect(error, self.connection.connection, self.cursor)
         if broken:
             self.connection.invalidate(error)
         made = DBAPIError.instance(
@@ -58,11 +60,8 @@ class _Text:
     `places`: for each value its name, the value's name in the caller's dict, and its index where that is a list.
     """
 
-    def __init__(
-        self, sql: str, places: Sequence[Place], converts: Mapping[str, Convert], *, positional: bool
-    ) -> None:
+    def __init__(self, sql: str, places: Sequence[Place], converts: Mapping[str, Convert]) -> None:
         self.sql = sql
-        self._names = None if positional else tuple(place for place, _, _ in places)
         self._places = places if any(index is not None for _, _, index in places) else None
         self._take = _taker([name for _, name, _ in places])
         self._converts = tuple(
@@ -70,7 +69,7 @@ class _Text:
         )
 
     def bind(self, values: Values) -> Any:
-        """The values as the driver takes them: in their order, or by name."""
+        """The values in the order in which the driver takes them."""
         bound: Sequence[Any]
         if self._places is None:
             bound = self._take(values)
@@ -80,7 +79,7 @@ class _Text:
             bound = list(bound)
             for at, convert in self._converts:
                 bound[at] = convert(bound[at])
-        return bound if self._names is None else dict(zip(self._names, bound, strict=True))
+        return bound
 
 
 def _taker(names: Sequence[str]) -> Callable[[Values], Sequence[Any]]:
@@ -128,9 +127,12 @@ class _Compiled:
             for index, place in enumerate(places)
         }
         converts: dict[str, Any] = {**self._compiled._bind_processors, **state.processors}  # noqa: SLF001 - as in __init__
-        order = state.positiontup if state.positiontup is not None else list(state.parameters)
+        sql, order = state.statement, state.positiontup
+        if order is None:  # by name, which psycopg would turn into an order at each run
+            order = NAMED.findall(sql)
+            sql = NAMED.sub("%s", sql)
         places = [(place, *sources.get(place, (place, None))) for place in order]
-        return _Text(state.statement, places, converts, positional=self._compiled.positional)
+        return _Text(sql, places, converts)
 
     def read(self, cursor: Any) -> list[dict[str, Any]]:
         """The driver's rows with names and types."""
@@ -168,31 +170,22 @@ class Prepared:
         """Run it and read every row."""
         compiled = self._for(driver)
         text, full = compiled.text(values or NO_VALUES)
-        cursor = self._execute(driver, text, full)
-        try:
-            return compiled.read(cursor)
-        finally:
-            cursor.close()
+        return compiled.read(self._execute(driver, text, full))
 
     def count(self, driver: Driver, values: Values | None = None) -> int:
         """Run it; how many rows it changed."""
         text, full = self._for(driver).text(values or NO_VALUES)
-        cursor = self._execute(driver, text, full)
-        changed: int = cursor.rowcount
-        cursor.close()
+        changed: int = self._execute(driver, text, full).rowcount
         return changed
 
     def many(self, driver: Driver, rows: Sequence[Values]) -> None:
         """Run it once for each row."""
         compiled = self._for(driver)
         text, _ = compiled.text(rows[0])
-        cursor = driver.raw.cursor()
         try:
-            cursor.executemany(text.sql, [text.bind(row) for row in rows])
+            driver.cursor.executemany(text.sql, [text.bind(row) for row in rows])
         except driver.dialect.loaded_dbapi.Error as error:
             raise driver.error(text.sql, error) from error
-        finally:
-            cursor.close()
 
     def _for(self, driver: Driver) -> _Compiled:
         name = driver.dialect.name
@@ -203,10 +196,8 @@ class Prepared:
 
     @staticmethod
     def _execute(driver: Driver, text: _Text, values: Values) -> Any:
-        cursor = driver.raw.cursor()
         try:
-            cursor.execute(text.sql, text.bind(values))
+            driver.cursor.execute(text.sql, text.bind(values))
         except driver.dialect.loaded_dbapi.Error as error:
-            cursor.close()
             raise driver.error(text.sql, error) from error
-        return cursor
+        return driver.cursor

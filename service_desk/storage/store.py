@@ -40,6 +40,7 @@ GROUP_SPAN_S = 0.005
 TRIES = 6
 READERS = 4
 BUSY_TIMEOUT_MS = 10_000
+STATEMENTS_KEPT = 512  # that SQLite need not read again; the driver keeps 128
 DEADLOCKS = frozenset({"40P01", "40001"})
 CONNECT_S = 5
 SILENT_S = 10
@@ -121,7 +122,8 @@ def normal_url(url: str) -> str:
 def make_engine(url: str, *, reader: bool = False, size: int = 1, begins: bool = True) -> sa.Engine:
     """An engine with the settings that durability and one writer need.
 
-    `begins`: on SQLite a transaction is begun as soon as SQLAlchemy means it; without, its user says BEGIN.
+    `begins`: a transaction is begun as soon as SQLAlchemy means it. Without, on SQLite its user says BEGIN, and on
+    PostgreSQL each statement stands for itself.
     """
     url = normal_url(url)
     options: dict[str, Any] = {
@@ -134,18 +136,17 @@ def make_engine(url: str, *, reader: bool = False, size: int = 1, begins: bool =
             poolclass=QueuePool,
             pool_size=size,
             max_overflow=0,
-            connect_args={"check_same_thread": False},
+            connect_args={"check_same_thread": False, "cached_statements": STATEMENTS_KEPT},
             **options,
         )
         _tune_sqlite(engine, ("BEGIN" if reader else "BEGIN IMMEDIATE") if begins else None)
         return engine
-    level = "REPEATABLE READ" if reader else "READ COMMITTED"
+    level = ("REPEATABLE READ" if begins else "AUTOCOMMIT") if reader else "READ COMMITTED"
     engine = sa.create_engine(
         url,
         pool_size=size,
         max_overflow=0,
         isolation_level=level,
-        pool_pre_ping=reader,
         connect_args={
             "connect_timeout": CONNECT_S,
             "keepalives_idle": SILENT_S // 2,
@@ -225,6 +226,7 @@ class Store:
         self._readers = make_engine(url, reader=True, size=READERS)
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="desk-read")
         self._near = _Near(self.url) if self.dialect == "sqlite" else None
+        self._glances = None if self._near else make_engine(url, reader=True, size=READERS, begins=False)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._connection: sa.Connection | None = None
         self._gate = threading.Lock()
@@ -271,11 +273,18 @@ class Store:
 
     def read(self, query: Callable[Concatenate[Reader, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a query in this thread on one consistent view."""
-        try:
-            with self._readers.connect() as connection, connection.begin():
-                return query(Reader(connection, self._clock.now(), self._configs), *args, **kwargs)
-        except DBAPIError as error:
-            raise _as_desk_error(error) from error
+        return self._read(self._readers, lambda reader: query(reader, *args, **kwargs))
+
+    def _read(self, engine: sa.Engine, query: Callable[[Reader], T]) -> T:
+        """Once more if the connection had broken while nobody used it."""
+        for last in (False, True):
+            try:
+                with engine.connect() as connection, connection.begin():
+                    return query(Reader(connection, self._clock.now(), self._configs))
+            except DBAPIError as error:
+                if last or not error.connection_invalidated:
+                    raise _as_desk_error(error) from error
+        raise AssertionError("the last try returns or raises")
 
     async def read_async(
         self, query: Callable[Concatenate[Reader, P], T], *args: P.args, **kwargs: P.kwargs
@@ -290,7 +299,8 @@ class Store:
         """A read of a few rows by their index, for the event loop's thread only.
 
         On SQLite it happens here and now: a file that is in memory anyway answers in less time than it takes to
-        hand the question to another thread and the interpreter's lock back and forth.
+        hand the question to another thread and the interpreter's lock back and forth. On PostgreSQL it does
+        without a transaction, so that several statements may see several states.
         """
         if self._near is not None:
             with (
@@ -298,7 +308,11 @@ class Store:
                 self._near.look() as connection,
             ):  # busy, which is rare
                 return query(Reader(connection, self._clock.now(), self._configs), *args, **kwargs)
-        return await self.read_async(query, *args, **kwargs)
+        loop = asyncio.get_running_loop()
+        engine = self._glances if self._glances is not None else self._readers
+        return await loop.run_in_executor(
+            self._pool, lambda: self._read(engine, lambda reader: query(reader, *args, **kwargs))
+        )
 
     def close(self) -> None:
         """Finish what is queued and close every connection; again is harmless."""
@@ -311,6 +325,8 @@ class Store:
         self._drop_connection()
         if self._near is not None:
             self._near.close()
+        if self._glances is not None:
+            self._glances.dispose()
         self._writer.dispose()
         self._readers.dispose()
 

@@ -474,7 +474,9 @@ async def test_a_reload_within_the_time_changes_nothing(db_url: str, tmp_path: P
                 return not await rows_of(desk.desk, schema.timer, kind="agent_lost")
 
             await until(calm, "nothing counts down")
-            said = [e["data"]["state"] for e in await rows_of(desk.desk, schema.event, kind="agent.presence")]
+            said = [
+                e["data"]["presence"] for e in await rows_of(desk.desk, schema.event, kind="agent.presence")
+            ]
             assert "lost" not in said
             closed = await rows_of(desk.desk, schema.event, kind="offer.closed")
             assert closed == []
