@@ -1,7 +1,6 @@
 """Waiting for what was committed: a wake of the bus, or an instant, whichever comes first."""
 
 import asyncio
-import contextlib
 from typing import Self
 
 from service_desk.clock import Micros
@@ -56,5 +55,4 @@ class Signal:
         finally:
             for task in (woken, due):
                 task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+            await asyncio.wait({woken, due})

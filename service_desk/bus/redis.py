@@ -92,7 +92,8 @@ class RedisBus(LocalBus):
     async def _wait(self, event: asyncio.Event) -> None:
         """Look once a second also while all seems well: pub/sub may lose a message and says nothing."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(event.wait(), LOOK_AGAIN_S)
+            async with asyncio.timeout(LOOK_AGAIN_S):
+                await event.wait()
 
     # --- to Redis -----------------------------------------------------------------------------------------------
 
@@ -100,7 +101,8 @@ class RedisBus(LocalBus):
         """What was said, soon; a beat, at least once a second. A failure needs no word: the beat is missing."""
         while not self._closing:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._said.wait(), BEAT_S)
+                async with asyncio.timeout(BEAT_S):
+                    await self._said.wait()
             self._said.clear()
             try:
                 await self._say()

@@ -79,10 +79,10 @@ class Scene:
         return [row["state"] for row in await self.effects()] == list(states)
 
 
-@pytest.fixture
-async def scene(db_url: str) -> AsyncIterator[Scene]:
+@contextlib.asynccontextmanager
+async def scene_on(url: str) -> AsyncIterator[Scene]:
     clock = ManualClock()
-    desk = Desk(Store(db_url, clock), LocalBus(), clock)
+    desk = Desk(Store(url, clock), LocalBus(), clock)
     await desk.run(admin.seed, CONFIG)
     made = Scene(desk, clock)
     yield made
@@ -90,7 +90,22 @@ async def scene(db_url: str) -> AsyncIterator[Scene]:
     desk.store.close()
 
 
-async def test_each_is_done_once(scene: Scene) -> None:
+@pytest.fixture
+async def scene(sqlite_url: str) -> AsyncIterator[Scene]:
+    """On SQLite, for what does not depend on the database."""
+    async with scene_on(sqlite_url) as made:
+        yield made
+
+
+@pytest.fixture
+async def scene_on_both(db_url: str) -> AsyncIterator[Scene]:
+    """On SQLite and on PostgreSQL."""
+    async with scene_on(db_url) as made:
+        yield made
+
+
+async def test_each_is_done_once(scene_on_both: Scene) -> None:
+    scene = scene_on_both
     scene.start()
     contact, agent = await scene.accepted("CA1")
     assert await scene.settled() == ["confirmed"]
@@ -100,8 +115,9 @@ async def test_each_is_done_once(scene: Scene) -> None:
     assert scene.carrier.asked == 0, "what went well is not asked about"
 
 
-async def test_an_answer_that_got_lost_is_found_out_by_reading_back(scene: Scene) -> None:
+async def test_an_answer_that_got_lost_is_found_out_by_reading_back(scene_on_both: Scene) -> None:
     """500 after it was done: unknown, and everybody can see it; then confirmed without doing it twice."""
+    scene = scene_on_both
     scene.carrier.after["connect"] = [OutcomeUnknown("the provider answered 500")]
     scene.start()
     await scene.accepted("CA1")
@@ -276,8 +292,9 @@ async def test_without_the_lease_nothing_is_claimed(scene: Scene) -> None:
     assert await scene.in_state("ready")
 
 
-async def test_an_outcome_that_comes_too_late_changes_nothing(scene: Scene) -> None:
+async def test_an_outcome_that_comes_too_late_changes_nothing(scene_on_both: Scene) -> None:
     """A zombie settles what another has settled meanwhile: it must not be opened again."""
+    scene = scene_on_both
     await scene.accepted("CA1")
     fence = await scene.desk.run(take, "outbox", "nod_1")
     (row,) = await scene.effects()

@@ -189,10 +189,10 @@ async def test_what_was_due_while_nobody_worked_fires_at_the_start(desk: Desk, f
 
 
 @pytest.mark.parametrize("step_s", [-3_600, 3_600, -1])
-async def test_a_clock_that_jumps_fires_each_once(db_url: str, fired: Fired, step_s: int) -> None:
+async def test_a_clock_that_jumps_fires_each_once(sqlite_url: str, fired: Fired, step_s: int) -> None:
     """Row 11: the machine's clock is set by an hour; nothing is lost, nothing fires twice."""
     clock = ManualClock()
-    desk = Desk(Store(db_url, clock), LocalBus(), clock)
+    desk = Desk(Store(sqlite_url, clock), LocalBus(), clock)
     await desk.run(admin.seed, CONFIG)
     task = asyncio.create_task(Timers(desk, SoleLease("timers", desk, "nod_1")).run())
     for number in range(5):

@@ -28,7 +28,7 @@ from tests.service_desk.dispatch.floor import Floor, floor
 from tests.service_desk.people import PHONE, phone, row_of, rows_of
 from tests.service_desk.storage.two_nodes import faults
 
-STEPS = 100
+STEPS = 85
 
 
 async def play(url: str, seed: int, *, restart_every: int | None) -> tuple[list[Any], list[Finding]]:
@@ -142,8 +142,8 @@ async def test_a_refused_decision_reaches_the_router(db_url: str) -> None:
         assert await faults(desk) == []
 
 
-async def test_an_agent_who_went_away_meanwhile_is_not_offered_and_the_next_one_is(db_url: str) -> None:
-    async with floor(db_url) as place:
+async def test_an_agent_who_went_away_meanwhile_is_not_offered_and_the_next_one_is(sqlite_url: str) -> None:
+    async with floor(sqlite_url) as place:
         desk = MeddlingDesk(place.desk.store, place.desk.bus, place.clock)
         place.desk = desk
         place.start()
@@ -304,8 +304,8 @@ async def _waits(desk: Desk, count: int) -> bool:
     return (await _live(desk)).get("service", {}).get("waiting") == count
 
 
-async def test_the_live_view_is_written_and_changed_rows_only(db_url: str) -> None:
-    async with floor(db_url) as place:
+async def test_the_live_view_is_written_and_changed_rows_only(sqlite_url: str) -> None:
+    async with floor(sqlite_url) as place:
         await place.send_home()
         place.start()
         await place.settle()

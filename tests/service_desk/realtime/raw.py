@@ -116,8 +116,10 @@ class Deaf:
                 while await self.reader.read(1 << 20):
                     pass
 
-    def close(self) -> None:
+    async def close(self) -> None:
         self.writer.transport.abort()
+        with contextlib.suppress(ConnectionError):
+            await self.writer.wait_closed()
 
 
 async def deaf(desk: World, one: Console) -> Deaf:

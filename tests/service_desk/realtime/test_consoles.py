@@ -154,8 +154,8 @@ async def test_what_happens_while_the_first_state_is_read_is_not_missed(
             await second.io.disconnect()
 
 
-async def test_two_tabs_of_one_agent_show_the_same(db_url: str, tmp_path: Path) -> None:
-    async with world(db_url, tmp_path, config=QUICK) as desk:
+async def test_two_tabs_of_one_agent_show_the_same(sqlite_url: str, tmp_path: Path) -> None:
+    async with world(sqlite_url, tmp_path, config=QUICK) as desk:
         agent = await add_agent(desk, "ann")
         async with console(desk, "ann") as ann, console(desk, "ann") as other:
             contact = await served_call(desk, ann)
@@ -280,7 +280,7 @@ async def test_a_client_that_does_not_read_is_cut_and_the_others_get_everything(
                 return len(await rows_of(desk.desk, schema.connection)) == 2
 
             await until(forgotten, "the desk knows that it is gone")
-            stuck.close()
+            await stuck.close()
 
 
 async def test_a_stuck_client_does_not_hold_up_the_end(sqlite_url: str, tmp_path: Path) -> None:
@@ -292,7 +292,7 @@ async def test_a_stuck_client_does_not_hold_up_the_end(sqlite_url: str, tmp_path
                 await consoles(desk).send_frame(ann.agent_id, big_frame(number))
             leaving = time.monotonic()
     assert time.monotonic() - leaving < 8
-    stuck.close()
+    await stuck.close()
 
 
 async def test_one_that_stops_answering_pings_is_gone_soon(
@@ -387,8 +387,13 @@ async def test_the_board_goes_to_those_who_watch_at_most_once_a_second(
             wrong: list[Any] = []
             ann.io.on("board", lambda board: got.append((time.monotonic(), board)))
             other.io.on("board", wrong.append)
-            board = await ann.io.call("watch_board", {})
-            assert {queue["id"] for queue in board["queues"]} == {"service", "sales"}
+
+            async def ours() -> bool:
+                board = await ann.io.call("watch_board", {})
+                return {queue["id"] for queue in board["queues"]} == {"service", "sales"}
+
+            await until(ours, "the board of the configuration that was just published")
+            got.clear()
             started = time.monotonic()
             for number in range(12):
                 await desk.call(f"+1415555{number:04d}")
@@ -458,8 +463,8 @@ async def test_a_clean_close_gives_the_offer_back_and_the_agent_their_place(
                 assert (agent["chosen"], agent["lost_at"]) == ("ready", None), "what was chosen counts again"
 
 
-async def test_a_reload_within_the_time_changes_nothing(db_url: str, tmp_path: Path) -> None:
-    async with world(db_url, tmp_path) as desk:
+async def test_a_reload_within_the_time_changes_nothing(sqlite_url: str, tmp_path: Path) -> None:
+    async with world(sqlite_url, tmp_path) as desk:
         await add_agent(desk, "ann")
         async with console(desk, "ann") as ann:
             await desk.call("+14155550100")

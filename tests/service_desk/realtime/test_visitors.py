@@ -55,8 +55,8 @@ async def entries(page: Raw, number: int) -> list[tuple[int, str]]:
     return [(entry["seq"], entry["text"]) for entry in answer["chat"]["entries"]]
 
 
-async def test_a_reload_goes_on_where_it_was_and_says_nothing_twice(db_url: str, tmp_path: Path) -> None:
-    async with world(db_url, tmp_path) as desk:
+async def test_a_reload_goes_on_where_it_was_and_says_nothing_twice(sqlite_url: str, tmp_path: Path) -> None:
+    async with world(sqlite_url, tmp_path) as desk:
         await add_agent(desk, "ann")
         async with console(desk, "ann") as ann:
             async with raw(desk, "chat") as page:
@@ -106,9 +106,9 @@ SECRETS = {
 }
 
 
-async def test_what_is_internal_never_reaches_a_visitor(db_url: str, tmp_path: Path) -> None:
+async def test_what_is_internal_never_reaches_a_visitor(sqlite_url: str, tmp_path: Path) -> None:
     """Everything that was ever sent to the visitor's sockets is searched."""
-    async with world(db_url, tmp_path) as desk:
+    async with world(sqlite_url, tmp_path) as desk:
         await add_agent(desk, "ann", name="Ann Surname")
         async with console(desk, "ann") as ann, raw(desk, "chat") as page, raw(desk, "chat") as second:
             token = (await enter(page))["token"]

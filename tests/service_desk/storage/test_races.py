@@ -28,7 +28,7 @@ from tests.service_desk.storage.two_nodes import Act, Outcome, faults, nodes, ra
 
 pytestmark = pytest.mark.postgres
 
-RACES = 20
+RACES = 16
 
 
 @pytest.fixture
