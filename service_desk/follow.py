@@ -20,16 +20,19 @@ class Signal:
         self._stream: Stream = stream
         self._clock = clock
         self._event = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._listening: asyncio.Task[None] | None = None
+        self._alarm: asyncio.Task[None] | None = None
+        self._rings_at: Micros = 0
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._listen())
+        self._listening = asyncio.create_task(self._listen())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        tasks = [task for task in (self._listening, self._alarm) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _listen(self) -> None:
         async for _ in self._bus.wakes({self._stream}):
@@ -40,19 +43,21 @@ class Signal:
         self._event.set()
 
     async def wait(self, until: Micros | None = None) -> None:
-        """Return after the next wake, or at `until` if that comes first."""
-        if until is None:
-            await self._event.wait()
-        else:
-            await self._wait_until(until)
+        """Return after the next wake, or at `until` if that comes first; sometimes earlier, with nothing to do."""
+        if until is not None:
+            self._ring_by(until)
+        await self._event.wait()
         self._event.clear()
 
-    async def _wait_until(self, until: Micros) -> None:
-        woken = asyncio.create_task(self._event.wait())
-        due = asyncio.create_task(self._clock.sleep_until(until))
-        try:
-            await asyncio.wait({woken, due}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (woken, due):
-                task.cancel()
-            await asyncio.wait({woken, due})
+    def _ring_by(self, until: Micros) -> None:
+        """Set the alarm. One that rings earlier is left: an idle look costs less than an alarm for each wait."""
+        if self._alarm is not None and not self._alarm.done():
+            if self._rings_at <= until:
+                return
+            self._alarm.cancel()
+        self._rings_at = until
+        self._alarm = asyncio.create_task(self._ring(until))
+
+    async def _ring(self, at: Micros) -> None:
+        await self._clock.sleep_until(at)
+        self._event.set()

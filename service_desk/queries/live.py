@@ -12,7 +12,6 @@ import sqlalchemy as sa
 
 from service_desk.domain.interaction import OWNED
 from service_desk.domain.views import (
-    CardView,
     DropView,
     EntryView,
     EventView,
@@ -22,8 +21,8 @@ from service_desk.domain.views import (
     PutView,
     SnapshotView,
 )
-from service_desk.queries.cards import card
 from service_desk.queries.interactions import entry_view, interaction_views, newest_entries
+from service_desk.queries.kept_cards import KeptCards
 from service_desk.queries.people import me_view
 from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared
@@ -87,7 +86,9 @@ def snapshot(reader: Reader, agent_id: str) -> SnapshotView:
             for view in interactions
             for entry in newest_entries(reader, view.id, ENTRIES_HELD)
         },
-        cards=_cards(reader, {view.customer_id for view in interactions if view.customer_id is not None}),
+        cards=KeptCards().cards(
+            reader, {view.customer_id for view in interactions if view.customer_id is not None}
+        ),
     )
 
 
@@ -129,11 +130,6 @@ def _offer(row: sa.RowMapping) -> OfferView:
     )
 
 
-def _cards(reader: Reader, customers: Iterable[str]) -> dict[str, CardView]:
-    found = {customer_id: card(reader, customer_id) for customer_id in sorted(customers)}
-    return {customer_id: view for customer_id, view in found.items() if view is not None}
-
-
 # --- the steps --------------------------------------------------------------------------------------------------
 
 
@@ -141,6 +137,7 @@ def _cards(reader: Reader, customers: Iterable[str]) -> dict[str, CardView]:
 class Touched:
     """What a run of events may have changed on screens."""
 
+    position: int = 0
     agents: set[str] = field(default_factory=set)
     me: set[str] = field(default_factory=set)
     offers: dict[str, str] = field(default_factory=dict)
@@ -150,6 +147,7 @@ class Touched:
     entries: dict[str, str] = field(default_factory=dict)
     customers: set[str] = field(default_factory=set)
     carded: set[str] = field(default_factory=set)
+    lined: set[str] = field(default_factory=set)
 
 
 UNSEEN = frozenset({"config.published", "customer.created", "session.revoked"})
@@ -160,11 +158,24 @@ CARD_UNTOUCHED = frozenset(
 )
 """Kinds about an interaction that leave its customer's card as it is."""
 
+ONE_LINE = frozenset(
+    {
+        "interaction.queued",
+        "interaction.answered",
+        "interaction.connected",
+        "interaction.abandoned",
+        "interaction.ended",
+        "wrap_up.started",
+    }
+)
+"""Kinds about an interaction that change one line of its customer's history, and nothing else of the card."""
+
 
 def touched_by(events: Iterable[LogEvent]) -> Touched:
     """Which agents, rows and cards to look at after these events."""
     touched = Touched()
     for event in events:
+        touched.position = event.position
         if event.kind not in UNSEEN:
             _touch(touched, event)
     return touched
@@ -179,7 +190,9 @@ def _touch(touched: Touched, event: LogEvent) -> None:  # noqa: C901 - one branc
         touched.interactions.add(interaction_id)
         if agent_id is not None:
             touched.together.add((agent_id, interaction_id))
-        if event.kind not in CARD_UNTOUCHED:
+        if event.kind in ONE_LINE:
+            touched.lined.add(interaction_id)
+        elif event.kind not in CARD_UNTOUCHED:
             touched.carded.add(interaction_id)
     if data.get("customer_id") is not None:
         touched.customers.add(data["customer_id"])
@@ -224,20 +237,22 @@ _HOLDERS = Prepared(
     )
 )
 _CUSTOMERS_OF = Prepared(
-    sa.select(INTERACTION.c.customer_id).where(
+    sa.select(INTERACTION.c.id, INTERACTION.c.customer_id).where(
         INTERACTION.c.id.in_(sa.bindparam("interactions", expanding=True)),
         INTERACTION.c.customer_id.is_not(None),
     )
 )
 
 
-def holders(reader: Reader, touched: Touched) -> Holding:
-    """The agents on whose screens the touched interactions and customers are."""
-    customers = touched.customers | _customers_of(reader, touched.carded)
-    touched.customers = customers
-    if not touched.interactions and not customers:
+def holders(reader: Reader, touched: Touched, kept: KeptCards) -> Holding:
+    """The agents on whose screens the touched interactions and customers are; what is kept of cards is moved on."""
+    owners = _customers_of(reader, touched.carded | touched.lined)
+    kept.forget(touched.customers | {owners[i] for i in touched.carded if i in owners})
+    kept.move_lines(reader, touched.position, ((i, owners[i]) for i in sorted(touched.lined) if i in owners))
+    touched.customers |= set(owners.values())
+    if not touched.interactions and not touched.customers:
         return Holding({}, {})
-    wanted = {"interactions": sorted(touched.interactions), "customers": sorted(customers)}
+    wanted = {"interactions": sorted(touched.interactions), "customers": sorted(touched.customers)}
     rows = reader.all(_HOLDERS, wanted)
     by_agent: dict[str, set[str]] = {}
     customer_of: dict[str, str] = {}
@@ -250,11 +265,12 @@ def holders(reader: Reader, touched: Touched) -> Holding:
     return Holding(by_agent, customer_of)
 
 
-def _customers_of(reader: Reader, interactions: set[str]) -> set[str]:
+def _customers_of(reader: Reader, interactions: set[str]) -> dict[str, str]:
+    """Interaction -> customer, where the customer is known."""
     if not interactions:
-        return set()
+        return {}
     rows = reader.all(_CUSTOMERS_OF, {"interactions": sorted(interactions)})
-    return {row["customer_id"] for row in rows}
+    return {row["id"]: row["customer_id"] for row in rows}
 
 
 def audience(touched: Touched, holding: Holding) -> set[str]:
@@ -263,15 +279,24 @@ def audience(touched: Touched, holding: Holding) -> set[str]:
 
 
 def frames(
-    reader: Reader, events: list[LogEvent], present: Iterable[str], *, prev: Mapping[str, int] | None = None
+    reader: Reader,
+    events: list[LogEvent],
+    present: Iterable[str],
+    *,
+    prev: Mapping[str, int] | None = None,
+    kept: KeptCards | None = None,
 ) -> dict[str, FrameView]:
-    """A frame for each of the `present` agents whom the events concern."""
+    """A frame for each of the `present` agents whom the events concern.
+
+    `kept` are the cards that the same follower left from the events before.
+    """
+    kept = KeptCards() if kept is None else kept
     touched = touched_by(events)
-    holding = holders(reader, touched)
+    holding = holders(reader, touched, kept)
     concerned = audience(touched, holding) & set(present)
     if not concerned:
         return {}
-    views = _Shared(reader, touched, holding, concerned)
+    views = _Shared(reader, touched, holding, concerned, kept)
     last = events[-1].position
     return {
         agent_id: views.frame(agent_id, events, (prev or {}).get(agent_id, events[0].position - 1), last)
@@ -287,7 +312,9 @@ def empty_frame(prev: int, position: int) -> FrameView:
 class _Shared:
     """What several agents' frames have in common, read once per run of events."""
 
-    def __init__(self, reader: Reader, touched: Touched, holding: Holding, concerned: set[str]) -> None:
+    def __init__(
+        self, reader: Reader, touched: Touched, holding: Holding, concerned: set[str], kept: KeptCards
+    ) -> None:
         self._reader = reader
         self._touched = touched
         self._holding = holding
@@ -298,7 +325,7 @@ class _Shared:
         customers = {holding.customer_of[i] for i in held if i in holding.customer_of}
         arrived = {holding.customer_of.get(i) for agent_id, i in touched.arrived if agent_id in concerned}
         self._offers = pending_offers(reader, concerned) if touched.offers else {}
-        self._cards = _cards(reader, {c for c in customers if c in touched.customers or c in arrived})
+        self._cards = kept.cards(reader, {c for c in customers if c in touched.customers or c in arrived})
         self._entries = {
             entry_id: view
             for entry_id, interaction_id in touched.entries.items()

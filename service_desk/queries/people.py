@@ -76,6 +76,13 @@ def login_row(reader: Reader, login: str) -> sa.RowMapping | None:
     return reader.first(statement)
 
 
+def login_of_session(reader: Reader, fingerprint: str) -> str | None:
+    """Whose session this is or was, ended ones included; None if there was none, or it is long ago."""
+    statement = sa.select(AGENT.c.login).join(SESSION, SESSION.c.agent_id == AGENT.c.id)
+    login: str | None = reader.scalar(statement.where(SESSION.c.fingerprint == fingerprint))
+    return login
+
+
 _SESSION = Prepared(
     sa.select(SESSION, AGENT.c.role, AGENT.c.login)
     .join(AGENT, AGENT.c.id == SESSION.c.agent_id)

@@ -37,6 +37,13 @@ CONTACT_LINE = (
 CONTACTS = INTERACTION.outerjoin(schema.agent, schema.agent.c.id == INTERACTION.c.agent_id)
 
 
+_BY_ID = Prepared(
+    sa.select(*CONTACT_LINE)
+    .select_from(CONTACTS)
+    .where(INTERACTION.c.id.in_(sa.bindparam("ids", expanding=True)))
+)
+
+
 def _statements(line: sa.Select[Any], table: sa.Table, at: sa.Column[Any]) -> tuple[Prepared, Prepared]:
     """The newest lines of a customer, and the newest before a cursor. Built once: that costs more than running."""
     of_customer = (
@@ -97,6 +104,11 @@ def _newest(
     if before is None:
         return reader.all(newest, wanted)
     return reader.all(older, {**wanted, "before_at": before[0], "before_id": before[1]})
+
+
+def contact_lines(reader: Reader, ids: Sequence[str]) -> list[TimelineView]:
+    """The lines of these contacts, in no order."""
+    return interaction_lines(reader.all(_BY_ID, {"ids": list(ids)}))
 
 
 def interaction_lines(rows: Sequence[sa.RowMapping]) -> list[TimelineView]:

@@ -13,6 +13,7 @@ from service_desk.domain.interaction import ACTIVE, CONNECTING, OWNED, WAITING, 
 from service_desk.domain.recount import Count, Slot, recount
 from service_desk.domain.views import AgentBoardView, BoardView, QueueBoardView
 from service_desk.queries.lines import wait_s
+from service_desk.queries.log import WHOLE_LOG
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
 
@@ -180,7 +181,7 @@ def _status(
 
 def recount_log(reader: Reader) -> dict[Slot, Count]:
     """The counters as the whole log has them: slow, for checking."""
-    table = schema.event
+    table = WHOLE_LOG
     kinds = ("interaction.queued", "interaction.answered", "interaction.abandoned")
     rows = reader.all(
         sa.select(table.c.kind, table.c.data).where(table.c.kind.in_(kinds)).order_by(table.c.position)

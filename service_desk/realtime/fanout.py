@@ -8,13 +8,13 @@ from service_desk.errors import Unavailable
 from service_desk.follow import Signal
 from service_desk.killpoint import killpoint
 from service_desk.queries import live
+from service_desk.queries.kept_cards import KeptCards
 from service_desk.queries.wallboard import board_view
 from service_desk.realtime.server import LiveServer
 from service_desk.realtime.visitors import ChatServer
 
-BATCH = 200
-FEW = 16
-"""Events whose frames cost less than handing them to another thread."""
+BATCH = 32
+"""Events read at once: few enough that the loop is soon free again, where they are read on its own thread."""
 BOARD_TOPIC = "board"
 
 log = structlog.get_logger(__name__)
@@ -27,6 +27,7 @@ class Fanout:
         self._desk = desk
         self._consoles = consoles
         self._visitors = visitors
+        self._cards = KeptCards()
         self.cursor: int | None = None
 
     async def run(self) -> None:
@@ -48,6 +49,7 @@ class Fanout:
     async def _skip(self) -> None:
         """Go on from the head, and have everybody ask for what they missed up to there."""
         self.cursor = await self._desk.read(live.head)
+        self._cards.clear()
         await self._consoles.resync(self.cursor)
         await self._visitors.resync()
 
@@ -66,11 +68,13 @@ class Fanout:
         killpoint("fanout.before_send")
         present = self._consoles.agents
         if present:
-            few = len(events) <= FEW and self._desk.store.dialect == "sqlite"  # one view, and on this thread
-            look = self._desk.glance if few else self._desk.read
-            frames = await look(live.frames, events, present, prev=self._consoles.last)
+            here = self._desk.store.dialect == "sqlite"  # one view, and on this thread
+            look = self._desk.glance if here else self._desk.read
+            frames = await look(live.frames, events, present, prev=self._consoles.last, kept=self._cards)
             for agent_id, frame in frames.items():
                 await self._consoles.send_frame(agent_id, frame)
+        else:
+            self._cards.clear()  # nobody is told, so nothing is kept up to date
         for event in events:
             if event.kind == "session.revoked":
                 await self._consoles.end_session(event.data["session"], event.data["reason"])

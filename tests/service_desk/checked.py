@@ -14,6 +14,7 @@ from service_desk.domain.access import ROLES
 from service_desk.errors import Unavailable
 from service_desk.ports import Bus, Clock
 from service_desk.queries import live
+from service_desk.queries.kept_cards import KeptCards
 from service_desk.storage import schema
 from service_desk.storage.store import Reader, Store
 from tests.service_desk import reducer
@@ -36,6 +37,7 @@ class CheckedDesk(Desk):
         self._states: dict[str, reducer.State] = {}
         self._position = 0
         self._recorded = 0
+        self._kept = KeptCards()
         self.faults: list[str] = []
 
     async def run(self, action: Callable[..., T], *args: Any, actor: str = SYSTEM) -> T:
@@ -48,7 +50,7 @@ class CheckedDesk(Desk):
         """Compare for every agent. With the database away there is nothing to compare."""
         async with self._checking:
             try:
-                events, frames, fresh = await self.read(_look, self._position)
+                events, frames, fresh = await self.read(_look, self._position, self._kept)
             except Unavailable:
                 return
             for agent_id, snapshot in fresh.items():
@@ -84,14 +86,15 @@ class CheckedDesk(Desk):
 
 
 def _look(
-    reader: Reader, position: int
+    reader: Reader, position: int, kept: KeptCards
 ) -> tuple[list[live.LogEvent], dict[str, reducer.State], dict[str, reducer.State]]:
     """Events since, frames for them, and fresh snapshots, all of one moment."""
     events = live.events_after(reader, position, 10_000)
     table = schema.agent
     known = sa.select(table.c.id).where(table.c.role.in_(ROLES)).order_by(table.c.id)
     agents = [row["id"] for row in reader.all(known)]
-    made = live.frames(reader, events, agents, prev=dict.fromkeys(agents, position)) if events else {}
+    prev = dict.fromkeys(agents, position)
+    made = live.frames(reader, events, agents, prev=prev, kept=kept) if events else {}
     frames = {agent_id: frame.model_dump(mode="json") for agent_id, frame in made.items()}
     return (
         events,
