@@ -20,6 +20,8 @@ Convert = Callable[[Any], Any]
 Place = tuple[str, str, int | None]
 NAMED = re.compile(r"%\((\w+)\)s")
 NO_VALUES: Values = {}
+NAMES = "straight statements"
+"""Where a connection keeps the names of what it has prepared: it forgets them when it is opened anew."""
 
 
 class Driver:
@@ -30,7 +32,7 @@ class Driver:
     def __init__(self, connection: sa.Connection) -> None:
         self.connection = connection
         self.dialect = connection.dialect
-        self.cursor: Any = connection.connection.cursor()  # one after the other: rows are read at once
+        self.cursor: Any = _cursor(connection)  # one after the other: rows are read at once
 
     def error(self, text: str, error: Any) -> DBAPIError:
         """The driver's error as SQLAlchemy's; a connection that broke is given up.
@@ -52,6 +54,15 @@ class Driver:
         )
         assert isinstance(made, DBAPIError), "an error of the driver is wrapped"
         return made
+
+
+def _cursor(connection: sa.Connection) -> Any:
+    if connection.dialect.name != "postgresql":
+        return connection.connection.cursor()
+    from service_desk.storage.straight import StraightCursor  # noqa: PLC0415 - embedded, nobody needs psycopg
+
+    driver: Any = connection.connection.driver_connection
+    return StraightCursor(driver, connection.info.setdefault(NAMES, {}))
 
 
 class _Text:

@@ -1,12 +1,14 @@
 """The tables: one MetaData for SQLite and PostgreSQL.
 
 Instants are UTC integer microseconds. Ids are prefixed text. Aggregates have a `version` that every UPDATE
-compares. Personal text lives in customer, contact_point, interaction, message, note, ticket and input, never
-in event, effect or command, so that one person can be erased without rewriting the log.
+compares. Personal text lives in customer, contact_point, interaction, message, note, ticket, search_doc and input,
+never in event, effect or command, so that one person can be erased without rewriting the log.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSONB, TSVECTOR
 
 metadata = sa.MetaData(
     naming_convention={
@@ -59,6 +61,18 @@ event = sa.Table(
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("data", Json, nullable=False),
     sa.Index(None, "subject", "position"),
+)
+
+event_archive = sa.Table(
+    "event_archive",
+    metadata,
+    sa.Column("position", Position, primary_key=True, autoincrement=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("data", Json, nullable=False),
+    comment="The log's beginning, moved out of the followers' way. With `event` after it, it is the whole log.",
 )
 
 effect = sa.Table(
@@ -376,7 +390,7 @@ visitor = sa.Table(
     sa.Column("customer_id", sa.Text),
     sa.Column("interaction_id", sa.Text),
     sa.Column("created_at", Instant, nullable=False),
-    sa.Column("seen_at", Instant, nullable=False),
+    sa.Column("seen_at", Instant, nullable=False, index=True),
 )
 
 message = sa.Table(
@@ -522,4 +536,55 @@ board = sa.Table(
     sa.Column("at", Instant, nullable=False),
     sa.Column("position", Position, nullable=False),
     sa.Column("body", Json, nullable=False),
+)
+
+# --- search -------------------------------------------------------------------------------------------------
+
+
+class IndexWords(sa.types.TypeDecorator[list[str]]):
+    """Folded words in their order: a text for SQLite's FTS5, which a trigger hands on; a tsvector in PostgreSQL."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> sa.types.TypeEngine[Any]:
+        return dialect.type_descriptor(TSVECTOR() if dialect.name == "postgresql" else sa.Text())
+
+    def process_bind_param(self, value: list[str] | None, dialect: sa.Dialect) -> str | None:
+        if value is None:
+            return None
+        return _as_tsvector(value) if dialect.name == "postgresql" else " ".join(value)
+
+
+def _as_tsvector(words: list[str]) -> str:
+    """Words have neither quotation marks nor backslashes. PostgreSQL keeps 256 places of a word, up to 16,383."""
+    places: dict[str, list[str]] = {}
+    for place, word in enumerate(words, 1):
+        at = places.setdefault(word, [])
+        if len(at) < 256 and place < 16_384:
+            at.append(str(place))
+    return " ".join(f"'{word}':{','.join(at)}" if at else f"'{word}'" for word, at in places.items())
+
+
+search_doc = sa.Table(
+    "search_doc",
+    metadata,
+    sa.Column(
+        "number",
+        sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("owner_id", sa.Text),
+    sa.Column("customer_id", sa.Text, index=True),
+    sa.Column("digest", sa.Text, nullable=False),
+    sa.Column("words", IndexWords, nullable=False),
+    sa.Index("ix_search_doc_kind_number", "kind", "number"),
+    sa.Index(
+        "ix_search_doc_words", "words", postgresql_using="gin", postgresql_with={"fastupdate": "off"}
+    ).ddl_if(dialect="postgresql"),
+    comment="What search looks in, made from the rows it names and never the truth. `number` sorts by time. Rows are "
+    "inserted and deleted, never updated.",
 )

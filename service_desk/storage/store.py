@@ -151,6 +151,7 @@ def make_engine(url: str, *, reader: bool = False, size: int = 1, begins: bool =
         isolation_level=level,
         connect_args={
             "connect_timeout": CONNECT_S,
+            "prepare_threshold": None,  # we prepare ourselves, and psycopg would forget everything at each rollback
             "keepalives_idle": SILENT_S // 2,
             "keepalives_interval": 1,
             "keepalives_count": SILENT_S // 2,
