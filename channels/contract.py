@@ -179,12 +179,20 @@ class DeliveryStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DeliveryChanged:
-    """The provider says how a message of ours fares."""
+    """The provider says how a message of ours fares.
+
+    `error` is a sentence for an agent: what happened and what to do. `error_code` is the provider's own;
+    `worth_retrying` says whether the same message may arrive when it is sent once more. `key` is that of the
+    OutboundMessage, where the provider carries it back: it settles an outcome that was unknown.
+    """
 
     message_id: str
     status: DeliveryStatus
     dedupe_key: str
     error: str | None = None
+    error_code: str | None = None
+    worth_retrying: bool = False
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +204,213 @@ class RecordingReady:
     url: str
     duration_s: int
     dedupe_key: str
+
+
+# --- mail ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MailAddress:
+    """A mailbox, folded (NFC, lower case, its domain in Unicode), and the name that somebody gave it."""
+
+    address: str
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MailAttachment:
+    """A file in a mail.
+
+    `name` is cleaned for display and never a path. `content_id` is what the text's `cid:` addresses mean;
+    `inline` says that the sender wants it shown inside the text.
+    """
+
+    name: str
+    media_type: str
+    content: bytes = field(repr=False)
+    content_id: str | None = None
+    inline: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.content)
+
+
+class Machine(StrEnum):
+    """Who wrote a mail. Everything but `NONE` was written by a machine and is never answered by one."""
+
+    NONE = "none"
+    AUTO_REPLY = "auto-reply"
+    BOUNCE = "bounce"
+    COMPLAINT = "complaint"
+    LIST = "list"
+    OWN = "own"
+
+
+@dataclass(frozen=True, slots=True)
+class Bounce:
+    """What a delivery report (RFC 3464) says about a mail of ours, as far as it could be read.
+
+    `permanent` is None when the report does not say; `status` is an enhanced code such as "5.1.1".
+    """
+
+    permanent: bool | None
+    status: str | None = None
+    recipient: str | None = None
+    message_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenThread:
+    """A thread that a signed token in the mail proves: we gave the token to somebody who had its mails.
+
+    `source` is "address" (of a recipient) or "message_id" (that the mail answers).
+    """
+
+    thread_id: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class MailEnvelope:
+    """What the SMTP dialogue said. `sender` is "" for the empty reverse path, `peer` an IP address or ""."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    peer: str = ""
+    greeting: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MailReceived:
+    """A mail came in. Every sequence of bytes is one; what could not be read stands in `notes`, in words.
+
+    `sender` is None when the mail names nobody; `doubts` says why the sender's identity must not be believed,
+    and is empty for an unambiguous one (which is not yet an authenticated one). `text` is what the sender
+    wrote now, `quoted` the history below it. `html` is sanitised; addresses of remote images stand in
+    `data-remote-src`. `proven` was verified; `in_reply_to` and `references` are claims.
+    """
+
+    message_id: str | None
+    dedupe_key: str
+    sender: MailAddress | None
+    subject: str
+    text: str
+    to: tuple[MailAddress, ...] = ()
+    cc: tuple[MailAddress, ...] = ()
+    reply_to: tuple[MailAddress, ...] = ()
+    quoted: str = ""
+    html: str | None = None
+    remote_images: int = 0
+    attachments: tuple[MailAttachment, ...] = ()
+    in_reply_to: str | None = None
+    references: tuple[str, ...] = ()
+    proven: ProvenThread | None = None
+    language: str | None = None
+    sent_at: int | None = None
+    machine: Machine = Machine.NONE
+    machine_reason: str = ""
+    bounce: Bounce | None = None
+    envelope: MailEnvelope | None = None
+    doubts: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    raw_size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundMail:
+    """A mail to a customer. `key` is stable over retries: it makes the Message-ID, which stays the same too.
+
+    `written_at` becomes the Date header. `thread_id` is signed into the Message-ID and the reply address.
+    `automatic` marks a mail that no person wrote: it says so, and its bounces go nowhere.
+    """
+
+    key: str
+    to: tuple[MailAddress, ...]
+    subject: str
+    text: str
+    written_at: int
+    thread_id: str | None = None
+    cc: tuple[MailAddress, ...] = ()
+    html: str | None = None
+    attachments: tuple[MailAttachment, ...] = ()
+    in_reply_to: str | None = None
+    references: tuple[str, ...] = ()
+    sender_name: str | None = None
+    automatic: bool = False
+
+
+class TakeMail(Protocol):
+    """Keeps a mail for good.
+
+    Returns once it is durable: the sending server is told so. `Rejected` refuses the mail for ever, anything
+    else that it raises makes the server try again.
+    """
+
+    async def __call__(self, raw: bytes, envelope: MailEnvelope) -> None: ...
+
+
+class ReadMail(Protocol):
+    """Reads a mail: pure, total, picklable, so that it can run in another process."""
+
+    def __call__(self, raw: bytes, envelope: MailEnvelope | None = None) -> MailReceived: ...
+
+
+@runtime_checkable
+class MailDoor(Protocol):
+    """What a mail channel offers besides `Channel`: `run` hands each mail to what `take_with` named."""
+
+    @property
+    def read(self) -> ReadMail: ...
+
+    def take_with(self, take: TakeMail) -> None:
+        """Say where mails go; before `run`."""
+
+    def message_id(self, mail: OutboundMail) -> str:
+        """The Message-ID, in angle brackets, under which this mail goes out, also when it is sent again."""
+
+
+# --- texts --------------------------------------------------------------------------------------------------
+
+
+class TextKeyword(StrEnum):
+    """What a text of one word asks for by custom and law: no more texts, texts again, or help."""
+
+    OPT_OUT = "opt_out"
+    OPT_IN = "opt_in"
+    HELP = "help"
+
+
+@dataclass(frozen=True, slots=True)
+class TextMedia:
+    """A picture or file in a text: where the provider keeps it, and its MIME type as the provider says it.
+
+    The URL needs the account's credentials: it is never passed on to a browser (see TextControl.fetch_media).
+    """
+
+    url: str
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextReceived:
+    """A customer wrote a text (SMS or MMS) from `sender` to our number `to`.
+
+    Both are E.164, a short code, or (the sender's) a name, to which nobody can reply. `text` may be empty when
+    media came. `segments` is what the provider counted. `keyword` is the provider's finding where it says one
+    (`keyword_reported`), else that of our own list; in both cases the provider may have answered by itself.
+    """
+
+    message_id: str
+    sender: str
+    to: str
+    text: str
+    dedupe_key: str
+    media: tuple[TextMedia, ...] = ()
+    segments: int | None = None
+    keyword: TextKeyword | None = None
+    keyword_reported: bool = False
 
 
 InboundEvent: TypeAlias = (
@@ -210,6 +425,8 @@ InboundEvent: TypeAlias = (
     | ChatClosed
     | DeliveryChanged
     | RecordingReady
+    | TextReceived
+    | MailReceived
 )
 
 
@@ -330,6 +547,10 @@ class OutboundMessage:
     text: str
 
 
+Outbound: TypeAlias = OutboundMessage | OutboundMail
+"""Everything that can be sent. A channel answers a kind that it does not carry with SendFailed, for good."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
     """The provider has it, under this id."""
@@ -365,7 +586,7 @@ class Channel(Protocol):
     def limits(self) -> Limits: ...
     def webhooks(self) -> Sequence[Webhook]: ...
     async def run(self) -> None: ...
-    async def send(self, message: OutboundMessage) -> Sent: ...
+    async def send(self, message: Outbound) -> Sent: ...
     async def health(self) -> Health: ...
     async def close(self) -> None: ...
 
@@ -400,6 +621,48 @@ class CallControl(Protocol):
 
     def softphone_token(self, agent_id: str, lifetime_s: int = 3600) -> str:
         """A signed token with which an agent's softphone may call in."""
+
+
+# --- texts: what we ask of a provider -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundText(OutboundMessage):
+    """A text to a customer. `sender` is one of the account's numbers; None leaves the choice to the account.
+
+    `media_urls` are https addresses from which the provider fetches what goes along, without credentials.
+    `text` may be empty when there is media.
+    """
+
+    sender: str | None = None
+    media_urls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedMedia:
+    """The content of a TextMedia, and its MIME type as the provider sent it: not to be believed."""
+
+    content: bytes = field(repr=False)
+    media_type: str
+
+
+@runtime_checkable
+class TextControl(Protocol):
+    """What a text channel can do beyond sending. Every method only reads."""
+
+    async def look_up(
+        self, message: OutboundMessage, since: int, known: frozenset[str] = frozenset()
+    ) -> Sent | None:
+        """A message like this one that the provider made since that instant, when an outcome is unknown.
+
+        `known` are provider ids that belong to other messages of ours. None: the provider shows none.
+        """
+
+    async def delivery(self, provider_id: str) -> DeliveryChanged | None:
+        """How a message of ours fares now, None if the provider knows none: for a callback that never came."""
+
+    async def fetch_media(self, url: str, max_bytes: int) -> FetchedMedia:
+        """The content behind a TextMedia's URL. SendFailed (permanent) for a foreign URL or too many bytes."""
 
 
 class Inbox(Protocol):
@@ -447,11 +710,12 @@ class NotInteresting(ChannelError):
 
 
 class SendFailed(ChannelError):
-    """The provider did not take it. `retry_after_s` None means: never will."""
+    """The provider did not take it. `retry_after_s` None means: never will. `code` is the provider's own."""
 
-    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+    def __init__(self, message: str, retry_after_s: float | None = None, code: str | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.code = code
 
 
 class OutcomeUnknown(ChannelError):

@@ -11,7 +11,9 @@ ENTRY_POINT_GROUP = "service_desk.channels"
 # A name here cannot be taken over by an entry point: an installed distribution must not replace our phone.
 OWN: Mapping[str, str] = MappingProxyType(
     {
+        "email": "channels.email.plugin:PLUGIN",
         "phone": "channels.phone.plugin:PLUGIN",
+        "sms": "channels.sms.plugin:PLUGIN",
         "web_chat": "channels.web_chat.plugin:PLUGIN",
     }
 )

@@ -19,6 +19,7 @@ from channels.contract import (
     Hold,
     InboundEvent,
     Join,
+    Outbound,
     OutboundMessage,
     Prompt,
     Rejected,
@@ -67,6 +68,10 @@ class ContractSuite:
     def secrets(self) -> Sequence[str]:
         """The secrets in the test settings: no message may hold one."""
         return ()
+
+    def too_much(self, characters: int) -> Outbound:
+        """A message of the channel's own kind, with so many characters of text."""
+        return OutboundMessage("key-1", "somebody", "x" * characters)
 
     # --- the tests ---
 
@@ -132,7 +137,7 @@ class ContractSuite:
 
     def test_sending_too_much_is_refused_for_good(self) -> None:
         channel = self.open()
-        message = OutboundMessage("key-1", "somebody", "x" * (channel.limits.text_characters + 1))
+        message = self.too_much(channel.limits.text_characters + 1)
 
         async def send() -> Sent:
             try:

@@ -23,7 +23,7 @@ from channels.contract import (
     ParticipantChange,
     Unrecognised,
 )
-from channels.phone.verify import FormRules, VerifiedForm
+from channels.twilio_signature import FormRules, VerifiedForm
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 CALLED = re.compile(r"(?:\+[1-9][0-9]{6,14})?")  # a softphone that dials an app calls nobody

@@ -1,6 +1,5 @@
 """The phone channel: puts verify, parse, render and calls together for one account."""
 
-import re
 from collections.abc import Callable, Sequence
 
 from channels.contract import (
@@ -9,7 +8,7 @@ from channels.contract import (
     InboundEvent,
     LegState,
     Limits,
-    OutboundMessage,
+    Outbound,
     ParseWebhook,
     Plugin,
     SendFailed,
@@ -21,23 +20,23 @@ from channels.contract import (
 from channels.phone import parse
 from channels.phone.calls import TwilioCalls
 from channels.phone.render import Hooks, Renderer
-from channels.phone.settings import PhoneSettings, plain_base_url
-from channels.phone.verify import FormRules, VerifiedForm, Verifier
+from channels.phone.settings import PhoneSettings
+from channels.phone.verify import open_verifier
+from channels.twilio_settings import plain_account_name, plain_base_url
+from channels.twilio_signature import FormRules, VerifiedForm
 
 LIMITS = Limits(text_characters=0, requests_per_second=100.0)
-ACCOUNT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 class PhoneChannel:
     """One phone account. It is also the CallControl of its calls."""
 
     def __init__(self, account: AccountId, settings: PhoneSettings, public_base: str) -> None:
-        if not ACCOUNT_NAME.fullmatch(account):
-            raise ValueError("an account is named by small letters, digits and -")
+        plain_account_name(account)
         hooks = Hooks(plain_base_url(public_base), account)
         self._account = account
         self._hooks = hooks
-        self._verifier = Verifier(settings)
+        self._verifier = open_verifier(settings)
         self._renderer = Renderer(hooks)
         self._calls = TwilioCalls(settings, self._renderer)
 
@@ -89,7 +88,7 @@ class PhoneChannel:
     async def run(self) -> None:
         """Returns at once: the provider comes to us."""
 
-    async def send(self, message: OutboundMessage) -> Sent:
+    async def send(self, message: Outbound) -> Sent:
         raise SendFailed(f"the phone carries no written message ({message.key})")
 
     async def health(self) -> Health:

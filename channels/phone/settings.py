@@ -1,55 +1,13 @@
-"""What one phone account needs.
+"""What one phone account needs."""
 
-The same values serve the real provider and the simulator: only `api_base_url` differs.
-"""
+from pydantic import Field
 
-from typing import Annotated
-from urllib.parse import urlsplit
-
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator
-
-AccountSid = Annotated[str, StringConstraints(pattern=r"^AC[0-9a-fA-F]{32}$")]
-ApiKeySid = Annotated[str, StringConstraints(pattern=r"^SK[0-9a-fA-F]{32}$")]
-AppSid = Annotated[str, StringConstraints(pattern=r"^AP[0-9a-fA-F]{32}$")]
-PhoneNumber = Annotated[str, StringConstraints(pattern=r"^\+[1-9][0-9]{6,14}$")]
-Secret = Annotated[SecretStr, Field(min_length=32, max_length=256)]
-
-LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+from channels.twilio_settings import AppSid, PhoneNumber, TwilioSettings
 
 
-class PhoneSettings(BaseModel):
+class PhoneSettings(TwilioSettings):
     """One Twilio account with the numbers that ring here."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    account_sid: AccountSid
-    auth_token: Secret
-    secondary_auth_token: Secret | None = None
-    """Also believed while tokens are being rotated."""
-    shared_keys: dict[str, Secret] = Field(default_factory=dict)
-    """Webhook signing keys by their id, for requests that name one (X-Twilio-Webhooks-Signature-Settings)."""
-    api_key_sid: ApiKeySid
-    api_key_secret: Secret
     twiml_app_sid: AppSid
     """The app that a softphone dials; its voice URL is <public base>/hooks/phone/<account>/agent."""
     numbers: tuple[PhoneNumber, ...] = Field(min_length=1)
-    api_base_url: str = "https://api.twilio.com"
-    request_timeout_s: float = Field(default=5.0, gt=0, le=30)
-    """One REST request, connecting included, in seconds. After it the outcome counts as unknown."""
-
-    @field_validator("api_base_url")
-    @classmethod
-    def _plain_base(cls, value: str) -> str:
-        return plain_base_url(value)
-
-
-def plain_base_url(value: str) -> str:
-    """A base URL without its last slash. ValueError unless it is https, or http to this machine."""
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("must be an absolute http or https URL")
-    if parts.query or parts.fragment or parts.username or parts.password:
-        raise ValueError("must hold no user, query or fragment")
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
-        raise ValueError("must be https: plain http is for the loopback interface only")
-    return value.rstrip("/")

@@ -4,34 +4,43 @@ JSON in and out. A browser may use it only from the configured origins; other pa
 not.
 """
 
-import asyncio
-import json
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from typing import Annotated, Any, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Annotated, Any
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import Field, StringConstraints
 
-from channels.phone.settings import PhoneNumber
+from channels.simulator.bodies import (
+    BadRequestError,
+    Body,
+    count_of,
+    event_bytes,
+    last_event_id,
+    problem,
+    read_body,
+    stream,
+)
 from channels.simulator.customers import CallCustomers
-from channels.simulator.exchange import BadTokenError, Exchange, NoSuchRouteError
+from channels.simulator.exchange import BadTokenError, Exchange
 from channels.simulator.faults import FaultRule
 from channels.simulator.legs import Heard, Leg
-from channels.simulator.settings import AppRoute, Digits, NumberRoute
+from channels.simulator.messaging_control import MessagingControl
+from channels.simulator.settings import (
+    AppRoute,
+    Digits,
+    MessagingService,
+    NoSuchRouteError,
+    NumberRoute,
+    TextRoute,
+)
+from channels.twilio_settings import PhoneNumber
 
-HEARTBEAT_S = 15.0
 LOG_PAGE_MAX = 1_000
 
-Model = TypeVar("Model", bound=BaseModel)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class NewCall(_Body):
+class NewCall(Body):
     """A telephone call. `from` null withholds the number."""
 
     caller: PhoneNumber | None = Field(default=None, alias="from")
@@ -39,38 +48,40 @@ class NewCall(_Body):
     caller_name: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
 
 
-class Keys(_Body):
+class Keys(Body):
     """Keys that the person presses."""
 
     digits: Digits
 
 
-class Words(_Body):
+class Words(Body):
     """What the person says."""
 
     text: Annotated[str, StringConstraints(min_length=1, max_length=1_000)]
 
 
-class Dialling(_Body):
+class Dialling(Body):
     """What a softphone sends along."""
 
     params: dict[str, str] = Field(default_factory=dict)
 
 
-class Routes(_Body):
-    """Numbers and apps to add or replace."""
+class Routes(Body):
+    """Numbers, apps and where texts lead, to add or replace."""
 
     numbers: tuple[NumberRoute, ...] = ()
     apps: tuple[AppRoute, ...] = ()
+    texts: tuple[TextRoute, ...] = ()
+    messaging_services: tuple[MessagingService, ...] = ()
 
 
-class FaultRules(_Body):
+class FaultRules(Body):
     """The faults that are on; an empty list switches all off."""
 
     rules: list[FaultRule]
 
 
-class TrafficRate(_Body):
+class TrafficRate(Body):
     """How lively the background customers are."""
 
     calls_per_minute: float = Field(ge=0, le=6_000)
@@ -106,6 +117,7 @@ class ControlApi:
                 web.put("/control/routes", self._set_routes),
                 web.get("/control/traffic", self._show_traffic),
                 web.put("/control/traffic", self._set_traffic),
+                *MessagingControl(self._exchange.messaging).routes(),
             ]
         )
 
@@ -115,7 +127,7 @@ class ControlApi:
             return await handler(request)
         origin = request.headers.get("Origin")
         if origin is not None and origin not in self._exchange.settings.allowed_origins:
-            return _problem(403, "This page may not use the simulator.", "origin")
+            return problem(403, "This page may not use the simulator.", "origin")
         response = _preflight() if request.method == "OPTIONS" else await self._handled(request, handler)
         if origin is not None and not response.prepared:
             response.headers["Access-Control-Allow-Origin"] = origin
@@ -126,14 +138,14 @@ class ControlApi:
     async def _handled(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             return await handler(request)
-        except _BadRequest as error:
+        except BadRequestError as error:
             return error.response
         except BadTokenError as error:
-            return _problem(401, str(error), "Authorization")
+            return problem(401, str(error), "Authorization")
         except NoSuchRouteError as error:
-            return _problem(404, str(error), "to")
+            return problem(404, str(error), "to")
         except web.HTTPException as error:
-            return _problem(error.status, error.reason or "refused")
+            return problem(error.status, error.reason or "refused")
 
     async def _health(self, _request: web.Request) -> web.Response:
         living = self._exchange.living()
@@ -158,13 +170,13 @@ class ControlApi:
         return web.json_response({"calls": [_leg_json(leg) for leg in self._exchange.living()]})
 
     async def _place_call(self, request: web.Request) -> web.Response:
-        wish = await _body(request, NewCall)
+        wish = await read_body(request, NewCall)
         leg = self._exchange.place_call(wish.caller, wish.to, wish.caller_name)
         return web.json_response({"call_sid": leg.sid}, status=201)
 
     async def _dial(self, request: web.Request) -> web.Response:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        wish = await _body(request, Dialling)
+        wish = await read_body(request, Dialling)
         if scheme.lower() != "bearer" or not token:
             raise BadTokenError("needs Authorization: Bearer <voice access token>")
         try:
@@ -172,7 +184,7 @@ class ControlApi:
         except BadTokenError:
             raise
         except ValueError as error:
-            raise _BadRequest(_problem(400, str(error), "params")) from error
+            raise BadRequestError(problem(400, str(error), "params")) from error
         return web.json_response({"call_sid": leg.sid}, status=201)
 
     async def _show_call(self, request: web.Request) -> web.Response:
@@ -181,7 +193,7 @@ class ControlApi:
         return web.json_response({**_leg_json(leg), "events": heard})
 
     async def _press(self, request: web.Request) -> web.Response:
-        leg, keys = self._living_leg(request), await _body(request, Keys)
+        leg, keys = self._living_leg(request), await read_body(request, Keys)
         return web.json_response({"digits": keys.digits, "taken": leg.press(keys.digits)})
 
     async def _hang_up(self, request: web.Request) -> web.Response:
@@ -189,27 +201,19 @@ class ControlApi:
         return web.json_response({"call_sid": leg.sid, "hung_up": self._exchange.hang_up(leg)})
 
     async def _say(self, request: web.Request) -> web.Response:
-        leg, words = self._living_leg(request), await _body(request, Words)
+        leg, words = self._living_leg(request), await read_body(request, Words)
         heard_by = [] if leg.participant is None else leg.participant.conference.say(leg, words.text)
         return web.json_response({"heard_by": heard_by})
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         """Server-Sent Events of what the person hears; 204 when all of an ended call is known."""
-        leg, after = self._leg(request), _last_event_id(request)
+        leg, after = self._leg(request), last_event_id(request)
         if leg.ear.closed and after >= leg.ear.last:
             return web.Response(status=204)
-        headers = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-store"}
-        origin = request.headers.get("Origin")
-        if origin is not None:  # too late in the middleware
-            headers |= {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
-        response = web.StreamResponse(headers=headers)
-        await response.prepare(request)
-        with suppress(ConnectionError):  # the page went away
-            await _stream(response, leg, after)
-        return response
+        return await stream(request, _heard(leg, after))
 
     async def _log(self, request: web.Request) -> web.Response:
-        after, limit = _count(request, "after", 0), min(_count(request, "limit", 200), LOG_PAGE_MAX)
+        after, limit = count_of(request, "after", 0), min(count_of(request, "limit", 200), LOG_PAGE_MAX)
         entries = self._exchange.record.after(after, limit, request.query.get("kind"))
         return web.json_response({"entries": entries, "last": self._exchange.record.last})
 
@@ -219,94 +223,51 @@ class ControlApi:
         )
 
     async def _set_faults(self, request: web.Request) -> web.Response:
-        wish = await _body(request, FaultRules)
+        wish = await read_body(request, FaultRules)
         self._exchange.faults.replace(wish.rules)
         self._exchange.record.add("fault", rules=[rule.model_dump(mode="json") for rule in wish.rules])
         return await self._show_faults(request)
 
     async def _set_routes(self, request: web.Request) -> web.Response:
-        wish = await _body(request, Routes)
+        wish = await read_body(request, Routes)
         self._exchange.set_routes(wish.numbers, wish.apps)
+        self._exchange.messaging.set_routes(wish.texts, wish.messaging_services)
         return web.json_response(
-            {"numbers": sorted(self._exchange.numbers), "apps": sorted(self._exchange.apps)}
+            {
+                "numbers": sorted(self._exchange.numbers),
+                "apps": sorted(self._exchange.apps),
+                "texts": sorted(self._exchange.messaging.routes),
+            }
         )
 
     async def _show_traffic(self, _request: web.Request) -> web.Response:
         return web.json_response(self._customers.counts())
 
     async def _set_traffic(self, request: web.Request) -> web.Response:
-        wish = await _body(request, TrafficRate)
+        wish = await read_body(request, TrafficRate)
         self._customers.set_rate(wish.calls_per_minute)
         return await self._show_traffic(request)
 
     def _leg(self, request: web.Request) -> Leg:
         leg = self._exchange.legs.get(request.match_info["call_sid"])
         if leg is None:
-            raise _BadRequest(_problem(404, "There is no such call.", "call_sid"))
+            raise BadRequestError(problem(404, "There is no such call.", "call_sid"))
         return leg
 
     def _living_leg(self, request: web.Request) -> Leg:
         leg = self._leg(request)
         if leg.end is not None:
-            raise _BadRequest(_problem(409, "The call is over.", "call_sid"))
+            raise BadRequestError(problem(409, "The call is over.", "call_sid"))
         return leg
 
 
-class _BadRequest(Exception):
-    """Carries the answer out of a helper."""
-
-    def __init__(self, response: web.Response) -> None:
-        super().__init__(response.text)
-        self.response = response
-
-
-async def _body(request: web.Request, model: type[Model]) -> Model:
-    if request.content_type != "application/json":  # also makes a browser ask before it sends
-        raise _BadRequest(_problem(415, "Send JSON.", "content-type"))
-    try:
-        return model.model_validate(await request.json())
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise _BadRequest(_problem(400, first["msg"], ".".join(map(str, first["loc"])))) from error
-    except ValueError as error:
-        raise _BadRequest(_problem(400, "This is not JSON.", "body")) from error
-
-
-def _count(request: web.Request, name: str, default: int) -> int:
-    text = request.query.get(name, str(default))
-    if not text.isascii() or not text.isdigit() or len(text) > 12:
-        raise _BadRequest(_problem(400, "Must be a whole number.", name))
-    return int(text)
-
-
-def _last_event_id(request: web.Request) -> int:
-    text = request.headers.get("Last-Event-ID") or request.query.get("last_event_id") or "0"
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 12 else 0
-
-
-async def _stream(response: web.StreamResponse, leg: Leg, after: int) -> None:
-    """Write events as they come, and a comment now and then so that a dead connection shows."""
-    await response.write(b"retry: 500\n\n")
-    events = leg.ear.follow(after)
-    pending = asyncio.ensure_future(anext(events, None))
-    try:
-        while True:
-            await asyncio.wait({pending}, timeout=HEARTBEAT_S)
-            if not pending.done():
-                await response.write(b": still here\n\n")
-                continue
-            heard = pending.result()
-            if heard is None:
-                return
-            await response.write(_sse(heard))
-            pending = asyncio.ensure_future(anext(events, None))
-    finally:
-        pending.cancel()
-
-
 def _sse(heard: Heard) -> bytes:
-    data = json.dumps({"at": heard.at, "kind": heard.kind, **heard.data}, ensure_ascii=False)
-    return f"id: {heard.id}\nevent: {heard.kind}\ndata: {data}\n\n".encode()
+    return event_bytes(heard.id, heard.kind, {"at": heard.at, "kind": heard.kind, **heard.data})
+
+
+async def _heard(leg: Leg, after: int) -> AsyncIterator[bytes]:
+    async for heard in leg.ear.follow(after):
+        yield _sse(heard)
 
 
 def _heard_json(heard: Heard) -> dict[str, Any]:
@@ -340,8 +301,3 @@ def _preflight() -> web.Response:
             "Access-Control-Max-Age": "600",
         },
     )
-
-
-def _problem(status: int, detail: str, field: str = "") -> web.Response:
-    body = {"status": status, "detail": detail, "field": field}
-    return web.json_response(body, status=status, content_type="application/problem+json")

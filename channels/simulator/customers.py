@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from channels.simulator.exchange import Exchange, NoSuchRouteError
+from channels.simulator.exchange import Exchange
 from channels.simulator.legs import Heard, Leg
 from channels.simulator.pace import Pace, Random
-from channels.simulator.settings import Traffic
+from channels.simulator.settings import NoSuchRouteError, Traffic
 
 THINKING_S = 2.5
 """Mean pretend seconds between a question and the key that answers it."""

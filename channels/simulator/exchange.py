@@ -13,19 +13,16 @@ from channels.simulator.courier import Courier
 from channels.simulator.executor import ConferenceBook, Executor
 from channels.simulator.faults import Faults
 from channels.simulator.legs import WITHHELD_CALLER, End, Leg, Source, Turn
+from channels.simulator.messaging import Messaging
 from channels.simulator.pace import Pace, new_sid, now_us, rfc2822
 from channels.simulator.record import Record
-from channels.simulator.settings import AppRoute, NumberRoute, SimulatorSettings
+from channels.simulator.settings import AppRoute, NoSuchRouteError, NumberRoute, SimulatorSettings
 
 PARAMETER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 PARAMETERS_MAX = 20
 PARAMETER_CHARACTERS = 500
 LEGS_KEPT = 10_000
 """Ended legs that can still be asked about."""
-
-
-class NoSuchRouteError(LookupError):
-    """Nobody answers this number, or there is no such app."""
 
 
 class BadTokenError(ValueError):
@@ -43,6 +40,7 @@ class Exchange:
         self.courier = Courier(settings, self.record, self.faults)
         self.conferences = ConferenceBook(settings.account_sid, self.courier, self.record)
         self.executor = Executor(settings, self.pace, self.record, self.courier, self.conferences)
+        self.messaging = Messaging(settings, self.pace, self.record, self.courier)
         self.legs: dict[str, Leg] = {}
         self.numbers = {route.number: route for route in settings.numbers}
         self.apps = {route.sid: route for route in settings.apps}
@@ -122,6 +120,7 @@ class Exchange:
             life.cancel()
         await asyncio.gather(*lives, return_exceptions=True)
         await self.executor.close()
+        await self.messaging.close()
         await self.courier.close()
         self.record.close()
 

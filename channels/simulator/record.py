@@ -28,7 +28,7 @@ class Record:
         return self._last
 
     def add(self, kind: str, **facts: Any) -> None:
-        """Append an entry. Kinds: call, webhook, rest, error, fault, conference."""
+        """Append an entry. Kinds: call, text, webhook, rest, error, fault, conference."""
         self._last += 1
         entry = {"n": self._last, "at": now_us(), "kind": kind, **facts}
         self._entries.append(entry)

@@ -1,17 +1,13 @@
-"""The provider's REST API, as far as the phone adapter uses it, and stricter than the real one.
+"""The provider's REST API, as far as our adapters use it, and stricter than the real one.
 
 The real one ignores parameters that it does not know; here each is refused with 400, for it is a mistake of
 ours.
 """
 
 import hmac
-import math
-import re
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl
 
 from aiohttp import web
 
@@ -21,112 +17,80 @@ from channels.simulator.exchange import Exchange, conference_named
 from channels.simulator.faults import Fault
 from channels.simulator.grammar import TwimlError, read_document
 from channels.simulator.legs import API_VERSION, End, Leg, Source
-from channels.simulator.pace import rest_real, rfc2822
+from channels.simulator.messaging_rest import MessagesRest, TextApiRoute
+from channels.simulator.pace import rest_real
+from channels.simulator.rest_shapes import (
+    DATE,
+    FLAG,
+    INSTANT,
+    INTERNAL,
+    INVALID,
+    METHOD,
+    NOT_IN_PROGRESS,
+    PAGING,
+    TEXT,
+    TOO_MANY,
+    UNAUTHORISED,
+    URL,
+    ApiError,
+    Rule,
+    check_parameters,
+    date_text,
+    matches,
+    not_found,
+    page_json,
+    page_of,
+    read_parameters,
+)
 
 BASE = f"/{API_VERSION}/Accounts/{{account_sid}}"
 TWIML_CHARACTERS = 4_000
-PAGE_SIZE = 50
-
-UNAUTHORISED, NOT_FOUND, INVALID = 20003, 20404, 20001
-METHOD_NOT_ALLOWED, TOO_MANY, INTERNAL, NOT_IN_PROGRESS = 20004, 20429, 20500, 21220
-
-
-class ApiError(Exception):
-    """An answer in the provider's error shape."""
-
-    def __init__(self, status: int, code: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
-
-    def response(self) -> web.Response:
-        body = {
-            "code": self.code,
-            "message": str(self),
-            "more_info": f"https://www.twilio.com/docs/errors/{self.code}",
-            "status": self.status,
-        }
-        return web.json_response(body, status=self.status)
-
 
 # --- parameters ---------------------------------------------------------------------------------------------
 
-Rule = Callable[[str], bool]
+_call_sid = matches("CA[0-9a-fA-F]{32}")
+_call_status = matches("queued|ringing|in-progress|completed|busy|failed|no-answer|canceled")
+_conference_status = matches("init|in-progress|completed")
 
-
-def _matches(pattern: str) -> Rule:
-    compiled = re.compile(pattern)
-    return lambda value: compiled.fullmatch(value) is not None
-
-
-def _between(low: int, high: float) -> Rule:
-    return lambda value: value.isascii() and value.isdigit() and low <= int(value[:9]) <= high
-
-
-_flag = _matches("true|false")
-_url = _matches(r"https?://[A-Za-z0-9.\-\[\]:]+(/[^\s<>\"]*)?(\?[^\s<>\"]*)?")
-_method = _matches("GET|POST")
-_call_sid = _matches("CA[0-9a-fA-F]{32}")
-_date = _matches(r"\d{4}-\d\d-\d\d")
-_instant = _matches(r"\d{4}-\d\d-\d\d(T[0-9:.+Z-]+)?")
-_text = _matches(r"[^\x00-\x1f\x7f]{1,1000}")
-_call_status = _matches("queued|ringing|in-progress|completed|busy|failed|no-answer|canceled")
-_conference_status = _matches("init|in-progress|completed")
-
-PAGING: Mapping[str, Rule] = {
-    "PageSize": _between(1, 1_000),
-    "Page": _between(0, math.inf),
-    "PageToken": _text,
-}
 LIST_CALLS: Mapping[str, Rule] = {
     **PAGING,
-    "To": _text,
-    "From": _text,
+    "To": TEXT,
+    "From": TEXT,
     "ParentCallSid": _call_sid,
     "Status": _call_status,
-    **{f"{when}{sign}": _instant for when in ("StartTime", "EndTime") for sign in ("", "<", ">")},
+    **{f"{when}{sign}": INSTANT for when in ("StartTime", "EndTime") for sign in ("", "<", ">")},
 }
 LIST_CONFERENCES: Mapping[str, Rule] = {
     **PAGING,
-    "FriendlyName": _text,
+    "FriendlyName": TEXT,
     "Status": _conference_status,
-    **{f"{when}{sign}": _date for when in ("DateCreated", "DateUpdated") for sign in ("", "<", ">")},
+    **{f"{when}{sign}": DATE for when in ("DateCreated", "DateUpdated") for sign in ("", "<", ">")},
 }
-LIST_PARTICIPANTS: Mapping[str, Rule] = {**PAGING, "Muted": _flag, "Hold": _flag, "Coaching": _flag}
+LIST_PARTICIPANTS: Mapping[str, Rule] = {**PAGING, "Muted": FLAG, "Hold": FLAG, "Coaching": FLAG}
 UPDATE_CALL: Mapping[str, Rule] = {
-    "Url": _url,
-    "Method": _method,
-    "Status": _matches("canceled|completed"),
+    "Url": URL,
+    "Method": METHOD,
+    "Status": matches("canceled|completed"),
     "Twiml": lambda value: len(value) <= TWIML_CHARACTERS,
 }
 UPDATE_CONFERENCE: Mapping[str, Rule] = {
-    "Status": _matches("completed"),
-    "AnnounceUrl": _url,
-    "AnnounceMethod": _method,
+    "Status": matches("completed"),
+    "AnnounceUrl": URL,
+    "AnnounceMethod": METHOD,
 }
 UPDATE_PARTICIPANT: Mapping[str, Rule] = {
-    "Muted": _flag,
-    "Hold": _flag,
-    "HoldUrl": _url,
-    "HoldMethod": _method,
-    "AnnounceUrl": _url,
-    "AnnounceMethod": _method,
-    "EndConferenceOnExit": _flag,
-    "Coaching": _flag,
+    "Muted": FLAG,
+    "Hold": FLAG,
+    "HoldUrl": URL,
+    "HoldMethod": METHOD,
+    "AnnounceUrl": URL,
+    "AnnounceMethod": METHOD,
+    "EndConferenceOnExit": FLAG,
+    "Coaching": FLAG,
     "CallSidToCoach": _call_sid,
 }
 # These tables lack what the real one takes and this simulator would have to ignore: it refuses that, too.
 NOTHING: Mapping[str, Rule] = {}
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """One page of a list."""
-
-    items: list[dict[str, Any]]
-    number: int
-    size: int
-    more: bool
 
 
 Handler = Callable[["RestApi", web.Request, dict[str, str]], Awaitable[Any]]
@@ -156,7 +120,15 @@ class RestApi:
             ("DELETE", participant, NOTHING, RestApi._kick_participant),
         ):
             app.router.add_route(method, path, self._guarded(rules, handler))
+        for text_route in MessagesRest(self._exchange.messaging, self._exchange.settings).routes(BASE):
+            app.router.add_route(text_route.method, text_route.path, self._guarded_text(text_route))
         app.router.add_route("*", f"/{API_VERSION}/{{rest:.*}}", self._guarded(NOTHING, RestApi._unknown))
+
+    def _guarded_text(self, route: TextApiRoute) -> Callable[[web.Request], Awaitable[web.Response]]:
+        def handler(_api: RestApi, request: web.Request, parameters: dict[str, str]) -> Awaitable[Any]:
+            return route.handler(request, parameters)
+
+        return self._guarded(route.rules, handler)
 
     def _guarded(
         self, rules: Mapping[str, Rule], handler: Handler
@@ -182,7 +154,7 @@ class RestApi:
         self, request: web.Request, rules: Mapping[str, Rule], handler: Handler, parameters: dict[str, str]
     ) -> web.Response:
         self._authenticate(request)
-        pairs = await _read_parameters(request)
+        pairs = await read_parameters(request)
         parameters |= dict(pairs)
         struck = self._exchange.faults.on_rest(request.method, request.path)
         if Fault.SLOW in struck:
@@ -194,10 +166,12 @@ class RestApi:
         if Fault.ERROR in struck:
             raise ApiError(500, INTERNAL, "Internal Server Error")
         if handler is not RestApi._unknown:
-            _check_parameters(pairs, rules)
+            check_parameters(pairs, rules)
         body = await handler(self, request, parameters)
         if Fault.ERROR_AFTER_EFFECT in struck:
             raise ApiError(500, INTERNAL, "Internal Server Error")
+        if isinstance(body, web.Response):
+            return body
         return web.Response(status=204) if body is None else web.json_response(body)
 
     def _authenticate(self, request: web.Request) -> None:
@@ -208,7 +182,7 @@ class RestApi:
         if secret is None or not hmac.compare_digest(secret.get_secret_value().encode(), password.encode()):
             raise ApiError(401, UNAUTHORISED, "Authenticate")
         if request.match_info.get("account_sid", settings.account_sid) != settings.account_sid:
-            raise _not_found(request)
+            raise not_found(request)
 
     # --- accounts and calls ---
 
@@ -228,7 +202,7 @@ class RestApi:
         for name, key in wanted.items():
             if name in parameters:
                 found = [call for call in found if call[key] == parameters[name]]
-        return _page_json(request, "calls", _page(found, parameters))
+        return page_json(request, "calls", page_of(found, parameters))
 
     async def _fetch_call(self, request: web.Request, _parameters: dict[str, str]) -> dict[str, Any]:
         return _call_json(self._leg(request))
@@ -274,7 +248,7 @@ class RestApi:
         for name, key in {"FriendlyName": "friendly_name", "Status": "status"}.items():
             if name in parameters:
                 found = [conference for conference in found if conference[key] == parameters[name]]
-        return _page_json(request, "conferences", _page(found, parameters))
+        return page_json(request, "conferences", page_of(found, parameters))
 
     async def _fetch_conference(self, request: web.Request, _parameters: dict[str, str]) -> dict[str, Any]:
         return _conference_json(self._conference(request))
@@ -293,7 +267,7 @@ class RestApi:
         for name in ("Muted", "Hold", "Coaching"):
             if name in parameters:
                 found = [one for one in found if one[name.lower()] == (parameters[name] == "true")]
-        return _page_json(request, "participants", _page(found, parameters))
+        return page_json(request, "participants", page_of(found, parameters))
 
     async def _fetch_participant(self, request: web.Request, _parameters: dict[str, str]) -> dict[str, Any]:
         return _participant_json(self._participant(request))
@@ -343,19 +317,19 @@ class RestApi:
     def _leg(self, request: web.Request) -> Leg:
         leg = self._exchange.legs.get(request.match_info["call_sid"])
         if leg is None:
-            raise _not_found(request)
+            raise not_found(request)
         return leg
 
     def _conference(self, request: web.Request) -> Conference:
         conference = conference_named(self._exchange, request.match_info["conference_sid"])
         if conference is None:
-            raise _not_found(request)
+            raise not_found(request)
         return conference
 
     def _living_conference(self, request: web.Request) -> Conference:
         conference = self._conference(request)
         if conference.status is ConferenceStatus.COMPLETED:
-            raise _not_found(request)
+            raise not_found(request)
         return conference
 
     def _participant(self, request: web.Request) -> Participant:
@@ -364,32 +338,10 @@ class RestApi:
         for participant in participants.values():
             if who in {participant.leg.sid, participant.joining.label}:
                 return participant
-        raise _not_found(request)
+        raise not_found(request)
 
     async def _unknown(self, request: web.Request, _parameters: dict[str, str]) -> None:
-        raise _not_found(request)
-
-
-async def _read_parameters(request: web.Request) -> list[tuple[str, str]]:
-    """Query of a GET, form of a POST; never both."""
-    query = parse_qsl(request.rel_url.raw_query_string, keep_blank_values=True)
-    if request.method != "POST":
-        return query
-    if query:
-        raise ApiError(400, INVALID, "A POST takes no query")
-    if request.content_type != "application/x-www-form-urlencoded":
-        raise ApiError(415, INVALID, "Not a form")
-    return parse_qsl((await request.read()).decode("utf-8", "replace"), keep_blank_values=True)
-
-
-def _check_parameters(pairs: list[tuple[str, str]], rules: Mapping[str, Rule]) -> None:
-    if len(dict(pairs)) != len(pairs):
-        raise ApiError(400, INVALID, "A parameter is repeated")
-    for name, value in pairs:
-        if name not in rules:
-            raise ApiError(400, INVALID, f"Unknown parameter: {name}")
-        if not rules[name](value):
-            raise ApiError(400, INVALID, f"Invalid value of parameter: {name}")
+        raise not_found(request)
 
 
 def _basic(header: str) -> tuple[str, str]:
@@ -403,10 +355,6 @@ def _basic(header: str) -> tuple[str, str]:
     return user, password
 
 
-def _not_found(request: web.Request) -> ApiError:
-    return ApiError(404, NOT_FOUND, f"The requested resource {request.path} was not found")
-
-
 def _over() -> ApiError:
     return ApiError(
         400, NOT_IN_PROGRESS, "Unable to update record. Call is not in-progress. Cannot redirect."
@@ -416,33 +364,6 @@ def _over() -> ApiError:
 # --- shapes -------------------------------------------------------------------------------------------------
 
 
-def _page(items: list[dict[str, Any]], parameters: Mapping[str, str]) -> Page:
-    size, number = int(parameters.get("PageSize", PAGE_SIZE)), int(parameters.get("Page", 0))
-    start = size * number
-    return Page(items[start : start + size], number, size, more=len(items) > start + size)
-
-
-def _page_json(request: web.Request, key: str, page: Page) -> dict[str, Any]:
-    def uri(number: int) -> str:
-        return str(request.rel_url.update_query(Page=str(number), PageSize=str(page.size)))
-
-    return {
-        key: page.items,
-        "page": page.number,
-        "page_size": page.size,
-        "start": page.number * page.size,
-        "end": page.number * page.size + max(len(page.items) - 1, 0),
-        "first_page_uri": uri(0),
-        "previous_page_uri": uri(page.number - 1) if page.number else None,
-        "next_page_uri": uri(page.number + 1) if page.more else None,
-        "uri": str(request.rel_url),
-    }
-
-
-def _when(instant_us: int | None) -> str | None:
-    return None if instant_us is None else rfc2822(instant_us)
-
-
 def _call_json(leg: Leg) -> dict[str, Any]:
     base = f"/{API_VERSION}/Accounts/{leg.account_sid}/Calls/{leg.sid}"
     return {
@@ -450,18 +371,18 @@ def _call_json(leg: Leg) -> dict[str, Any]:
         "account_sid": leg.account_sid,
         "api_version": API_VERSION,
         "caller_name": leg.caller_name,
-        "date_created": _when(leg.created_at),
-        "date_updated": _when(leg.ended_at or leg.answered_at or leg.created_at),
+        "date_created": date_text(leg.created_at),
+        "date_updated": date_text(leg.ended_at or leg.answered_at or leg.created_at),
         "direction": "inbound",
         "duration": str(leg.duration_s) if leg.ended_at is not None else None,
-        "end_time": _when(leg.ended_at),
+        "end_time": date_text(leg.ended_at),
         "from": leg.caller,
         "from_formatted": leg.caller,
         "parent_call_sid": None,
         "phone_number_sid": None,
         "price": None,
         "price_unit": "USD",
-        "start_time": _when(leg.answered_at),
+        "start_time": date_text(leg.answered_at),
         "status": leg.status.value,
         "to": leg.called,
         "to_formatted": leg.called,
@@ -477,8 +398,8 @@ def _conference_json(conference: Conference) -> dict[str, Any]:
         "account_sid": conference.account_sid,
         "api_version": API_VERSION,
         "call_sid_ending_conference": None if conference.ended_by is None else conference.ended_by.sid,
-        "date_created": _when(conference.created_at),
-        "date_updated": _when(conference.updated_at),
+        "date_created": date_text(conference.created_at),
+        "date_updated": date_text(conference.updated_at),
         "friendly_name": conference.name,
         "reason_conference_ended": conference.reason_ended,
         "region": "us1",
@@ -497,8 +418,8 @@ def _participant_json(participant: Participant) -> dict[str, Any]:
         "call_sid_to_coach": participant.coached_call,
         "coaching": participant.coaching,
         "conference_sid": conference.sid,
-        "date_created": _when(participant.joined_at),
-        "date_updated": _when(conference.updated_at),
+        "date_created": date_text(participant.joined_at),
+        "date_updated": date_text(conference.updated_at),
         "end_conference_on_exit": participant.end_on_exit,
         "hold": participant.hold,
         "label": participant.joining.label,

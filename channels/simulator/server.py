@@ -9,6 +9,7 @@ from aiohttp import web
 from channels.simulator.control import ControlApi
 from channels.simulator.customers import CallCustomers
 from channels.simulator.exchange import Exchange
+from channels.simulator.mailboxes import Mailboxes, MailControl
 from channels.simulator.rest import RestApi
 from channels.simulator.settings import SimulatorSettings
 
@@ -23,6 +24,7 @@ class RunningSimulator:
     base_url: str
     exchange: Exchange
     customers: CallCustomers
+    mailboxes: Mailboxes | None = None
 
 
 @asynccontextmanager
@@ -33,15 +35,23 @@ async def running(settings: SimulatorSettings) -> AsyncIterator[RunningSimulator
     app = web.Application(client_max_size=REQUEST_BYTES)
     RestApi(exchange).add_to(app)
     ControlApi(exchange, customers).add_to(app)
+    mailboxes = None if settings.mail is None else Mailboxes(settings.mail, exchange.record)
+    if mailboxes is not None:
+        app.router.add_routes(MailControl(mailboxes).routes())
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
     await runner.setup()
     try:
         await web.TCPSite(runner, settings.host, settings.port).start()
+        if mailboxes is not None:
+            await mailboxes.start()
         host, port = runner.addresses[0][:2]
+        exchange.messaging.base_url = f"http://{host}:{port}"
         if settings.traffic.calls_per_minute > 0:
             customers.set_rate(settings.traffic.calls_per_minute)
-        yield RunningSimulator(f"http://{host}:{port}", exchange, customers)
+        yield RunningSimulator(f"http://{host}:{port}", exchange, customers, mailboxes)
     finally:
+        if mailboxes is not None:
+            await mailboxes.close()
         await customers.close()
         await exchange.close()
         await runner.cleanup()

@@ -7,10 +7,14 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from channels.phone.settings import AccountSid, ApiKeySid, AppSid, PhoneNumber, Secret
+from channels.twilio_settings import AccountSid, ApiKeySid, AppSid, MessagingServiceSid, PhoneNumber, Secret
 
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$", max_length=2_000)]
 Digits = Annotated[str, StringConstraints(pattern=r"^[0-9*#]+$", max_length=12)]
+
+
+class NoSuchRouteError(LookupError):
+    """Nobody answers this number, or there is no such app."""
 
 
 class _Strict(BaseModel):
@@ -31,6 +35,40 @@ class NumberRoute(Route):
     number: PhoneNumber
     label: str = ""
     """What the simulator's page calls it."""
+
+
+class TextRoute(_Strict):
+    """A number that customers text to, and where their texts are brought."""
+
+    number: Annotated[str, StringConstraints(pattern=r"^(\+[1-9][0-9]{6,14}|[0-9]{3,8})$")]
+    label: str = ""
+    """What the simulator's page calls it."""
+    sms_url: Url
+    fallback_url: Url | None = None
+    reports_opt_out: bool = False
+    """Whether keywords are reported with the text (OptOutType), as with the provider's Advanced Opt-Out."""
+
+
+class MessagingService(_Strict):
+    """Numbers that send together: a customer who opts out of one has opted out of all."""
+
+    sid: MessagingServiceSid
+    numbers: tuple[str, ...] = Field(min_length=1)
+
+
+class MailProvider(_Strict):
+    """The server that takes mail for customers, and where the desk takes theirs."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=0, ge=0, le=65_535)
+    """0: any free port; GET /control/mail says which."""
+    desk_host: str = "127.0.0.1"
+    desk_port: int = Field(default=0, ge=0, le=65_535)
+    """0: not known yet; PUT /control/mail sets it."""
+    desk_mailboxes: tuple[str, ...] = ()
+    """The desk's addresses; customers write to the first unless they say otherwise."""
+    kept: int = Field(default=2_000, ge=1, le=100_000)
+    """Mails in all mailboxes together; the oldest go first."""
 
 
 class Person(_Strict):
@@ -85,7 +123,11 @@ class SimulatorSettings(_Strict):
     api_key_secret: Secret
     numbers: tuple[NumberRoute, ...] = ()
     apps: tuple[AppRoute, ...] = ()
+    texts: tuple[TextRoute, ...] = ()
+    messaging_services: tuple[MessagingService, ...] = ()
     people: tuple[Person, ...] = ()
+    mail: MailProvider | None = None
+    """Without it customers have no mailboxes."""
     allowed_origins: tuple[str, ...] = ()
     """Pages that may use the control API from a browser, as exact origins."""
     speed: float = Field(default=1.0, gt=0, le=1_000)

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from channels.contract import AccountId, Health, Limits, OutboundMessage, Plugin, SendFailed, Sent, Webhook
-from channels.web_chat.settings import TEXT_CHARACTERS, WebChatSettings
+from channels.contract import AccountId, Health, Limits, Outbound, Plugin, SendFailed, Sent, Webhook
+from channels.web_chat.settings import MESSAGES_PER_SECOND, TEXT_CHARACTERS, WebChatSettings
 
 
 class WebChatChannel:
@@ -24,9 +24,7 @@ class WebChatChannel:
     @property
     def limits(self) -> Limits:
         # Characters, of which the longest takes four bytes: what fits here fits the limit in bytes, too.
-        return Limits(
-            text_characters=TEXT_CHARACTERS, requests_per_second=self.settings.messages_per_minute / 60
-        )
+        return Limits(text_characters=TEXT_CHARACTERS, requests_per_second=MESSAGES_PER_SECOND)
 
     def webhooks(self) -> Sequence[Webhook]:
         """None: visitors come by socket."""
@@ -35,7 +33,7 @@ class WebChatChannel:
     async def run(self) -> None:
         """Returns at once: there is nothing to fetch."""
 
-    async def send(self, message: OutboundMessage) -> Sent:
+    async def send(self, message: Outbound) -> Sent:
         raise SendFailed(f"a chat message goes out by the visitor's socket ({message.key})")
 
     async def health(self) -> Health:

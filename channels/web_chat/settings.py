@@ -1,8 +1,6 @@
 """What one chat widget needs, and the limits of what a visitor may say."""
 
-from typing import Annotated
-
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict
 
 TEXT_CHARACTERS = 16_000
 """One message."""
@@ -16,16 +14,12 @@ DETAILS_MAX = 20
 DETAIL_KEY_CHARACTERS = 40
 DETAIL_CHARACTERS = 500
 
-Origin = Annotated[str, StringConstraints(pattern=r"^https?://[a-z0-9.-]+(:[0-9]{1,5})?$")]
+MESSAGES_AT_ONCE = 20
+MESSAGES_PER_SECOND = 2.0
+"""What one visitor may say: so many at once, and so many for long."""
 
 
 class WebChatSettings(BaseModel):
-    """One widget: the sites that may embed it and the topics that it offers."""
+    """Nothing: what a widget offers and who may embed it is data of the desk's configuration."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-    allowed_origins: tuple[Origin, ...] = ()
-    """Sites that may embed the widget, as exact origins; the desk's own is always allowed."""
-    topics: tuple[Annotated[str, StringConstraints(min_length=1, max_length=TOPIC_CHARACTERS)], ...] = ()
-    """Choices in the form before the chat. Empty: the visitor is not asked."""
-    messages_per_minute: int = Field(default=60, ge=1, le=600)

@@ -6,12 +6,23 @@ from typing import Any
 import aiohttp
 import pytest
 
-from channels.contract import CallWaiting, ParticipantChange
+from channels.contract import AccountId, CallWaiting, OutboundText, ParticipantChange
 from channels.simulator.server import RunningSimulator
+from channels.simulator.settings import MessagingService
+from channels.sms.plugin import open_sms
 from tests.channels.little_desk import LittleDesk
 from tests.channels.openapi import BESIDE_THE_PROJECT, PATH_VARIABLE, OpenApi, description_path
 from tests.channels.people import INTERACTION, calls, conference, talking
-from tests.channels.pretend import ACCOUNT_SID, API_KEY_SECRET, API_KEY_SID, CALL_SID, CONFERENCE_SID
+from tests.channels.pretend import (
+    ACCOUNT_SID,
+    API_KEY_SECRET,
+    API_KEY_SID,
+    CALL_SID,
+    CONFERENCE_SID,
+    NUMBER,
+)
+from tests.channels.sms.pretend_texts import CUSTOMER, SERVICE_SID, SMS_ACCOUNT, sms_settings
+from tests.channels.sms.text_desk import listening as texting
 
 FOUND = description_path()
 if FOUND is None:
@@ -54,6 +65,10 @@ def api() -> OpenApi:
         ("POST", f"{ACCOUNT_PATH}/Call/{CALL_SID}.json", {"Status": "completed"}, "no operation"),
         ("PUT", f"{ACCOUNT_PATH}/Calls/{CALL_SID}.json", {"Status": "completed"}, "no operation"),
         ("GET", f"{ACCOUNT_PATH}/Conferences.json", {"PageSize": "0"}, "PageSize='0' is not in its form"),
+        ("POST", f"{ACCOUNT_PATH}/Messages.json", {"Body": "hello"}, "To is missing"),
+        ("POST", f"{ACCOUNT_PATH}/Messages.json", {"To": "a", "body": "hello"}, "body is unknown"),
+        ("POST", f"{ACCOUNT_PATH}/Messages.json", {"To": "a", "MediaUrl": "/x"}, "MediaUrl='/x' is not in"),
+        ("GET", f"{ACCOUNT_PATH}/Messages/CA1.json", {}, "Sid='CA1' is not in its form"),
     ],
 )
 def test_the_check_catches(
@@ -90,6 +105,80 @@ async def test_every_request_of_the_adapter(
     }
     for entry in captured:
         assert api.faults(entry["method"], entry["path"], entry["parameters"]) == [], entry
+
+
+async def test_every_request_of_the_sms_adapter(api: OpenApi, simulator: RunningSimulator) -> None:
+    """All that sending, reading back and health can do, captured where it arrives."""
+    async with texting(sms_settings(api_base_url=simulator.base_url, validity_s=3_600)) as desk:
+        messaging = simulator.exchange.messaging
+        messaging.set_routes((desk.route(),), (MessagingService(sid=SERVICE_SID, numbers=(NUMBER,)),))
+        words = OutboundText("msg_1", CUSTOMER, "hello", media_urls=("https://desk.example/blobs/b?t=%2B",))
+        sent = await desk.channel.send(words)
+        await desk.channel.send(
+            OutboundText("msg_2", CUSTOMER, "", NUMBER, ("https://desk.example/blobs/b",))
+        )
+        assert (
+            await desk.channel.look_up(OutboundText("msg_1", CUSTOMER, "x", sender=NUMBER), since=0) is None
+        )
+        assert await desk.channel.look_up(words, since=0) == sent
+        await desk.channel.delivery(sent.provider_id)
+        assert (await desk.channel.health()).ok
+        service = sms_settings(api_base_url=simulator.base_url, messaging_service_sid=SERVICE_SID)
+        by_service = open_sms(AccountId(SMS_ACCOUNT), service, desk.base_url)
+        await by_service.send(OutboundText("msg_3", CUSTOMER, "by the service"))
+        await by_service.close()
+    captured = simulator.exchange.record.after(0, 1_000, "rest")
+    assert {entry["status"] for entry in captured} == {200, 201}
+    assert {key for entry in captured for key in entry["parameters"]} == {
+        *("Body", "From", "MediaUrl", "MessagingServiceSid", "PageSize", "StatusCallback", "To"),
+        "ValidityPeriod",
+    }
+    for entry in captured:
+        assert api.faults(entry["method"], entry["path"], entry["parameters"]) == [], entry
+
+
+async def test_the_simulator_refuses_messages_that_the_description_refuses(
+    api: OpenApi, session: aiohttp.ClientSession, simulator: RunningSimulator
+) -> None:
+    path = f"{ACCOUNT_PATH}/Messages.json"
+    good = {"To": CUSTOMER, "From": NUMBER, "Body": "hello"}
+    names = ("to", "MediaUrl", "MessagingServiceSid", "StatusCallback", "ValidityPeriod", "SendAsMms", "Text")
+    refused = 0
+    for name in names:
+        for value in ("yes", "", "MG1", "/x", "soon", "1.5", "x" * 5_000):
+            form = good | {name: value}
+            if api.faults("POST", path, form):
+                refused += 1
+                answer = await _post(session, simulator.base_url + path, form)
+                assert answer["status"] == 400, (name, value)
+                assert {"code", "message", "more_info"} <= answer.keys()
+    assert refused > 30
+
+
+async def test_messages_have_the_described_fields(
+    api: OpenApi, session: aiohttp.ClientSession, simulator: RunningSimulator
+) -> None:
+    properties = api._spec["components"]["schemas"]["api.v2010.account.message"]["properties"]
+    statuses = set()
+    async with texting(sms_settings(api_base_url=simulator.base_url)) as desk:
+        simulator.exchange.messaging.set_routes((desk.route(),))
+        simulator.exchange.messaging.set_phone("+16135550188", 30003)
+        delivered = await desk.channel.send(OutboundText("msg_1", CUSTOMER, "hello"))
+        failed = await desk.channel.send(OutboundText("msg_2", "+16135550188", "hello"))
+        incoming = simulator.exchange.messaging.text(CUSTOMER, None, "hello")
+        await desk.fared(delivered.provider_id, "delivered")
+        await desk.fared(failed.provider_id, "undelivered")
+        for sid in (delivered.provider_id, failed.provider_id, incoming.sid):
+            auth = {"Authorization": aiohttp.encode_basic_auth(API_KEY_SID, API_KEY_SECRET)}
+            url = f"{simulator.base_url}{ACCOUNT_PATH}/Messages/{sid}.json"
+            async with session.get(url, headers=auth) as response:
+                answer = await response.json()
+            assert answer.keys() == properties.keys()
+            statuses.add(answer["status"])
+            for name, value in answer.items():
+                resolved = api._resolved(properties[name])
+                assert value is None or "enum" not in resolved or value in resolved["enum"], (name, value)
+    assert statuses == {"delivered", "undelivered", "received"}
 
 
 async def test_the_simulator_refuses_what_the_description_refuses(

@@ -7,6 +7,8 @@ import type { Caption, Softphone, SoftphoneEvents, SoftphoneState } from "./soft
 import { createTwilioSoftphone } from "./twilio.ts";
 
 const CAPTIONS_KEPT = 200;
+/** Calls whose words are kept: the one on the line, and those still in wrap-up. */
+const CALLS_HEARD = 6;
 
 /** States of a leg in which somebody is on it, in the carrier's words. */
 const LEG_ALIVE = new Set(["queued", "initiated", "ringing", "in-progress", "answered"]);
@@ -22,7 +24,8 @@ export const useSoftphone = defineStore("softphone", () => {
   const state = ref<SoftphoneState>("idle");
   const interactionId = ref<string | null>(null);
   const isMuted = ref(false);
-  const captions = ref<Caption[]>([]);
+  /** By contact, the newest call last; the words stay readable while its wrap-up is written. */
+  const heard = ref<ReadonlyMap<string, readonly Caption[]>>(new Map());
   /** Whether one speaks by writing. */
   const isWritten = ref(false);
   const isOnLine = computed(() => state.value === "dialling" || state.value === "connected");
@@ -40,10 +43,7 @@ export const useSoftphone = defineStore("softphone", () => {
         onState: (next) => {
           state.value = next;
         },
-        onHeard: (heard) => {
-          lastCaption += 1;
-          captions.value = [...captions.value, { ...heard, id: lastCaption }].slice(-CAPTIONS_KEPT);
-        },
+        onHeard: hear,
       }) ?? null;
     isWritten.value = phone !== null && phone.say !== null;
   }
@@ -53,8 +53,21 @@ export const useSoftphone = defineStore("softphone", () => {
     phone = null;
     state.value = "idle";
     interactionId.value = null;
-    captions.value = [];
+    heard.value = new Map();
     isMuted.value = false;
+  }
+
+  function hear(caption: Omit<Caption, "id">): void {
+    const id = interactionId.value;
+    if (id === null) return;
+    lastCaption += 1;
+    const before = heard.value.get(id) ?? [];
+    const others = [...heard.value].filter(([other]) => other !== id).slice(1 - CALLS_HEARD);
+    heard.value = new Map([...others, [id, [...before, { ...caption, id: lastCaption }].slice(-CAPTIONS_KEPT)]]);
+  }
+
+  function captionsOf(id: string): readonly Caption[] {
+    return heard.value.get(id) ?? [];
   }
 
   /** The page goes away: stop listening, leave the call itself as it is. */
@@ -64,7 +77,6 @@ export const useSoftphone = defineStore("softphone", () => {
 
   async function dial(id: string): Promise<void> {
     if (phone === null || isOnLine.value) return;
-    if (interactionId.value !== id) captions.value = [];
     interactionId.value = id;
     isMuted.value = false;
     try {
@@ -111,7 +123,7 @@ export const useSoftphone = defineStore("softphone", () => {
     return interactionId.value === id && isOnLine.value;
   }
 
-  return { kind, state, interactionId, isMuted, captions, isOnLine, isWritten, plug, unplug, letGo, dial, rejoin, mute, say, hangUp, holds };
+  return { kind, state, interactionId, isMuted, isOnLine, isWritten, captionsOf, hear, plug, unplug, letGo, dial, rejoin, mute, say, hangUp, holds };
 });
 
 /** Whether one of the agent's softphones is in the call, be it in another tab. */

@@ -1,0 +1,1 @@
+"""Texts over Twilio Messaging: signed webhooks in, REST out."""
