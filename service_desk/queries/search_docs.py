@@ -27,8 +27,14 @@ MESSAGE = schema.message
 NOTE = schema.note
 DOC = schema.search_doc
 
-TABLES = {"customer": CUSTOMER, "ticket": TICKET, "interaction": INTERACTION, "message": MESSAGE, "note": NOTE}
-PREFIXES = {"cus": "customer", "tic": "ticket", "int": "interaction", "msg": "message", "not": "note"}
+TABLES = {
+    "customer": CUSTOMER,
+    "ticket": TICKET,
+    "interaction": INTERACTION,
+    "message": MESSAGE,
+    "note": NOTE,
+}
+PREFIXES = {"cus_": "customer", "tic_": "ticket", "int_": "interaction", "msg_": "message", "not_": "note"}
 
 _IDS: sa.BindParameter[list[str]] = sa.bindparam("ids", expanding=True)
 _OWNER = INTERACTION.c.agent_id.label("owner_id")
@@ -65,8 +71,11 @@ _PAGES = {
     )
     for kind, table in TABLES.items()
 }
+_THERE = {kind: Prepared(sa.select(table.c.id).where(table.c.id.in_(_IDS))) for kind, table in TABLES.items()}
 _KNOWN = Prepared(
-    sa.select(DOC.c.id, DOC.c.number, DOC.c.owner_id, DOC.c.digest, DOC.c.customer_id).where(DOC.c.id.in_(_IDS))
+    sa.select(DOC.c.id, DOC.c.number, DOC.c.owner_id, DOC.c.digest, DOC.c.customer_id).where(
+        DOC.c.id.in_(_IDS)
+    )
 )
 _ENTRIES = tuple(
     Prepared(sa.select(table.c.id).where(table.c.interaction_id.in_(_IDS))) for table in (MESSAGE, NOTE)
@@ -111,7 +120,7 @@ class Changes:
 
 def kind_of(row_id: str) -> str | None:
     """What an id names, None if search knows no such thing."""
-    return PREFIXES.get(row_id[:3])
+    return PREFIXES.get(row_id[:4])
 
 
 def ids_after(reader: Reader, kind: str, after: str, limit: int) -> list[str]:
@@ -125,6 +134,22 @@ def docs_after(reader: Reader, after: int, limit: int) -> list[tuple[int, str]]:
     return [(row["number"], row["id"]) for row in rows]
 
 
+def without_rows(reader: Reader, ids: Iterable[str]) -> list[str]:
+    """Those of these ids that name no row any more."""
+    wanted = sorted(ids)
+    by_kind: dict[str, list[str]] = defaultdict(list)
+    for row_id in wanted:
+        by_kind[kind_of(row_id) or ""].append(row_id)
+    there = {
+        row["id"]
+        for kind, some in by_kind.items()
+        if kind in _THERE
+        for part in _parts(some)
+        for row in reader.all(_THERE[kind], {"ids": part})
+    }
+    return [row_id for row_id in wanted if row_id not in there]
+
+
 def docs_of_customers(reader: Reader, customer_ids: Sequence[str]) -> set[str]:
     """The ids of all documents about these people."""
     if not customer_ids:
@@ -133,22 +158,25 @@ def docs_of_customers(reader: Reader, customer_ids: Sequence[str]) -> set[str]:
 
 
 def changes_for(reader: Reader, ids: Iterable[str]) -> Changes:
-    """Compare the rows of these ids with their documents. A contact that changed hands brings its messages along."""
+    """Compare the rows of these ids with their documents.
+
+    A contact that changed hands, or is another customer's now, brings its messages along.
+    """
     wanted = set(ids)
     docs = docs_of(reader, wanted)
     known = _known(reader, wanted)
     handed_on = [
         doc.id
         for doc in docs.values()
-        if doc.kind == "interaction" and (old := known.get(doc.id)) and old["owner_id"] != doc.owner_id
+        if doc.kind == "interaction"
+        and (old := known.get(doc.id))
+        and (old["owner_id"], old["customer_id"]) != (doc.owner_id, doc.customer_id)
     ]
     if more := _entries(reader, handed_on) - wanted:
         docs |= docs_of(reader, more)
         known |= _known(reader, more)
         wanted |= more
-    fresh = [
-        doc for doc in docs.values() if doc.id not in known or known[doc.id]["digest"] != doc.digest
-    ]
+    fresh = [doc for doc in docs.values() if doc.id not in known or known[doc.id]["digest"] != doc.digest]
     return Changes(sorted(fresh, key=lambda doc: doc.at), sorted(set(known) - set(docs)))
 
 
@@ -226,8 +254,7 @@ def _interactions(reader: Reader, ids: list[str]) -> list[Doc]:
         _head(doc, search_words.clean(row["topic"] or ""))
         for text in (row["topic"], row["comment"]):
             _text(doc, text)
-        if doc.words:
-            _scope(doc, row["id"])
+        _scope(doc, row["id"])  # also without another word: it says whose contact it is
         docs.append(doc)
     return docs
 

@@ -353,7 +353,11 @@ segment = sa.Table(
     sa.Column("ended_at", Instant),
     sa.Column("outcome", sa.Text),
     sa.Column("target_s", sa.Integer, nullable=False),
-    comment="One stay of an interaction in one queue with at most one agent. Metrics count segments.",
+    sa.Column("entered", sa.Boolean, nullable=False, server_default=sa.true()),
+    sa.Column("in_target", sa.Boolean),
+    sa.Index("ix_segment_queued", "queued_at", "id"),
+    comment="One stay of an interaction in one queue with at most one agent. Metrics count segments that `entered` their "
+    "queue: those of a contact that was put back are none. `in_target`: answered or abandoned within the target.",
 )
 
 call_leg = sa.Table(
@@ -409,8 +413,15 @@ message = sa.Table(
     sa.Column("at", Instant, nullable=False),
     sa.Column("status", sa.Text),
     sa.Column("key", sa.Text),
+    sa.Column("quoted", sa.Text),
+    sa.Column("html", sa.Text),
+    sa.Column("envelope", Json),
+    sa.Column("provider_id", sa.Text),
+    sa.Column("error", sa.Text),
+    sa.Column("tries", sa.Integer, nullable=False, server_default="0"),
     sa.UniqueConstraint("interaction_id", "seq"),
     sa.Index("ix_message_key", "interaction_id", "key", unique=True),
+    sa.Index("ix_message_provider_id", "provider_id"),
     comment="What was said, and system lines. `message_no` numbers what the customer sees; notes are another table.",
 )
 
@@ -526,6 +537,7 @@ interval_count = sa.Table(
     sa.Column("abandoned", sa.Integer, nullable=False),
     sa.Column("abandoned_in_target", sa.Integer, nullable=False),
     sa.Column("wait_us", sa.BigInteger, nullable=False),
+    sa.Column("moved_out", sa.Integer, nullable=False, server_default="0"),
     comment="Counters per queue and 15 minutes, folded from the log: enough for all three service-level definitions.",
 )
 
@@ -588,3 +600,124 @@ search_doc = sa.Table(
     comment="What search looks in, made from the rows it names and never the truth. `number` sorts by time. Rows are "
     "inserted and deleted, never updated.",
 )
+
+# --- threads: mail and texts ----------------------------------------------------------------------------------
+
+thread = sa.Table(
+    "thread",
+    metadata,
+    _id(),
+    sa.Column("account", sa.Text, nullable=False),
+    sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("peer", sa.Text, nullable=False),
+    sa.Column("customer_id", sa.Text, index=True),
+    sa.Column("interaction_id", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("contacts", sa.Integer, nullable=False),
+    sa.Column("last_message_id", sa.Text),
+    sa.Column("references", Json, nullable=False),
+    sa.Column("number", sa.Text),
+    sa.Column("at", Instant, nullable=False),
+    _version(),
+    sa.Index("ix_thread_peer", "account", "peer"),
+    sa.Index("ix_thread_number", "account", "number", unique=True),
+    comment="What a mail answers or a number's texts belong to, over all of its contacts; its id is its first "
+    "contact's. `number` is the customer's where a number has one thread (texts), else null.",
+)
+
+attachment = sa.Table(
+    "attachment",
+    metadata,
+    _id(),
+    sa.Column("interaction_id", sa.Text, nullable=False, index=True),
+    sa.Column("message_id", sa.Text, index=True),
+    sa.Column("customer_id", sa.Text),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("media_type", sa.Text, nullable=False),
+    sa.Column("size_bytes", sa.BigInteger, nullable=False),
+    sa.Column("blob", sa.Text, nullable=False, index=True),
+    sa.Column("content_id", sa.Text),
+    sa.Column("inline", sa.Boolean, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("created_by", sa.Text, nullable=False),
+    comment="A file of a message; `message_id` is null while it waits to be sent. The bytes lie in the blob store.",
+)
+
+draft = sa.Table(
+    "draft",
+    metadata,
+    sa.Column("interaction_id", sa.Text, primary_key=True),
+    sa.Column("author_id", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("body", Json, nullable=False),
+    _version(),
+    comment="What somebody has typed and not sent yet: it goes with the contact, whoever has it.",
+)
+
+text_consent = sa.Table(
+    "text_consent",
+    metadata,
+    sa.Column("account", sa.Text, primary_key=True),
+    sa.Column("number", sa.Text, primary_key=True),
+    sa.Column("opted_out", sa.Boolean, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("word", sa.Text, nullable=False),
+    comment="Whether a number wants texts of ours: the newest word counts.",
+)
+
+# --- supervision ----------------------------------------------------------------------------------------------
+
+figure_sample = sa.Table(
+    "figure_sample",
+    metadata,
+    sa.Column("at", Instant, primary_key=True, autoincrement=False),
+    sa.Column("waiting", sa.Integer, nullable=False),
+    sa.Column("longest_wait_s", sa.Integer, nullable=False),
+    sa.Column("service_level_pct", sa.Float),
+    sa.Column("abandoned", sa.Integer, nullable=False),
+    sa.Column("agents_ready", sa.Integer, nullable=False),
+    sa.Column("occupancy_pct", sa.Float),
+    comment="The wallboard's six figures once a minute, for its trends. `at` is the start of the minute.",
+)
+
+alert = sa.Table(
+    "alert",
+    metadata,
+    _id(),
+    sa.Column("rule_id", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("figure", sa.Text, nullable=False),
+    sa.Column("queue_id", sa.Text),
+    sa.Column("level", sa.Text, nullable=False),
+    sa.Column("raise_at", sa.Float, nullable=False),
+    sa.Column("clear_at", sa.Float, nullable=False),
+    sa.Column("value", sa.Float, nullable=False),
+    sa.Column("raised_at", Instant, nullable=False),
+    sa.Column("cleared_at", Instant),
+    sa.Column("clear_reason", sa.Text),
+    sa.Column("acknowledged_at", Instant),
+    sa.Column("acknowledged_by", sa.Text),
+    sa.Column("policy_version", sa.Integer, nullable=False),
+    _version(),
+    sa.Index(
+        "ix_alert_open",
+        "rule_id",
+        unique=True,
+        sqlite_where=sa.text("cleared_at IS NULL"),
+        postgresql_where=sa.text("cleared_at IS NULL"),
+    ),
+    sa.Index("ix_alert_raised", "raised_at", "id"),
+    comment="A threshold that was passed, with the rule as it was. At most one per rule is open.",
+)
+
+
+# --- the ticket list ------------------------------------------------------------------------------------------
+
+# Status and priority first: each of their values is a range, in which the newest rows are next to each other.
+_LISTED = (ticket.c.status, ticket.c.priority)
+sa.Index("ix_ticket_list_updated", *_LISTED, ticket.c.updated_at, ticket.c.id)
+sa.Index("ix_ticket_list_created", *_LISTED, ticket.c.created_at, ticket.c.id)
+sa.Index("ix_ticket_assignee_updated", ticket.c.assignee_id, *_LISTED, ticket.c.updated_at, ticket.c.id)
+sa.Index("ix_ticket_assignee_created", ticket.c.assignee_id, *_LISTED, ticket.c.created_at, ticket.c.id)
+sa.Index("ix_ticket_queue_updated", ticket.c.queue_id, *_LISTED, ticket.c.updated_at, ticket.c.id)
+sa.Index("ix_ticket_queue_created", ticket.c.queue_id, *_LISTED, ticket.c.created_at, ticket.c.id)
