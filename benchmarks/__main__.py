@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import bundles, contacts, databases, routing, start_call
+from benchmarks import bundles, contacts, databases, routing, search, start_call
 from benchmarks.report import BENCH_FILE, Row, table, write
 
 ROUTING = "python -m benchmarks.routing: decisions of the router alone, CPU time, one core"
@@ -35,6 +35,11 @@ def _contacts() -> Iterator[Row]:
             yield from contacts.measure(database, Path(folder))
 
 
+def _search() -> Iterator[Row]:
+    for database in _databases():
+        yield from asyncio.run(search.measure(database))
+
+
 def _databases() -> Iterator[databases.Database]:
     with databases.sqlite() as database:
         yield database
@@ -54,6 +59,7 @@ PARTS: dict[str, Callable[[], Iterator[Row]]] = {
     "start-call": _start_call,
     "contacts": _contacts,
     "routing": _routing,
+    "search": _search,
     "bundles": lambda: iter(bundles.measure()),
 }
 

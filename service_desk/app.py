@@ -15,13 +15,17 @@ from typing import Any, Self
 import structlog
 from aiohttp import web
 
-from channels.contract import AccountId, CallControl, Channel
+from channels.contract import AccountId, CallControl, Channel, MailDoor
 from channels.load import find
 from service_desk.actions import admin
 from service_desk.background.figures import Figures
+from service_desk.background.indexer import Indexer
 from service_desk.background.outbox import Outbox
+from service_desk.background.retention import Retention, ages
+from service_desk.background.sending import MessageSender
 from service_desk.background.sweep import CallSweep
 from service_desk.background.timers import Timers
+from service_desk.blobs.files import FileBlobs, open_blobs
 from service_desk.bus.local import LocalBus
 from service_desk.bus.redis import RedisBus
 from service_desk.clock import SECOND, SystemClock
@@ -32,6 +36,7 @@ from service_desk.errors import Unauthenticated
 from service_desk.ids import new_id
 from service_desk.intake import Intake
 from service_desk.lease import DatabaseLease, Lease, SoleLease
+from service_desk.mailroom import Mailroom, SignsThreads, thread_tokens
 from service_desk.ports import Bus, Clock
 from service_desk.realtime import presence
 from service_desk.realtime.engine import set_compression
@@ -39,8 +44,9 @@ from service_desk.realtime.fanout import Fanout
 from service_desk.realtime.gate import SocketGate
 from service_desk.realtime.server import LiveServer
 from service_desk.realtime.visitors import ChatServer
-from service_desk.settings import Settings
+from service_desk.settings import Settings, signing_key
 from service_desk.storage.store import Store
+from service_desk.web.bodies import REQUEST_LINE_BYTES
 from service_desk.web.routes import make_app
 from service_desk.web.security import client_address
 from service_desk.web.sessions import SESSIONS
@@ -104,17 +110,22 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         stack.callback(leases.close)
         tasks = await stack.enter_async_context(_Tasks(clock))
         parts = Running(desk, "", None, None, None, None)
+        blobs = open_blobs(settings)
         if "route" in settings.roles:
             parts.host = RoutingHost(desk, leases.make("routing"))
             tasks.start(parts.host.run)
-            tasks.start(Timers(desk, leases.make("timers")).run)
+            tasks.start(Timers(desk, leases.make("timers"), _phones(channels)).run)
             tasks.start(Figures(desk, leases.make("figures")).run)
+            tasks.start(Indexer(desk, leases.make("search")).run)
+            tasks.start(Retention(desk, leases.make("retention"), ages(settings)).run)
         if "send" in settings.roles:
             phones = _phones(channels)
-            parts.outbox = Outbox(desk, leases.make("outbox"), phones)
+            sender = MessageSender(desk, {channel.account: channel for channel in channels.values()}, blobs)
+            parts.outbox = Outbox(desk, leases.make("outbox"), phones, sender)
             tasks.start(parts.outbox.run)
             tasks.start(CallSweep(desk, leases.make("sweep"), phones).run)
         if "web" in settings.roles:
+            await stack.enter_async_context(_mail(desk, channels, blobs))
             await stack.enter_async_context(_web(settings, desk, channels, node_id, parts))
         yield parts
 
@@ -155,7 +166,10 @@ async def _channels(settings: Settings) -> AsyncIterator[dict[tuple[str, str], C
         for name, accounts in settings.accounts.items():
             plugin = find(name)
             for account, given in accounts.items():
-                opened[name, account] = plugin.open(AccountId(account), given, settings.public_base)
+                channel = plugin.open(AccountId(account), given, settings.public_base)
+                if isinstance(channel, SignsThreads):
+                    channel.sign_with(thread_tokens(signing_key(settings)))
+                opened[name, account] = channel
         yield opened
     finally:
         for channel in opened.values():
@@ -221,6 +235,23 @@ class _Tasks:
 
 
 @contextlib.asynccontextmanager
+async def _mail(
+    desk: Desk, channels: dict[tuple[str, str], Channel], blobs: FileBlobs
+) -> AsyncIterator[None]:
+    """The SMTP doors of this process's mailboxes."""
+    mailroom = Mailroom(desk, blobs)
+    async with _Tasks(desk.clock) as tasks:
+        for channel in channels.values():
+            if isinstance(channel, MailDoor):
+                mailroom.serve(channel.account, channel)
+                tasks.start(channel.run)
+        try:
+            yield
+        finally:
+            mailroom.close()
+
+
+@contextlib.asynccontextmanager
 async def _web(
     settings: Settings, desk: Desk, channels: dict[tuple[str, str], Channel], node_id: str, parts: Running
 ) -> AsyncIterator[None]:
@@ -243,7 +274,13 @@ async def _web(
         tasks.start(consoles.check_sessions)
         if not alone:
             tasks.start(partial(presence.keep_beating, desk, node_id, consoles.register_again))
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S, auto_decompress=False)
+        runner = web.AppRunner(
+            app,
+            access_log=None,
+            shutdown_timeout=SHUTDOWN_S,
+            auto_decompress=False,
+            max_line_size=REQUEST_LINE_BYTES,
+        )
         await runner.setup()
         site = web.TCPSite(runner, settings.server.host, settings.server.port, reuse_port=not alone)
         await site.start()

@@ -1,4 +1,4 @@
-"""The command line: `service-desk demo`, `serve`, `migrate`, `user add`, `audit`, `openapi`, `events-schema`.
+"""The command line: `service-desk demo`, `serve`, `migrate`, `user add`, `audit`, `reindex` and descriptions.
 
 Exit codes: 0 done; 1 refused, failed or (audit) something was found; 2 wrong usage or settings.
 """
@@ -122,7 +122,7 @@ def demo(*, port: int, traffic: float, seed: int, fresh: bool, log_level: Level)
 
 def _demo(folder: Path, port: int, traffic: float, seed: int, *, fresh: bool) -> None:
     from service_desk.demo import stage  # noqa: PLC0415
-    from service_desk.demo.robot_stage import robot_settings, running_robots  # noqa: PLC0415
+    from service_desk.demo.robot_stage import ROBOTS, robot_settings, running_robots  # noqa: PLC0415
     from service_desk.demo.seed import PASSWORDS  # noqa: PLC0415
     from service_desk.storage.file_lock import only_server  # noqa: PLC0415
 
@@ -142,7 +142,9 @@ def _demo(folder: Path, port: int, traffic: float, seed: int, *, fresh: bool) ->
             carrier_url = others.enter_context(
                 stage.running_carrier(carrier.settings(line, base, people, seed), folder)
             )
-            settings = stage.demo_settings(url, folder, port, carrier_url, carrier, config)
+            settings = stage.demo_settings(
+                url, folder, port, carrier_url, carrier, config, ROBOTS if traffic else ()
+            )
             robots = robot_settings(
                 base, seed=seed, traffic=traffic, passwords=PASSWORDS, config=config, people=people
             )
@@ -461,6 +463,43 @@ def audit_command(config: Path | None) -> None:
         _table(("CHECK", "SUBJECT", "FINDING"), [(each.check, each.subject, each.detail) for each in found])
     )
     raise Sentence(f"{len(found)} finding{'s' if len(found) > 1 else ''}.")
+
+
+@main.command()
+@config_option
+def reindex(config: Path | None) -> None:
+    """Make the search index anew from the rows, beside a running server or without one; waits until it is done.
+
+    People go on searching in the old index meanwhile.
+
+    \b
+    Examples:
+        service-desk reindex
+        service-desk reindex --config desk.toml
+    """
+    from service_desk.background.indexer import reindex as make_anew  # noqa: PLC0415
+    from service_desk.bus.local import LocalBus  # noqa: PLC0415
+    from service_desk.clock import SystemClock  # noqa: PLC0415
+    from service_desk.desk import Desk  # noqa: PLC0415
+    from service_desk.lease import DatabaseLease, SoleLease  # noqa: PLC0415
+    from service_desk.storage.file_lock import FileInUse, only_server  # noqa: PLC0415
+
+    set_up_logs("warning")
+    with _clear_errors(), contextlib.ExitStack() as stack:
+        url = _url(config)
+        desk = Desk(stack.enter_context(_store(url)), LocalBus(), SystemClock())
+        lease: SoleLease | DatabaseLease | None
+        if desk.store.dialect == "sqlite":
+            try:
+                stack.enter_context(only_server(url))
+                lease = SoleLease("search", desk, "reindex")
+            except FileInUse:  # the server that has it does the work
+                lease = None
+        else:
+            lease = DatabaseLease("search", url, "reindex", desk.clock)  # whoever holds it does the work
+            stack.callback(lease.close)
+        _run(make_anew(desk, lease))
+    click.echo("The search index is new.")
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -1,6 +1,7 @@
 """The one door for what happens outside: an event becomes an action or a question, by its type."""
 
 from prometheus_client import CollectorRegistry, Counter
+from sqlalchemy.exc import IntegrityError
 
 from channels.contract import (
     Accepted,
@@ -13,6 +14,7 @@ from channels.contract import (
     ChatClosed,
     ChatOpened,
     ConferenceChanged,
+    DeliveryChanged,
     DigitsPressed,
     HangUp,
     Hold,
@@ -20,9 +22,10 @@ from channels.contract import (
     Join,
     MessageReceived,
     Prompt,
+    TextReceived,
     Unrecognised,
 )
-from service_desk.actions import calls, chats
+from service_desk.actions import calls, chats, deliveries, texts
 from service_desk.desk import Desk
 from service_desk.domain.interaction import ACTIVE, CONNECTING, MENU, WAITING
 from service_desk.domain.spoken import phrases, place_in_words
@@ -52,7 +55,7 @@ class Intake:
     async def _take(self, account: AccountId, event: InboundEvent) -> Answer:
         match event:
             case CallStarted():
-                return await self._desk.run(calls.start_call, account, event, actor=account)
+                return await self._start_call(account, event)
             case DigitsPressed():
                 return await self._desk.run(calls.choose, account, event, actor=account)
             case CallWaiting():
@@ -63,13 +66,30 @@ class Intake:
                 await self._desk.run(calls.leg_changed, account, event, actor=account)
             case ConferenceChanged():
                 await self._desk.run(calls.conference_changed, account, event, actor=account)
+            case _:
+                await self._take_message(account, event)
+        return Accepted()
+
+    async def _take_message(self, account: AccountId, event: InboundEvent) -> None:
+        """What is written, and how it fares."""
+        match event:
             case MessageReceived():
                 await self._desk.run(chats.receive_message, account, event, actor="customer")
+            case TextReceived():
+                await self._desk.run(texts.receive_text, account, event, actor="customer")
+            case DeliveryChanged():
+                await self._desk.run(deliveries.changed, account, event, actor=account)
             case ChatClosed():
                 await self._desk.run(chats.close_chat, account, event, actor="customer")
             case _:
                 raise Unrecognised(f"nothing here takes a {type(event).__name__}")
-        return Accepted()
+
+    async def _start_call(self, account: AccountId, event: CallStarted) -> Answer:
+        """A call that is said again after its raw input was forgotten has its contact already."""
+        try:
+            return await self._desk.run(calls.start_call, account, event, actor=account)
+        except IntegrityError:
+            return await self._desk.glance(answer_while_waiting, account, event.call_id)
 
     async def open_chat(
         self, account: AccountId, event: ChatOpened, first: MessageReceived

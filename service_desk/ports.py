@@ -37,3 +37,13 @@ class Bus(Protocol):
     @property
     def degraded(self) -> str | None:
         """In words what is wrong, or None."""
+
+
+class Blobs(Protocol):
+    """Bytes under the SHA-256 of their content. Blocking: call them off the event loop."""
+
+    def put(self, content: bytes) -> str:
+        """Durable when it returns the digest."""
+
+    def get(self, digest: str) -> bytes: ...
+    def delete(self, digest: str) -> None: ...

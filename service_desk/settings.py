@@ -120,6 +120,9 @@ class Limits(Group):
     idempotency_keep_h: float = Field(72.0, ge=1)
     login_failures_per_login: int = Field(5, ge=1, description="For one login from one address, per window.")
     login_failures_per_address: int = Field(50, ge=1)
+    login_failures_from_strangers: int = Field(
+        20, ge=1, description="For one login from browsers in which it never signed in, per window."
+    )
     login_window_s: float = Field(60.0, gt=0)
     login_threads: int = Field(2, ge=1, le=16, description="Password checks at one time; each takes 64 MiB.")
     login_waiting: int = Field(64, ge=1, description="Password checks that may wait for a thread.")
@@ -128,11 +131,36 @@ class Limits(Group):
     proxy_connect_s: float = Field(5.0, gt=0)
 
 
+class Retention(Group):
+    """How long is kept what is not the memory that people work with. Units: _h hours, _d days."""
+
+    raw_inputs_d: float = Field(
+        30.0, ge=30, description="What providers sent, word for word; by it repetitions are known."
+    )
+    ended_sessions_d: float = Field(30.0, ge=0, description="Sign-ins that expired or were revoked.")
+    absent_visitors_d: float = Field(
+        90.0, ge=1, description="Chat visitors without a running chat, since they were last seen."
+    )
+    log_h: float = Field(
+        24.0, ge=24, description="Events before they are archived; ones that a follower still needs stay."
+    )
+
+    @model_validator(mode="after")
+    def visitors_outlive_inputs(self) -> Self:
+        """What somebody sent says who they were: the auditor looks them up."""
+        if self.absent_visitors_d < self.raw_inputs_d:
+            raise ValueError("absent_visitors_d must not be less than raw_inputs_d")
+        return self
+
+
 class Simulator(Group):
     """The pretend carrier of the demo: its control API appears at /simulator-api/, its page at /simulator."""
 
     enabled: bool = False
     url: str = "http://127.0.0.1:0"
+    robots: tuple[str, ...] = Field(
+        (), description="Logins that are played by programs, for the page to say so."
+    )
 
     @field_validator("url")
     @classmethod
@@ -170,6 +198,7 @@ class Settings(BaseSettings):
     )
     secrets: Secrets = Secrets()
     limits: Limits = Limits()
+    retention: Retention = Retention()
     simulator: Simulator = Simulator()
     trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = Field(
         (), description="Networks whose X-Forwarded-For is believed; nobody else's ever is."
@@ -220,6 +249,11 @@ class Settings(BaseSettings):
     def cookie_name(self) -> str:
         """The session cookie; the prefix makes browsers insist on https, path / and no other host."""
         return "__Host-desk" if self.https else "desk_session"
+
+    @property
+    def browser_cookie_name(self) -> str:
+        """Tells a browser in which somebody has signed in before; it opens nothing."""
+        return f"{self.cookie_name}_known"
 
     @property
     def softphone(self) -> Literal["simulator", "twilio", "none"]:

@@ -11,7 +11,16 @@ const router = createRouter({
   history: createWebHistory(),
   routes: [
     // In the first load, as the card of an offer must be painted without asking for anything more.
-    { path: "/", component: Console },
+    {
+      path: "/",
+      component: Console,
+      // Pages beside the work list: the console, its socket and its state stay as they are behind them.
+      children: [
+        { path: "tickets", component: () => import("@/pages/TicketListPage.vue") },
+        { path: "tickets/:id", component: () => import("@/pages/TicketPage.vue"), props: true },
+        { path: "customers/:id", component: () => import("@/pages/CustomerPage.vue"), props: true },
+      ],
+    },
     { path: "/wallboard", component: () => import("@/wallboard/Wallboard.vue") },
     { path: "/:rest(.*)*", redirect: "/" },
   ],

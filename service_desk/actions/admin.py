@@ -9,7 +9,7 @@ from service_desk.actions import agents
 from service_desk.domain import events
 from service_desk.domain.access import ROLES
 from service_desk.domain.config import DeskConfig
-from service_desk.errors import Conflict, Invalid, NotFound
+from service_desk.errors import Conflict, Invalid
 from service_desk.storage import schema
 from service_desk.storage.transaction import Row, Tx
 
@@ -17,7 +17,7 @@ AGENT = schema.agent
 SESSION = schema.session
 CONFIG = schema.config_version
 PASSWORD_CHARACTERS = (10, 200)
-MEDIA_CAPACITY = {"phone": 1, "web_chat": 3}
+MEDIA_CAPACITY = {"phone": 1, "web_chat": 3, "email": 5, "sms": 3}
 
 
 def check_password(password: str) -> None:
@@ -116,7 +116,7 @@ def revoke_session(tx: Tx, fingerprint: str, reason: str) -> None:
 
 
 def publish_config(tx: Tx, body: dict[str, Any]) -> int:
-    """Check a configuration and put it in force; its version. The one before stays for rolling back."""
+    """Check a configuration and put it in force; its version. The one before stays, retired."""
     version = 1 + (tx.scalar(sa.select(sa.func.max(CONFIG.c.version))) or 0)
     config = DeskConfig.model_validate({**body, "version": version})
     tx.write(sa.update(CONFIG).where(CONFIG.c.state == "published").values(state="retired"))
@@ -135,14 +135,6 @@ def publish_config(tx: Tx, body: dict[str, Any]) -> int:
     tx.route(PolicyChanged(config.policy()))
     tx.audit("config.published", str(version))
     return version
-
-
-def roll_back_config(tx: Tx, version: int) -> int:
-    """Publish an old version again, under a new number."""
-    body = tx.scalar(sa.select(CONFIG.c.body).where(CONFIG.c.version == version))
-    if body is None:
-        raise NotFound(f"There is no configuration version {version}.")
-    return publish_config(tx, body)
 
 
 def seed(tx: Tx, body: dict[str, Any]) -> int | None:

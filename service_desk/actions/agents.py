@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from routing.commands import AgentAway, AgentChanged, AgentGone, AgentReady
+from routing.commands import AgentAway, AgentGone, AgentReady
 from routing.model import Agent
 from service_desk.clock import SECOND
 from service_desk.domain import events
@@ -125,14 +125,3 @@ def lost(tx: Tx, agent_id: str, _data: Mapping[str, Any]) -> None:
     tx.emit(events.AgentPresence(agent_id, "lost"))
     tx.route(AgentGone(agent_id))
     tx.set_timer("agent_reclaim", agent_id, tx.now + tx.config.reclaim_s * SECOND)
-
-
-def change_skills(
-    tx: Tx, agent_id: str, *, queues: list[str], skills: dict[str, int], capacity: dict[str, int]
-) -> Row:
-    """Queues, skills and capacity; effective at once for what waits."""
-    row = tx.change(AGENT, must_get(tx, agent_id), queues=queues, skills=skills, capacity=capacity)
-    tx.emit(events.AgentStateChanged(agent_id, row["chosen"], row["reason"]))
-    tx.route(AgentChanged(agent_for(row)))
-    tx.audit("agent.skills_changed", agent_id)
-    return row

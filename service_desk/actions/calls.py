@@ -1,6 +1,6 @@
 """Phone: what a call's events change. Legs move by rank, so late and doubled messages change nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -31,10 +31,27 @@ from service_desk.domain.effects import ConnectCall, HangUpCall, PutBackCall
 from service_desk.errors import Invalid
 from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared
-from service_desk.storage.transaction import Input, Row, Tx
+from service_desk.storage.statements import by_key
+from service_desk.storage.transaction import Foreseen, Input, Row, Tx, locked
 
 LEG = schema.call_leg
 MENU_ATTEMPTS = 3
+_OPEN_HANG_UPS = Prepared(
+    sa.select(schema.effect.c.position).where(
+        schema.effect.c.done_at.is_(None),
+        schema.effect.c.subject == sa.bindparam("interaction"),
+        schema.effect.c.kind == sa.bindparam("kind"),
+    )
+)
+_CONTACT_OF_LEG = Prepared(
+    sa.select(schema.interaction)
+    .where(
+        schema.interaction.c.id
+        == sa.select(LEG.c.interaction_id).where(LEG.c.call_id == sa.bindparam("call")).scalar_subquery()
+    )
+    .with_for_update()
+)
+_EFFECT = Prepared(sa.select(schema.effect.c.position).where(schema.effect.c.key == sa.bindparam("effect")))
 _LIVING_LEGS = Prepared(
     sa.select(LEG).where(LEG.c.interaction_id == sa.bindparam("interaction"), LEG.c.ended_at.is_(None))
 )
@@ -101,8 +118,15 @@ def agent_dialled(tx: Tx, account: str, event: AgentDialled) -> Answer:
 
 def leg_changed(tx: Tx, account: str, event: CallChanged) -> None:
     """A leg has a new status; its end ends the contact (customer) or leaves the customer waiting (agent)."""
+    said = _input(account, "call_changed", event)
+    tx.foresee(
+        Foreseen(by_key(LEG), {"key": event.call_id}),
+        tx.foreseen_input(said),
+        Foreseen(_CONTACT_OF_LEG, {"call": event.call_id}, schema.interaction),
+        locked(LEG, event.call_id),
+    )
     leg = tx.get(LEG, event.call_id)
-    if leg is None or not tx.first_time(_input(account, "call_changed", event)):
+    if leg is None or not tx.first_time(said):
         return
     row = interactions.must_get(tx, leg["interaction_id"])
     leg = tx.get_for_update(LEG, event.call_id)
@@ -160,15 +184,58 @@ def conference_changed(tx: Tx, account: str, event: ConferenceChanged) -> None:
         _connected(tx, row)
 
 
+def conference_read_back(tx: Tx, interaction_id: str, call_ids: Sequence[str]) -> None:
+    """The provider has these legs in the contact's conference, though no message of it came. Both: they talk."""
+    row = interactions.must_get(tx, interaction_id)
+    if row["state"] != life.CONNECTING:
+        return
+    for leg in _living_legs(tx, row):
+        if leg["call_id"] in call_ids and not leg["in_conference"]:
+            tx.update(LEG, leg["call_id"], in_conference=True, conference_id=None)
+            _say_leg(
+                tx, row["id"], leg["call_id"], leg["role"], leg["status"], leg["agent_id"], in_conference=True
+            )
+    if _both_in(tx, row):
+        _connected(tx, row)
+
+
+def end_stray_legs(tx: Tx, interaction_id: str, alive: Collection[str]) -> list[str]:
+    """Hang up those of these legs that nobody needs: the contact is over, or they are of an agent who lost it.
+
+    For the sweep. While an earlier hang-up of the contact is still being tried, nothing; which legs it was.
+    """
+    row = interactions.must_get(tx, interaction_id)
+    if tx.first(_OPEN_HANG_UPS, {"interaction": row["id"], "kind": HangUpCall.KIND}) is not None:
+        return []
+    stray = [
+        leg["call_id"]
+        for leg in _living_legs(tx, row)
+        if leg["call_id"] in alive and is_stray(row["state"], row["agent_id"], leg["role"], leg["agent_id"])
+    ]
+    for call_id in stray:
+        tx.later(HangUpCall(row["account"], row["id"], call_id, tx.now))
+    return stray
+
+
+def is_stray(state: str, serving: str | None, role: str, agent_id: str | None) -> bool:
+    """Whether a living leg has no business in a contact of this state that this agent serves."""
+    if state in (life.WRAP_UP, life.ENDED):
+        return True
+    return role == "agent" and not (state in (life.CONNECTING, life.ACTIVE) and agent_id == serving)
+
+
 def _is_news(tx: Tx, event: ConferenceChanged) -> bool:
     """Whether a conference says something newer about a leg than what is known.
 
     Each conference numbers its messages anew, and a caller who was put back in line meets another conference: a
-    leg joins whichever says so, and leaves only the one that it is in.
+    leg joins whichever says so, and leaves only the one that it is in. Of a leg that was found by read-back
+    nobody knows which one that is.
     """
     leg = tx.get_for_update(LEG, event.call_id or "")
     if leg is None or leg["ended_at"] is not None:
         return False
+    if leg["in_conference"] and leg["conference_id"] is None:
+        return True
     if leg["conference_id"] == event.conference_id:
         return bool(event.sequence > leg["conference_sequence"])
     return event.change is ParticipantChange.JOINED
@@ -195,11 +262,16 @@ def connect_timeout(tx: Tx, interaction_id: str, data: Mapping[str, Any]) -> Non
 
 
 def put_back_call(tx: Tx, row: Row, reason: str) -> Row:
-    """From an agent back to the line: the caller hears the waiting treatment again."""
+    """From an agent back to the line."""
+    take_from_agent(tx, row)
+    return interactions.put_back(tx, row, reason)
+
+
+def take_from_agent(tx: Tx, row: Row) -> None:
+    """The agent's legs end and the caller hears the waiting treatment again."""
     _end_other_agent_legs(tx, row["account"], row, keep=None)
     tx.later(PutBackCall(row["account"], row["id"], row["external_id"], row["attempts"]))
     tx.clear_timer("connect_timeout", row["id"])
-    return interactions.put_back(tx, row, reason)
 
 
 def hang_up(tx: Tx, row: Row) -> Row:
@@ -259,8 +331,11 @@ def _living_legs(tx: Tx, row: Row) -> list[Row]:
 
 def _end_other_agent_legs(tx: Tx, account: str, row: Row, keep: str | None) -> None:
     for leg in _living_legs(tx, row):
-        if leg["role"] == "agent" and leg["call_id"] != keep:
-            tx.later(HangUpCall(account, row["id"], leg["call_id"]))
+        if leg["role"] != "agent" or leg["call_id"] == keep:
+            continue
+        hang_up = HangUpCall(account, row["id"], leg["call_id"])
+        if tx.first(_EFFECT, {"effect": hang_up.key}) is None:  # told before, and its end has not been said yet
+            tx.later(hang_up)
 
 
 def _add_leg(

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from channels.contract import ChatClosed, ChatOpened, MessageReceived
 from service_desk.actions import interactions, messages, tickets
 from service_desk.actions.customers import add_point, find_or_make, match_customer
-from service_desk.clock import SECOND
+from service_desk.clock import HOUR, SECOND
 from service_desk.domain import events
 from service_desk.domain import interaction as life
 from service_desk.domain.config import Widget
@@ -38,7 +38,7 @@ def meet_visitor(tx: Tx, widget: str, fingerprint: str | None, new_fingerprint: 
             sa.select(VISITOR).where(VISITOR.c.fingerprint == fingerprint, VISITOR.c.widget == widget)
         )
         if known is not None:
-            return known
+            return _seen(tx, known)
     row = {
         "id": tx.new_id("vis"),
         "widget": widget,
@@ -51,6 +51,14 @@ def meet_visitor(tx: Tx, widget: str, fingerprint: str | None, new_fingerprint: 
     }
     tx.write(sa.insert(VISITOR), row)
     return row  # type: ignore[return-value]  # a dict reads like a row
+
+
+def _seen(tx: Tx, visitor: Row) -> Row:
+    """They are back: their token lives on. Once an hour is often enough to know."""
+    if tx.now - visitor["seen_at"] < HOUR:
+        return visitor
+    tx.update(VISITOR, visitor["id"], seen_at=tx.now)
+    return {**visitor, "seen_at": tx.now}  # type: ignore[return-value]  # a dict reads like a row
 
 
 def open_chat(tx: Tx, account: str, event: ChatOpened, first: MessageReceived) -> ChatLine:

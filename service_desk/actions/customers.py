@@ -44,6 +44,13 @@ def find_or_make(tx: Tx, point: ContactPoint, *, name: str | None, language: str
     found = match_customer(tx, point)
     if found is not None:
         return found
+    customer_id = make_customer(tx, name=name, language=language)
+    add_point(tx, customer_id, point, proof=proof, made_for=f"{point.kind}:{point.value}")
+    return customer_id
+
+
+def make_customer(tx: Tx, *, name: str | None, language: str | None) -> str:
+    """A new record, still without an address."""
     customer_id = tx.new_id("cus")
     tx.write(
         sa.insert(CUSTOMER),
@@ -60,7 +67,6 @@ def find_or_make(tx: Tx, point: ContactPoint, *, name: str | None, language: str
             "version": 1,
         },
     )
-    add_point(tx, customer_id, point, proof=proof, made_for=f"{point.kind}:{point.value}")
     tx.emit(events.CustomerCreated(customer_id))
     return customer_id
 

@@ -1,14 +1,22 @@
 """Keeping the books of the outbox."""
 
+import sqlalchemy as sa
+
 from service_desk.clock import SECOND, Micros
 from service_desk.domain import interaction as life
 from service_desk.domain.effects import ConnectCall, PutBackCall
 from service_desk.storage import schema
-from service_desk.storage.fence import check_fence
-from service_desk.storage.transaction import Row, Tx
+from service_desk.storage.fence import check_fence, fence_of
+from service_desk.storage.prepared import Prepared
+from service_desk.storage.transaction import Foreseen, Row, Tx, locked
 
 EFFECT = schema.effect
 CLAIM: Micros = 20 * SECOND
+_CONTACT_OF_EFFECT = Prepared(
+    sa.select(schema.interaction.c.attempts, schema.interaction.c.state)
+    .join(EFFECT, EFFECT.c.subject == schema.interaction.c.id)
+    .where(EFFECT.c.position == sa.bindparam("position"))
+)
 ENDS = frozenset({"confirmed", "failed", "dropped"})
 
 
@@ -17,6 +25,9 @@ def claim(tx: Tx, position: int, lease: str, fence: int) -> bool:
 
     The due time moves on, so that a claim whose process died is found again, with its outcome unknown.
     """
+    tx.foresee(
+        fence_of(lease), locked(EFFECT, position), Foreseen(_CONTACT_OF_EFFECT, {"position": position})
+    )
     check_fence(tx, lease, fence)
     row = tx.get_for_update(EFFECT, position)
     if row is None or row["done_at"] is not None:
@@ -45,7 +56,7 @@ def _wanted(tx: Tx, row: Row) -> bool:
     """Connecting and putting back are for one turn of the interaction; it may have moved on."""
     if row["kind"] not in (ConnectCall.KIND, PutBackCall.KIND):
         return True
-    contact = tx.get(schema.interaction, row["subject"])
+    contact = tx.first(_CONTACT_OF_EFFECT, {"position": row["position"]})
     if contact is None or contact["attempts"] != row["data"]["turn"]:
         return False
     states = {life.CONNECTING, life.ACTIVE} if row["kind"] == ConnectCall.KIND else life.WAITING

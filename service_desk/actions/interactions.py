@@ -5,9 +5,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from routing.commands import WorkEnded, WorkQueued, WrapUpEnded, WrapUpStarted
+from routing.commands import WorkEnded, WorkQueued, WorkTaken, WrapUpEnded, WrapUpStarted
 from routing.model import Skill, WorkItem
-from service_desk.clock import SECOND
+from service_desk.clock import SECOND, Micros
 from service_desk.domain import events
 from service_desk.domain import interaction as life
 from service_desk.errors import Conflict, NotFound
@@ -35,8 +35,10 @@ _CLOSE_OFFER = Prepared(
         OFFER.c.id == sa.bindparam("this_key"), OFFER.c.state == "pending"
     )
 )
-_COUNT_SEGMENTS = Prepared(
-    sa.select(sa.func.count()).where(SEGMENT.c.interaction_id == sa.bindparam("interaction"))
+_ENTERED = Prepared(
+    sa.select(SEGMENT.c.entered).where(
+        SEGMENT.c.interaction_id == sa.bindparam("interaction"), SEGMENT.c.ended_at.is_(None)
+    )
 )
 
 
@@ -56,6 +58,7 @@ def open_interaction(
     queue_id: str | None = None,
 ) -> Row:
     """A new contact; the first events of its life. With a queue it stands in line at once, else in the menu."""
+    priority = 0 if queue_id is None else tx.config.head_start(queue_id, channel)
     row: dict[str, Any] = {
         "id": tx.new_id("int"),
         "channel": channel,
@@ -71,12 +74,12 @@ def open_interaction(
         "language": language,
         "requires": requires or {},
         "agent_id": None,
-        "priority": 0,
+        "priority": priority,
         "attempts": 0,
         "menu_attempt": 0,
         "created_at": tx.now,
         "queued_at": None if queue_id is None else tx.now,
-        "ordering_key": None if queue_id is None else tx.config.ordering_key(queue_id, tx.now, 0),
+        "ordering_key": None if queue_id is None else tx.config.ordering_key(queue_id, tx.now, priority),
         "answered_at": None,
         "connected_at": None,
         "handled_at": None,
@@ -140,7 +143,7 @@ def join_queue(tx: Tx, row: Row, queue_id: str) -> Row:
 
 
 def _entered(tx: Tx, row: Row) -> None:
-    _open_segment(tx, row)
+    open_segment(tx, row, entered=True)
     tx.emit(
         events.InteractionQueued(row["id"], row["queue_id"], tx.now, again=False, reason=None, agent_id=None)
     )
@@ -161,7 +164,7 @@ def put_back(tx: Tx, row: Row, reason: str) -> Row:
         handled_at=None,
         wrap_up_until=None,
     )
-    _open_segment(tx, row)
+    open_segment(tx, row)
     tx.emit(
         events.InteractionQueued(
             row["id"], row["queue_id"], row["queued_at"], again=True, reason=reason, agent_id=agent_id
@@ -172,13 +175,66 @@ def put_back(tx: Tx, row: Row, reason: str) -> Row:
     return row
 
 
+def park(tx: Tx, row: Row, until: Micros) -> Row:
+    """Answered, and waiting for the customer: still the agent's, but no capacity of theirs is held."""
+    close_segment(tx, row, "parked")
+    row = move(tx, row, life.PARKED, handled_at=tx.now)
+    tx.emit(events.InteractionParked(row["id"], row["agent_id"], row["queue_id"], until))
+    tx.route(WorkEnded(row["id"]))
+    idle_from_now(tx, row["agent_id"])
+    return row
+
+
+def resume(tx: Tx, row: Row) -> Row:
+    """Its agent takes a parked contact up again, beyond their capacity if need be."""
+    agent_id = row["agent_id"]
+    open_segment(tx, row)
+    row = move(tx, row, life.ACTIVE, answered_at=tx.now, handled_at=None)
+    _change_segment(tx, row, agent_id=agent_id, answered_at=tx.now)
+    tx.emit(events.InteractionResumed(row["id"], agent_id, row["queue_id"]))
+    tx.route(WorkTaken(work_item_for(row), agent_id))
+    return row
+
+
+def requeue(tx: Tx, row: Row, reason: str) -> Row:
+    """A parked contact has something new for its line, where its place is that of now."""
+    agent_id = row["agent_id"]
+    row = move(
+        tx,
+        row,
+        life.QUEUED,
+        agent_id=None,
+        queued_at=tx.now,
+        ordering_key=tx.config.ordering_key(row["queue_id"], tx.now, row["priority"]),
+        answered_at=None,
+        connected_at=None,
+        handled_at=None,
+    )
+    open_segment(tx, row)
+    tx.emit(
+        events.InteractionQueued(
+            row["id"], row["queue_id"], tx.now, again=True, reason=reason, agent_id=agent_id
+        )
+    )
+    tx.route(WorkQueued(work_item_for(row), row["attempts"]))
+    return row
+
+
+def end_parked(tx: Tx, row: Row, ended_by: str, reason: str) -> Row:
+    """Nothing more is expected; its paperwork was done with the answer."""
+    row = move(tx, row, life.ENDED, ended_at=tx.now, ended_by=ended_by, end_reason=reason)
+    tx.emit(events.InteractionEnded(row["id"], row["agent_id"], row["queue_id"], ended_by, reason, None))
+    return row
+
+
 def answer(tx: Tx, row: Row, agent_id: str, state: str) -> Row:
     """An agent has it from now on."""
-    queue = tx.config.queue(row["queue_id"])
+    target = tx.config.target_s(row["queue_id"], row["channel"])
     wait = tx.now - row["queued_at"]
-    first = _segment_count(tx, row) == 1
+    in_target = wait <= target * SECOND
+    first = is_unanswered(tx, row)
     row = move(tx, row, state, agent_id=agent_id, answered_at=tx.now)
-    _change_segment(tx, row, agent_id=agent_id, answered_at=tx.now)
+    _change_segment(tx, row, agent_id=agent_id, answered_at=tx.now, in_target=in_target)
     tx.emit(
         events.InteractionAnswered(
             row["id"],
@@ -186,7 +242,7 @@ def answer(tx: Tx, row: Row, agent_id: str, state: str) -> Row:
             agent_id,
             row["queued_at"],
             wait,
-            in_target=wait <= queue.target_s * SECOND,
+            in_target=in_target,
             first=first,
         )
     )
@@ -217,10 +273,10 @@ def _abandon(tx: Tx, row: Row, ended_by: str, reason: str) -> Row:
     withdraw_offer(tx, row["id"], reason)
     queue_id, queued_at = row["queue_id"], row["queued_at"]
     wait = tx.now - (queued_at or row["created_at"])
-    in_target = queue_id is not None and wait <= tx.config.queue(queue_id).target_s * SECOND
-    first = queue_id is None or _segment_count(tx, row) == 1
+    in_target = queue_id is not None and wait <= tx.config.target_s(queue_id, row["channel"]) * SECOND
+    first = queue_id is None or is_unanswered(tx, row)
     if queue_id is not None:
-        close_segment(tx, row, "abandoned")
+        _change_segment(tx, row, ended_at=tx.now, outcome="abandoned", in_target=in_target)
         tx.route(WorkEnded(row["id"]))
     row = move(tx, row, life.ENDED, ended_at=tx.now, ended_by=ended_by, end_reason=reason)
     tx.emit(events.InteractionAbandoned(row["id"], queue_id, queued_at, wait, in_target, first))
@@ -256,10 +312,11 @@ def withdraw_offer(tx: Tx, interaction_id: str, reason: str) -> None:
 
 
 def close_offer(tx: Tx, row: Row, state: str, reason: str | None) -> bool:
-    """Compare and set: False if somebody closed it before."""
-    values = {"state": state, "closed_at": tx.now, "reason": reason}
-    if tx.write(_CLOSE_OFFER, {"this_key": row["id"], **new(values)}) != 1:
+    """Compare and set a locked offer: False if somebody closed it before."""
+    if row["state"] != "pending":
         return False
+    values = {"state": state, "closed_at": tx.now, "reason": reason}
+    tx.send(_CLOSE_OFFER, {"this_key": row["id"], **new(values)}, lost=f"offer {row['id']}")
     tx.emit(events.OfferClosed(row["id"], row["interaction_id"], row["agent_id"], state, reason))
     return True
 
@@ -277,10 +334,11 @@ def _segment_update(names: tuple[str, ...]) -> Prepared:
 
 def _change_segment(tx: Tx, row: Row, **values: Any) -> None:
     """The segment that is open now, if there is one."""
-    tx.write(_segment_update(tuple(values)), {"interaction": row["id"], **new(values)})
+    tx.send(_segment_update(tuple(values)), {"interaction": row["id"], **new(values)})
 
 
-def _open_segment(tx: Tx, row: Row) -> None:
+def open_segment(tx: Tx, row: Row, *, entered: bool = False) -> None:
+    """A stay in the row's queue begins; `entered` ones count as offered there, what is put back does not."""
     tx.add(
         SEGMENT,
         {
@@ -293,14 +351,16 @@ def _open_segment(tx: Tx, row: Row) -> None:
             "handled_at": None,
             "ended_at": None,
             "outcome": None,
-            "target_s": tx.config.queue(row["queue_id"]).target_s,
+            "entered": entered,
+            "in_target": None,
+            "target_s": tx.config.target_s(row["queue_id"], row["channel"]),
         },
     )
 
 
-def _segment_count(tx: Tx, row: Row) -> int:
-    count: int = tx.scalar(_COUNT_SEGMENTS, {"interaction": row["id"]})
-    return count
+def is_unanswered(tx: Tx, row: Row) -> bool:
+    """Whether it waits and nobody has answered it since it joined its queue: what is put back was answered."""
+    return bool(tx.scalar(_ENTERED, {"interaction": row["id"]}))
 
 
 def require_owner(row: Row, agent_id: str) -> None:

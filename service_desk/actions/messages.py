@@ -1,6 +1,8 @@
 """What is said in a contact, and what is noted about it. Notes go into a table that no sender reads."""
 
 import unicodedata
+from collections.abc import Mapping
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -40,12 +42,23 @@ def clean_text(text: str, field: str = "text") -> str:
 
 
 def add_message(
-    tx: Tx, row: Row, *, author_kind: str, author_id: str | None, author_name: str, text: str, key: str | None
+    tx: Tx,
+    row: Row,
+    *,
+    author_kind: str,
+    author_id: str | None,
+    author_name: str,
+    text: str,
+    key: str | None,
+    letter: Mapping[str, Any] | None = None,
 ) -> tuple[Row, Row]:
-    """A message that the customer sees: (interaction, message). The same key again returns the first one."""
+    """A message that the customer sees: (interaction, message). The same key again returns the first one.
+
+    `letter`: further columns of a mail or text, whose own limits were checked before; its text may be empty.
+    """
     if key is not None and (seen := _by_key(tx, MESSAGE, row["id"], key)) is not None:
         return row, seen
-    text = clean_text(text)
+    text = clean_text(text) if letter is None else text
     number = row["message_seq"] + 1
     row = tx.change(
         schema.interaction,
@@ -55,7 +68,7 @@ def add_message(
         last_text=text[:PREVIEW_CHARACTERS],
         last_text_at=tx.now,
     )
-    entry = _insert(tx, row, "message", number, author_kind, author_id, author_name, text, key)
+    entry = _insert(tx, row, "message", number, author_kind, author_id, author_name, text, key, letter=letter)
     return row, entry
 
 
@@ -76,6 +89,8 @@ def _insert(
     author_name: str,
     text: str,
     key: str | None,
+    *,
+    letter: Mapping[str, Any] | None = None,
 ) -> Row:
     entry = {
         "id": tx.new_id("msg"),
@@ -91,6 +106,13 @@ def _insert(
         "at": tx.now,
         "status": "sent" if kind == "message" else None,
         "key": key,
+        "quoted": None,
+        "html": None,
+        "envelope": None,
+        "provider_id": None,
+        "error": None,
+        "tries": 0,
+        **(letter or {}),
     }
     tx.add(MESSAGE, entry)
     tx.emit(events.EntryAdded(row["id"], entry["id"], kind, author_kind, row["entry_seq"]))
@@ -102,7 +124,7 @@ def say_as_agent(tx: Tx, interaction_id: str, agent_id: str, text: str, key: str
     row = interactions.must_get(tx, interaction_id)
     interactions.require_owner(row, agent_id)
     if row["channel"] != "web_chat":
-        raise Conflict("Only a chat takes written messages.", code="no_composer")
+        raise Conflict("This kind of contact takes no chat messages.", code="no_composer")
     if row["state"] != life.ACTIVE:
         raise Conflict(
             "The customer has left; your text was not sent. Note it on the ticket.", code="not_active"

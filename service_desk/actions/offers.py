@@ -16,15 +16,24 @@ from service_desk.domain import interaction as life
 from service_desk.errors import Invalid, NotFound, OfferClosed
 from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared
-from service_desk.storage.transaction import Row, Tx
+from service_desk.storage.statements import by_key
+from service_desk.storage.transaction import Foreseen, Row, Tx, locked
 
 OFFER = schema.offer
 _RINGING = Prepared(
     sa.select(OFFER.c.id).where(OFFER.c.agent_id == sa.bindparam("agent"), OFFER.c.state == "pending")
 )
+_CONTACT_OF_OFFER = Prepared(
+    sa.select(schema.interaction)
+    .where(
+        schema.interaction.c.id
+        == sa.select(OFFER.c.interaction_id).where(OFFER.c.id == sa.bindparam("offer")).scalar_subquery()
+    )
+    .with_for_update()
+)
 _LOCK = {
     table: Prepared(
-        sa.select(table.c.id)
+        sa.select(table)
         .where(table.c.id.in_(sa.bindparam("ids", expanding=True)))
         .order_by(table.c.id)
         .with_for_update()
@@ -39,6 +48,13 @@ def accept_offer(tx: Tx, offer_id: str, agent_id: str) -> Row:
 
     The same agent again gets the same answer.
     """
+    this = {"offer": offer_id}
+    tx.foresee(
+        locked(schema.agent, agent_id),
+        Foreseen(by_key(OFFER), {"key": offer_id}),
+        Foreseen(_CONTACT_OF_OFFER, this, schema.interaction),
+        locked(OFFER, offer_id),
+    )
     agents.must_get(tx, agent_id)
     offer, row = _locked(tx, offer_id, agent_id)
     if offer["state"] == "accepted" and row["agent_id"] == agent_id:
@@ -94,7 +110,12 @@ def _why_closed(offer: Row) -> str:
 
 def apply_decisions(tx: Tx, decisions: Sequence[decided.Decision], policy_version: int) -> list[Refusal]:
     """Put decisions into the rows, in order; what came too late, with the reason ("item", "agent", "closed")."""
-    _lock_all(tx, decisions)
+    tx.foresee(*foreseen_rows(decisions))
+    return apply_locked(tx, decisions, policy_version)
+
+
+def apply_locked(tx: Tx, decisions: Sequence[decided.Decision], policy_version: int) -> list[Refusal]:
+    """The same for decisions whose `foreseen_rows` were asked for, together with others."""
     refused: list[Refusal] = []
     expired: dict[str, int] = {}
     for decision in decisions:
@@ -104,8 +125,8 @@ def apply_decisions(tx: Tx, decisions: Sequence[decided.Decision], policy_versio
     return refused
 
 
-def _lock_all(tx: Tx, decisions: Sequence[decided.Decision]) -> None:
-    """Lock every row that will change, agents before interactions and each by id, so that nobody can deadlock."""
+def foreseen_rows(decisions: Sequence[decided.Decision]) -> list[Foreseen]:
+    """Every row that will change, locked agents before interactions and each by id, so that nobody can deadlock."""
     agent_ids, item_ids = set[str](), set[str]()
     for decision in decisions:
         match decision:
@@ -117,9 +138,12 @@ def _lock_all(tx: Tx, decisions: Sequence[decided.Decision]) -> None:
             case decided.WrapUpExpired():
                 agent_ids.add(decision.agent)
                 item_ids.add(decision.item)
-    for table, ids in ((schema.agent, agent_ids), (schema.interaction, item_ids)):
-        if ids:
-            tx.all(_LOCK[table], {"ids": sorted(ids)})
+    rows = [
+        Foreseen(_LOCK[table], {"ids": sorted(ids)}, table)
+        for table, ids in ((schema.agent, agent_ids), (schema.interaction, item_ids))
+        if ids
+    ]
+    return [*rows, *(Foreseen(_RINGING, {"agent": agent_id}) for agent_id in sorted(agent_ids))]
 
 
 def _apply(tx: Tx, decision: decided.Decision, policy_version: int, expired: dict[str, int]) -> str | None:

@@ -47,6 +47,8 @@ def once(tx: Tx, principal: str, key: str, request_hash: str, action: Callable[[
     return status, body
 
 
-def forget_answers(tx: Tx, before: Micros) -> int:
-    """Remove answers that are older; how many. After that a key can be used again."""
-    return tx.write(sa.delete(TABLE).where(TABLE.c.at < before))
+def forget_answers(tx: Tx, before: Micros, most: int) -> int:
+    """Remove at most so many answers that are older; how many. After that a key can be used again."""
+    key = sa.tuple_(TABLE.c.principal, TABLE.c.key)
+    old = sa.select(TABLE.c.principal, TABLE.c.key).where(TABLE.c.at < before).limit(most)
+    return tx.write(sa.delete(TABLE).where(key.in_(old)))

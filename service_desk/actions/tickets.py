@@ -14,6 +14,8 @@ from service_desk.storage.transaction import Row, Tx
 TICKET = schema.ticket
 LINK = schema.ticket_interaction
 SUBJECT_CHARACTERS = 200
+TEXTS = frozenset({"subject", "description"})
+"""Personal text: the audit says that it changed, and not what it says."""
 
 
 def open_ticket(
@@ -58,6 +60,7 @@ def open_ticket(
     if interaction_id is not None:
         tx.write(sa.insert(LINK), {"ticket_id": row["id"], "interaction_id": interaction_id, "at": tx.now})
     tx.emit(events.TicketOpened(row["id"], row["number"], customer_id, interaction_id))
+    tx.audit("ticket.opened", row["id"], interaction_id=interaction_id)
     return row  # type: ignore[return-value]  # a dict reads like a row
 
 
@@ -72,11 +75,12 @@ def change_ticket(tx: Tx, ticket_id: str, version: int, values: dict[str, Any]) 
     if "status" in changed:
         check_move(TICKET_MOVES, f"Ticket {row['number']}", row["status"], changed["status"])
     names = ",".join(sorted(changed))
+    before_and_after = {name: [row[name], value] for name, value in changed.items() if name not in TEXTS}
     if "status" in changed:
         changed["closed_at"] = tx.now if changed["status"] in TICKET_DONE else None
     row = tx.change(TICKET, row, updated_at=tx.now, **changed)
     tx.emit(events.TicketChanged(ticket_id, row["customer_id"], names, row["status"]))
-    tx.audit("ticket.changed", ticket_id, fields=names)
+    tx.audit("ticket.changed", ticket_id, fields=names, changes=before_and_after)
     return row
 
 
@@ -121,6 +125,7 @@ def link_interaction(tx: Tx, ticket_id: str, interaction_id: str) -> Row:
     tx.write(sa.insert(LINK), {"ticket_id": ticket_id, "interaction_id": interaction_id, "at": tx.now})
     row = tx.change(TICKET, row, updated_at=tx.now)
     tx.emit(events.TicketLinked(ticket_id, interaction_id, row["customer_id"]))
+    tx.audit("ticket.linked", ticket_id, interaction_id=interaction_id)
     return row
 
 

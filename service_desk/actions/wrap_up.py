@@ -1,6 +1,6 @@
 """Ending service and the paperwork after it."""
 
-from service_desk.actions import agents, calls, interactions, messages
+from service_desk.actions import agents, calls, interactions, messages, parking
 from service_desk.domain import interaction as life
 from service_desk.errors import Conflict, Invalid
 from service_desk.storage import schema
@@ -15,9 +15,12 @@ def end_contact(tx: Tx, interaction_id: str, agent_id: str) -> Row:
     interactions.require_owner(row, agent_id)
     if row["state"] in (life.WRAP_UP, life.ENDED):
         return row
+    if row["state"] == life.PARKED:
+        return parking.end(tx, row, "agent", "agent_closed")
     if row["channel"] == "phone":
         return calls.hang_up(tx, row)
-    row = messages.add_system_line(tx, row, "chat.ended_by_agent")
+    if row["channel"] == "web_chat":
+        row = messages.add_system_line(tx, row, "chat.ended_by_agent")
     return interactions.finish_service(tx, row, "agent", "agent_closed")
 
 

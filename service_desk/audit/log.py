@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from service_desk.audit.findings import Finding, pages
 from service_desk.background.figures import read_cursor
 from service_desk.domain import interaction as life
-from service_desk.domain.recount import Count, Slot, count_of
+from service_desk.domain.recount import Count, Slot, counts_of
 from service_desk.errors import InvalidTransition
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
@@ -55,9 +56,8 @@ class Log:
 
     def count(self, kind: str, data: Mapping[str, Any]) -> None:
         """Count a line that the counters have in them too."""
-        found = count_of(kind, data)
-        if found is not None:
-            self.counts.setdefault(found[0], Count()).add(found[1])
+        for slot, count in counts_of(kind, data):
+            self.counts.setdefault(slot, Count()).add(count)
 
     def _take_interaction(self, position: int, kind: str, data: Mapping[str, Any]) -> None:
         interaction_id = data["interaction_id"]
@@ -139,7 +139,7 @@ def read_log(reader: Reader) -> Log:
     """Fold the whole log, page by page."""
     log = Log()
     counted_to = read_cursor(reader)
-    for event in pages(reader, schema.event):
+    for event in chain(pages(reader, schema.event_archive), pages(reader, schema.event)):
         log.take(event["position"], event["kind"], event["data"])
         if event["position"] <= counted_to:
             log.count(event["kind"], event["data"])

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from service_desk.audit.findings import Finding, Findings
 from service_desk.audit.log import Log
 from service_desk.domain.recount import Count
+from service_desk.queries.log import WHOLE_LOG
 from service_desk.queries.wallboard import count_from
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
@@ -14,8 +15,8 @@ from service_desk.storage.store import Reader
 SHOWN = 20
 """Gaps of one stream that are named one by one."""
 
-STREAMS: Mapping[str, sa.Table] = {
-    "event": schema.event,
+STREAMS: Mapping[str, sa.FromClause] = {
+    "event": WHOLE_LOG,
     "effect": schema.effect,
     "command": schema.command,
     "input": schema.input_,
@@ -38,7 +39,7 @@ def check_streams(reader: Reader) -> Findings:
             yield Finding("streams", name, f"position {position} follows {after}")
 
 
-def _gaps(reader: Reader, table: sa.Table) -> Iterator[tuple[int, int]]:
+def _gaps(reader: Reader, table: sa.FromClause) -> Iterator[tuple[int, int]]:
     before = sa.func.lag(table.c.position).over(order_by=table.c.position).label("before")
     numbered = sa.select(table.c.position, before).subquery()
     gaps = sa.select(numbered).where(numbered.c.position != numbered.c.before + 1)

@@ -13,10 +13,20 @@ import structlog
 
 from channels.contract import AccountId, CallControl, ChannelError, OutcomeUnknown, SendFailed
 from service_desk.actions.effects import claim, settle
+from service_desk.background.sending import MessageSender
 from service_desk.background.sweep import read_back
 from service_desk.clock import SECOND, Micros
 from service_desk.desk import Desk
-from service_desk.domain.effects import EFFECTS, ConnectCall, Effect, HangUpCall, PutBackCall
+from service_desk.domain.effects import (
+    EFFECTS,
+    CallEffect,
+    ConnectCall,
+    Effect,
+    FetchMedia,
+    HangUpCall,
+    PutBackCall,
+    SendMessage,
+)
 from service_desk.follow import Signal, earliest
 from service_desk.killpoint import killpoint
 from service_desk.lease import Lease, hold_and_work
@@ -52,10 +62,17 @@ class Outbox:
     What is due for one subject goes in order, several subjects go side by side: a slow one holds up nobody else.
     """
 
-    def __init__(self, desk: Desk, lease: Lease, phones: Mapping[AccountId, CallControl]) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        lease: Lease,
+        phones: Mapping[AccountId, CallControl],
+        messages: MessageSender | None = None,
+    ) -> None:
         self._desk = desk
         self._lease = lease
         self._phones = phones
+        self._messages = messages
 
     async def run(self) -> None:
         """Hold the lease and work, until cancelled."""
@@ -100,11 +117,11 @@ class Outbox:
             return False
         if state != "confirmed":
             log.warning("effect", kind=item.effect.KIND, interaction=item.subject, state=state, detail=detail)
-        if state == "failed" and not isinstance(item.effect, HangUpCall):
+        if state == "failed" and isinstance(item.effect, ConnectCall | PutBackCall):
             await self._ask_why(item.effect)
         return state in ("confirmed", "failed")
 
-    async def _ask_why(self, effect: Effect) -> None:
+    async def _ask_why(self, effect: CallEffect) -> None:
         """A leg that cannot be moved is mostly a leg that is gone."""
         account = AccountId(effect.account)
         if account in self._phones:
@@ -119,16 +136,25 @@ class Outbox:
             return "unknown", f"a fault of ours: {type(error).__name__}"
 
     async def _outcome(self, item: Due) -> tuple[str, str | None]:
-        phone = self._phones.get(AccountId(item.effect.account))
+        effect = item.effect
+        if not isinstance(effect, SendMessage | FetchMedia):
+            return await self._call_outcome(item, effect)
+        if self._messages is None:
+            return "failed", "nothing here sends messages"
+        unsure = item.attempts > 0 and item.state != "ready"
+        return await self._messages.perform(effect, unsure=unsure, last=item.attempts + 1 >= TRIES)
+
+    async def _call_outcome(self, item: Due, effect: CallEffect) -> tuple[str, str | None]:
+        phone = self._phones.get(AccountId(effect.account))
         if phone is None:
-            return "failed", f"no phone account {item.effect.account}"
+            return "failed", f"no phone account {effect.account}"
         try:
-            if item.attempts > 0 and await _already_done(phone, item.effect):
+            if item.attempts > 0 and await _already_done(phone, effect):
                 return "confirmed", "found done by read-back"
         except ChannelError as error:  # asking changed nothing: what was unknown still is
             return ("ready" if item.state == "ready" else "unknown"), f"cannot be read back: {error}"
         try:
-            await _perform(phone, item.effect)
+            await _perform(phone, effect)
         except OutcomeUnknown as error:
             return "unknown", str(error)
         except SendFailed as error:
@@ -159,7 +185,7 @@ async def _finish(tasks: Collection[asyncio.Task[None]]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _perform(phone: CallControl, effect: Effect) -> None:
+async def _perform(phone: CallControl, effect: CallEffect) -> None:
     match effect:
         case ConnectCall():
             await phone.connect(effect.call_id, effect.interaction_id)
@@ -169,7 +195,7 @@ async def _perform(phone: CallControl, effect: Effect) -> None:
             await phone.hang_up(effect.call_id)
 
 
-async def _already_done(phone: CallControl, effect: Effect) -> bool:
+async def _already_done(phone: CallControl, effect: CallEffect) -> bool:
     """Read back what an earlier try of unknown outcome may have done."""
     leg = await phone.look_up(effect.call_id, effect.interaction_id)
     if leg is None or leg.status.final:

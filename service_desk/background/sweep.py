@@ -1,7 +1,8 @@
 """Reads back legs whose end we may have missed: a status message that came while nobody listened is not sent again.
 
 At the start, then every 30 s, each leg that should be alive and has been quiet for a while is looked up with its
-provider; what it says enters by the same door as a status message, so rank and repetition are handled there.
+provider; what it says enters by the same door as a status message, so rank and repetition are handled there. A leg
+that lives on though its contact is over, because hanging it up failed for good, is hung up again.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from channels.contract import AccountId, CallChanged, CallControl, CallStatus, C
 from service_desk.actions import calls
 from service_desk.clock import SECOND, Micros
 from service_desk.desk import Desk
+from service_desk.domain.interaction import CONNECTING
 from service_desk.errors import DeskError, Unavailable
 from service_desk.lease import Lease, hold_and_work
 from service_desk.storage import schema
@@ -35,6 +37,9 @@ class Leg:
 
     account: AccountId
     call_id: str
+    interaction_id: str
+    stray: bool
+    """Whether nobody needs it any more."""
 
 
 class CallSweep:
@@ -61,23 +66,52 @@ class CallSweep:
     async def sweep(self, quiet: Micros) -> None:
         """Look up every living leg that is older than `quiet`."""
         legs = await self._desk.read(living_legs, quiet)
-        await asyncio.gather(*(self._read_back(leg) for leg in legs))
+        alive = await asyncio.gather(*(self._read_back(leg) for leg in legs))
+        strays: dict[str, set[str]] = {}
+        for leg, lives in zip(legs, alive, strict=True):
+            if lives and leg.stray:
+                strays.setdefault(leg.interaction_id, set()).add(leg.call_id)
+        for interaction_id, call_ids in strays.items():
+            for call_id in await self._desk.run(calls.end_stray_legs, interaction_id, call_ids):
+                log.warning("a leg outlived its contact and is hung up again", call=call_id)
 
-    async def _read_back(self, leg: Leg) -> None:
+    async def _read_back(self, leg: Leg) -> bool:
         phone = self._phones.get(leg.account)
         if phone is None:
-            return
+            return False
         async with self._limit:
-            await read_back(self._desk, phone, leg.account, leg.call_id)
+            return await read_back(self._desk, phone, leg.account, leg.call_id)
 
 
-async def read_back(desk: Desk, phone: CallControl, account: AccountId, call_id: str) -> None:
-    """Look one leg up; if it is over, say so as its status message would have."""
+async def read_conference(
+    desk: Desk, phones: Mapping[AccountId, CallControl], interaction_id: str, within_s: float
+) -> None:
+    """Ask whether the two of a call that is being connected are in its conference, and say so if they are.
+
+    For when the messages that should have told it are overdue. What cannot be asked within the time stays as it is.
+    """
+    joined = []
+    try:
+        async with asyncio.timeout(within_s):
+            for leg in await desk.read(legs_outside, interaction_id):
+                phone = phones.get(leg.account)
+                state = None if phone is None else await phone.look_up(leg.call_id, interaction_id)
+                if state is not None and not state.status.final and state.conference is not None:
+                    joined.append(leg.call_id)
+    except (ChannelError, TimeoutError) as error:
+        log.warning("conference cannot be read back", interaction=interaction_id, reason=str(error))
+    if joined:
+        log.info("missed that legs joined", interaction=interaction_id, calls=joined)
+        await desk.run(calls.conference_read_back, interaction_id, joined)
+
+
+async def read_back(desk: Desk, phone: CallControl, account: AccountId, call_id: str) -> bool:
+    """Look one leg up; if it is over, say so as its status message would have. Whether it is known to live."""
     try:
         state = await phone.look_up(call_id)
     except ChannelError as error:
         log.warning("leg cannot be read back", call=call_id, reason=str(error))
-        return
+        return False
     status = CallStatus.FAILED if state is None else state.status
     if status.final:
         log.info("missed the end of a leg", call=call_id, status=status.value)
@@ -88,15 +122,35 @@ async def read_back(desk: Desk, phone: CallControl, account: AccountId, call_id:
             raise
         except DeskError as error:
             log.warning("leg's end refused", call=call_id, reason=error.detail)
+    return not status.final
+
+
+def legs_outside(reader: Reader, interaction_id: str) -> list[Leg]:
+    """The living legs of a call being connected that nobody has told us are in its conference."""
+    leg, interaction = schema.call_leg, schema.interaction
+    here = _LEGS.where(interaction.c.id == interaction_id, interaction.c.state == CONNECTING)
+    rows = reader.all(here.where(leg.c.ended_at.is_(None), ~leg.c.in_conference).order_by(leg.c.call_id))
+    return [_leg(row) for row in rows]
 
 
 def living_legs(reader: Reader, quiet: Micros) -> list[Leg]:
     """Legs without an end, made at least `quiet` ago."""
-    leg, interaction = schema.call_leg, schema.interaction
-    rows = reader.all(
-        sa.select(leg.c.call_id, interaction.c.account)
-        .join(interaction, interaction.c.id == leg.c.interaction_id)
-        .where(leg.c.ended_at.is_(None), leg.c.created_at <= reader.now - quiet)
-        .order_by(leg.c.call_id)
-    )
-    return [Leg(AccountId(row["account"]), row["call_id"]) for row in rows]
+    leg = schema.call_leg
+    living = _LEGS.where(leg.c.ended_at.is_(None), leg.c.created_at <= reader.now - quiet)
+    return [_leg(row) for row in reader.all(living.order_by(leg.c.call_id))]
+
+
+_LEGS = sa.select(
+    schema.call_leg.c.call_id,
+    schema.call_leg.c.role,
+    schema.call_leg.c.agent_id,
+    schema.interaction.c.id,
+    schema.interaction.c.account,
+    schema.interaction.c.state,
+    schema.interaction.c.agent_id.label("serving"),
+).join(schema.interaction, schema.interaction.c.id == schema.call_leg.c.interaction_id)
+
+
+def _leg(row: sa.RowMapping) -> Leg:
+    stray = calls.is_stray(row["state"], row["serving"], row["role"], row["agent_id"])
+    return Leg(AccountId(row["account"]), row["call_id"], row["id"], stray)

@@ -1,12 +1,18 @@
-"""Fires timers that actions set: once each, in the transaction that removes them, soon after they are due."""
+"""Fires timers that actions set: once each, in the transaction that removes them, soon after they are due.
 
+One that would undo what its provider may have done meanwhile asks the provider first, beside the others.
+"""
+
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
 import structlog
 
-from service_desk.actions import agents, calls, chats, reclaim
+from channels.contract import AccountId, CallControl
+from service_desk.actions import agents, calls, chats, parking, reclaim
+from service_desk.background.sweep import read_conference
 from service_desk.clock import SECOND, Micros
 from service_desk.desk import Desk
 from service_desk.errors import DeskError, Unavailable
@@ -21,6 +27,9 @@ from service_desk.storage.transaction import Tx
 TIMER = schema.timer
 AT_ONCE = 100
 POSTPONED: Micros = 60 * SECOND
+ASK_FIRST = frozenset({"connect_timeout"})
+"""Before a caller is put back because nobody joined them, the conference is looked at."""
+ASK_WITHIN_S = 4.0
 
 Fire = Callable[[Tx, str, Mapping[str, Any]], None]
 
@@ -30,6 +39,7 @@ TIMERS: dict[str, Fire] = {
     "agent_lost": agents.lost,
     "agent_reclaim": reclaim.reclaim,
     "visitor_idle": chats.visitor_idle,
+    parking.TIMER: parking.expire,
 }
 
 log = structlog.get_logger(__name__)
@@ -38,22 +48,45 @@ log = structlog.get_logger(__name__)
 class Timers:
     """Runs wherever its lease is held."""
 
-    def __init__(self, desk: Desk, lease: Lease) -> None:
+    def __init__(
+        self, desk: Desk, lease: Lease, phones: Mapping[AccountId, CallControl] | None = None
+    ) -> None:
         self._desk = desk
         self._lease = lease
+        self._phones = phones or {}
 
     async def run(self) -> None:
         """Hold the lease and fire, until cancelled."""
         await hold_and_work(self._lease, self._desk.clock, self._work)
 
     async def _work(self, fence: int) -> None:
-        async with Signal(self._desk.bus, self._desk.clock, "timer") as signal:
-            while self._lease.held():
-                due, next_due = await self._desk.glance(due_timers, AT_ONCE)
-                for kind, subject in due:
-                    await self._fire(kind, subject, fence)
-                if not due:
-                    await signal.wait(earliest(next_due, self._lease.look_again_at()))
+        asking: dict[tuple[str, str], asyncio.Task[None]] = {}
+        try:
+            async with Signal(self._desk.bus, self._desk.clock, "timer") as signal:
+                while self._lease.held():
+                    _reap(asking)
+                    due, next_due = await self._desk.glance(due_timers, AT_ONCE + len(asking))
+                    due = [each for each in due if each not in asking]
+                    for kind, subject in due:
+                        if kind in ASK_FIRST and self._phones:
+                            task = asyncio.create_task(self._ask_and_fire(kind, subject, fence))
+                            task.add_done_callback(lambda _: signal.poke())
+                            asking[kind, subject] = task
+                        else:
+                            await self._fire(kind, subject, fence)
+                    if not due:
+                        await signal.wait(earliest(next_due, self._lease.look_again_at()))
+        finally:
+            for task in asking.values():
+                task.cancel()
+            await asyncio.gather(*asking.values(), return_exceptions=True)
+
+    async def _ask_and_fire(self, kind: str, subject: str, fence: int) -> None:
+        try:
+            await read_conference(self._desk, self._phones, subject, ASK_WITHIN_S)
+        except DeskError as error:
+            log.warning("conference not looked at", interaction=subject, reason=error.detail)
+        await self._fire(kind, subject, fence)
 
     async def _fire(self, kind: str, subject: str, fence: int) -> None:
         """One timer; a faulty one is put aside for a minute, so that it does not stop the others."""
@@ -68,6 +101,12 @@ class Timers:
         except Exception:
             log.exception("timer failed", kind=kind, subject=subject)
             await self._desk.run(postpone, kind, subject)
+
+
+def _reap(tasks: dict[tuple[str, str], asyncio.Task[None]]) -> None:
+    """Forget what is done. Raises what stopped it: a lost lease, a database that is away."""
+    for key in [key for key, task in tasks.items() if task.done()]:
+        tasks.pop(key).result()
 
 
 def fire(tx: Tx, kind: str, subject: str, lease: str, fence: int) -> None:

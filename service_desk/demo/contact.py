@@ -106,6 +106,8 @@ class Contact:
                 "ended_at": None,
                 "outcome": None,
                 "target_s": config.queue(queue_id).target_s,
+                "entered": True,
+                "in_target": None,
             },
         )
         queued = events.InteractionQueued(self.id, queue_id, at, again=False, reason=None, agent_id=None)
@@ -182,9 +184,9 @@ class Contact:
         queue = self._book.config.queue(self.row["queue_id"])
         self._close_offer(at, agent_id, "accepted", None)
         self._move(self._served_state, agent_id=agent_id, answered_at=at)
-        self._segment.update(agent_id=agent_id, answered_at=at)
         wait = at - queued_at
         in_target = wait <= queue.target_s * SECOND
+        self._segment.update(agent_id=agent_id, answered_at=at, in_target=in_target)
         answered = events.InteractionAnswered(
             self.id, queue.id, agent_id, queued_at, wait, in_target=in_target, first=True
         )
@@ -205,10 +207,10 @@ class Contact:
         queue = self._book.config.queue(self.row["queue_id"])
         self._end_leg(at, "customer")
         reason = "customer_hung_up" if self.row["channel"] == "phone" else "visitor_left"
-        self._segment.update(ended_at=at, outcome="abandoned")
-        self._move(life.ENDED, ended_at=at, ended_by="customer", end_reason=reason)
         wait = at - queued_at
         in_target = wait <= queue.target_s * SECOND
+        self._segment.update(ended_at=at, outcome="abandoned", in_target=in_target)
+        self._move(life.ENDED, ended_at=at, ended_by="customer", end_reason=reason)
         abandoned = events.InteractionAbandoned(self.id, queue.id, queued_at, wait, in_target)
         self._say(at, self._source, abandoned)
         self._say(

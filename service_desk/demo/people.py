@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from service_desk.actions.admin import MEDIA_CAPACITY
 from service_desk.actions.agents import SIGNED_OUT
 from service_desk.clock import Micros
 from service_desk.demo.book import Book, Values
@@ -30,7 +31,7 @@ class Colleague:
     role: str
     queues: tuple[str, ...]
     skills: Mapping[str, int]
-    capacity: Mapping[str, int] = field(default_factory=lambda: {"phone": 1, "web_chat": 3})
+    capacity: Mapping[str, int] = field(default_factory=lambda: dict(MEDIA_CAPACITY))
 
 
 TEAM = (
@@ -195,9 +196,8 @@ class Register:
         proof = "seen" if newcomer else random.choice(("imported", "imported", "verified"))
         client.phone = fold_phone(number)
         self._add_point(client, client.phone, proof, at)
-        if random.random() < 0.75:
-            client.mailbox = self._mailbox(first, last)
-            self._add_point(client, client.mailbox, "claimed" if newcomer else proof, at)
+        client.mailbox = self._mailbox(first, last)  # everybody has one, so that whoever is played can chat
+        self._add_point(client, client.mailbox, "claimed" if newcomer else proof, at)
         return client
 
     def visitor(self, client: Client, widget: str, at: Micros) -> Values:

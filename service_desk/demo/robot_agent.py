@@ -6,12 +6,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp
-import structlog
 from socketio.exceptions import SocketIOError as SocketError
 
 from service_desk.clock import SECOND, Micros
 from service_desk.demo.chance import Random
 from service_desk.demo.robot_console import Console, Lost, Pace, Problem
+from service_desk.demo.robot_faults import Faults
 from service_desk.demo.robot_words import Reply, is_thanks, phrases, reply_to, typing_s
 from service_desk.demo.words import LANGUAGES
 from service_desk.ports import Clock
@@ -42,8 +42,6 @@ DISPOSITIONS = ("solved", "solved", "informed", "informed", "callback", "ticket"
 
 TROUBLE = (Lost, SocketError, aiohttp.ClientError, TimeoutError, OSError)
 """What a desk that restarts, or a network, may do to us."""
-
-log = structlog.get_logger(__name__)
 
 
 class Team:
@@ -91,7 +89,7 @@ class RobotAgent:
     """One login. `run` works until it is cancelled, and comes back after everything that goes wrong."""
 
     def __init__(
-        self, base: str, login: str, password: str, *, pace: Pace, random: Random, team: Team
+        self, base: str, login: str, password: str, *, pace: Pace, random: Random, team: Team, faults: Faults
     ) -> None:
         self._base = base
         self._login = login
@@ -99,6 +97,7 @@ class RobotAgent:
         self._pace = pace
         self._random = random
         self._team = team
+        self._faults = faults
         self._console: Console = Console(base, pace.clock)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._break_due = self._next_break()
@@ -115,15 +114,16 @@ class RobotAgent:
                         signed_in = True
                     await self._console.connect()
                     await self._team.join(self._console)
+                    self._faults.connected()
                     tries = 0
                     await self._work()
                 except Problem as problem:
                     signed_in = signed_in and problem.status != 401
-                    log.info("robot agent refused", login=self._login, reason=str(problem))
+                    self._faults.refused(problem)
                 except TROUBLE as error:
-                    log.info("robot agent lost the desk", login=self._login, reason=str(error))
-                except Exception:
-                    log.exception("robot agent stumbled", login=self._login)
+                    self._faults.lost(error)
+                except Exception as error:  # noqa: BLE001 - told once, and the robot goes on
+                    self._faults.stumbled(error)
                 finally:
                     await self._drop_everything()
                 tries += 1
@@ -175,13 +175,12 @@ class RobotAgent:
             try:
                 await work()
             except Problem as problem:
-                log.info("robot agent refused", login=self._login, what=what, reason=str(problem))
+                self._faults.refused(problem)
                 await self._pace.rest(LOOK_AGAIN_S)
-            except TROUBLE as error:
-                log.info("robot agent interrupted", login=self._login, what=what, reason=str(error))
+            except TROUBLE:  # whoever holds the socket tells it, if it is lost
                 await self._pace.rest(LOOK_AGAIN_S)
-            except Exception:
-                log.exception("robot agent stumbled", login=self._login, what=what)
+            except Exception as error:  # noqa: BLE001 - told once, and a look begins it again
+                self._faults.stumbled(error)
                 await self._pace.rest(LOOK_AGAIN_S)
             finally:
                 self._tasks.pop(what, None)

@@ -13,6 +13,7 @@ from socketio.exceptions import SocketIOError
 
 from service_desk.demo.chance import Random
 from service_desk.demo.robot_console import GOODBYE_S, Pace
+from service_desk.demo.robot_faults import Faults
 from service_desk.demo.robot_words import facts, phrases, scenario_for, typing_s
 from service_desk.demo.words import LANGUAGES
 from service_desk.ids import new_id
@@ -56,11 +57,14 @@ class ChatTraffic(BaseModel):
 class RobotCustomers:
     """Lets chats begin at exponential distances, and counts how they ended."""
 
-    def __init__(self, base: str, traffic: ChatTraffic, *, pace: Pace, random: Random) -> None:
+    def __init__(
+        self, base: str, traffic: ChatTraffic, *, pace: Pace, random: Random, faults: Faults
+    ) -> None:
         self._base = base
         self._traffic = traffic
         self._pace = pace
         self._random = random
+        self._faults = faults
         self._living: set[asyncio.Task[None]] = set()
         self._tokens: dict[str, str] = {}
         self.outcomes: dict[str, int] = {}
@@ -93,10 +97,10 @@ class RobotCustomers:
             outcome = await customer.live()
         except (SocketIOError, aiohttp.ClientError, TimeoutError, OSError) as error:
             outcome = "lost"
-            log.info("robot customer lost the desk", reason=str(error))
-        except Exception:
+            self._faults.lost(error)
+        except Exception as error:  # noqa: BLE001 - told once, and the next customer comes
             outcome = "stumbled"
-            log.exception("robot customer stumbled")
+            self._faults.stumbled(error)
         if person is not None and customer.token is not None:
             self._tokens[person.name] = customer.token
         self.outcomes[outcome] = self.outcomes.get(outcome, 0) + 1

@@ -18,6 +18,7 @@ from service_desk.demo.chance import Random
 from service_desk.demo.robot_agent import RobotAgent, Team
 from service_desk.demo.robot_console import Pace
 from service_desk.demo.robot_customer import ChatTraffic, RobotCustomers
+from service_desk.demo.robot_faults import Faults
 from service_desk.logs import LEVELS, set_up_logs
 from service_desk.ports import Clock
 
@@ -49,14 +50,17 @@ async def run(settings: RobotSettings, clock: Clock) -> None:
     """Let all of them live until this is cancelled."""
     pace = Pace(clock, settings.speed)
     team = Team(len(settings.agents), clock)
+    faults = Faults()
     async with asyncio.TaskGroup() as group:
         for each in settings.agents:
             chance = Random(f"{settings.seed} {each.login}")
-            agent = RobotAgent(settings.base, each.login, each.password, pace=pace, random=chance, team=team)
+            agent = RobotAgent(
+                settings.base, each.login, each.password, pace=pace, random=chance, team=team, faults=faults
+            )
             group.create_task(agent.run())
         if settings.chats is not None:
             chance = Random(f"{settings.seed} chats")
-            customers = RobotCustomers(settings.base, settings.chats, pace=pace, random=chance)
+            customers = RobotCustomers(settings.base, settings.chats, pace=pace, random=chance, faults=faults)
             group.create_task(customers.run())
 
 

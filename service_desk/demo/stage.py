@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -176,9 +176,15 @@ def free_port(port: int) -> int:
 
 
 def demo_settings(
-    url: str, folder: Path, port: int, carrier_url: str, carrier: Carrier, config: DeskConfig
+    url: str,
+    folder: Path,
+    port: int,
+    carrier_url: str,
+    carrier: Carrier,
+    config: DeskConfig,
+    robots: Sequence[str] = (),
 ) -> Settings:
-    """One process on this machine only, with the pretend carrier as its phone account."""
+    """One process on this machine only, with the pretend carrier as its phone account. `robots`: their logins."""
     line = config.phone_lines[0]
     return load_settings(
         None,
@@ -187,13 +193,8 @@ def demo_settings(
         redis_url=None,
         var_dir=folder,
         roles=("web", "route", "send"),
-        accounts={
-            "phone": {line.account: carrier.account(line, carrier_url)},
-            "web_chat": {
-                widget.id: {"topics": [topic.id for topic in widget.topics]} for widget in config.widgets
-            },
-        },
-        simulator={"enabled": True, "url": carrier_url},
+        accounts={"phone": {line.account: carrier.account(line, carrier_url)}},
+        simulator={"enabled": True, "url": carrier_url, "robots": tuple(robots)},
     )
 
 

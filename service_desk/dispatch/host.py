@@ -14,7 +14,7 @@ from routing.codec import decode, encode
 from routing.commands import Command, DecisionRefused, Tick
 from routing.decisions import Decision
 from routing.router import Router
-from service_desk.actions.offers import Refusal, apply_decisions
+from service_desk.actions.offers import Refusal, apply_locked, foreseen_rows
 from service_desk.clock import SECOND, Micros
 from service_desk.desk import Desk
 from service_desk.dispatch.restore import restore
@@ -22,6 +22,7 @@ from service_desk.follow import Signal, earliest
 from service_desk.killpoint import killpoint
 from service_desk.lease import Lease, check_fence, hold_and_work
 from service_desk.storage import schema
+from service_desk.storage.fence import fence_of
 from service_desk.storage.prepared import Prepared
 from service_desk.storage.store import Reader
 from service_desk.storage.transaction import Tx
@@ -144,6 +145,7 @@ def record_steps(
     tx: Tx, steps: Sequence[Step], policy_version: int, fence: int, cursor: int
 ) -> list[Refusal]:
     """Store the steps and change the rows by their decisions; what came too late."""
+    tx.foresee(fence_of("routing"), *foreseen_rows([d for step in steps for d in step.decisions]))
     check_fence(tx, "routing", fence)
     first = tx.next_number("dispatch_step", len(steps))
     refused: list[Refusal] = []
@@ -160,7 +162,7 @@ def record_steps(
                 "fence": fence,
             },
         )
-        refused += apply_decisions(tx, step.decisions, policy_version)
+        refused += apply_locked(tx, step.decisions, policy_version)
     tx.set_cursor("routing", cursor)
     return refused
 

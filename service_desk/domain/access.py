@@ -7,7 +7,14 @@ from service_desk.errors import Forbidden
 AGENT = frozenset(
     {"contact.handle", "ticket.read", "ticket.write", "customer.read", "customer.write", "board.view"}
 )
-SUPERVISOR = AGENT | {"contact.read_any", "agent.read"}
+SUPERVISOR = AGENT | {
+    "contact.read_any",
+    "contact.direct",
+    "agent.read",
+    "agent.direct",
+    "figures.read",
+    "alert.acknowledge",
+}
 ADMIN = SUPERVISOR | {"config.publish", "user.manage", "audit.read", "metrics.read"}
 
 ROLES: dict[str, frozenset[str]] = {"agent": AGENT, "supervisor": SUPERVISOR, "admin": ADMIN}

@@ -9,10 +9,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from routing.model import MINUTE, SECOND, Policy, QueuePolicy
+from service_desk.domain.media import ASYNCHRONOUS
 
 Key = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 Words = dict[str, str]
 """A text per language ("en", "de", ...); the first is used where a language is missing."""
+
+
+AlertFigure = Literal["waiting", "longest_wait_s", "service_level_pct", "abandoned_pct", "agents_ready"]
+LOW_IS_BAD = frozenset({"service_level_pct", "agents_ready"})
 
 
 class Part(BaseModel):
@@ -35,6 +40,12 @@ class Queue(Part):
     name: str
     brand_id: Key
     target_s: int = Field(20, ge=1, le=86_400)
+    message_target_s: int = Field(
+        14_400,
+        ge=60,
+        le=1_209_600,
+        description="The promise for mail and texts; calls and chats go first by it.",
+    )
     ring_s: int = Field(20, ge=5, le=300)
     wrap_up_s: int = Field(60, ge=0, le=3_600)
     decline_pause_s: int = Field(30, ge=0, le=3_600)
@@ -88,6 +99,68 @@ class Widget(Part):
     idle_s: int = Field(900, ge=30, le=86_400)
 
 
+class Mailbox(Part):
+    """How the mail of one account is taken: its queue, and what stands below answers."""
+
+    account: Key
+    address: str
+    name: str
+    brand_id: Key
+    default_queue: Key
+    language: Annotated[str, Field(pattern=r"^[a-z]{2}$")] = "en"
+    signature: str = ""
+
+
+class TextLine(Part):
+    """How the texts to one number are taken."""
+
+    account: Key
+    number: str
+    brand_id: Key
+    label: str
+    default_queue: Key
+    language: Annotated[str, Field(pattern=r"^[a-z]{2}$")] = "en"
+
+
+class AlertRule(Part):
+    """Raise when a figure has been at `raise_at` or worse for `raise_s`, clear at `clear_at` or better for `clear_s`.
+
+    The unit is in the figure's name (percent, seconds; else a number of contacts or agents). Shares are looked
+    at once `least_offered` contacts came today. Without a queue: all queues together.
+    """
+
+    id: Key
+    name: str
+    figure: AlertFigure
+    queue: Key | None = None
+    raise_at: float = Field(ge=0, le=86_400)
+    clear_at: float = Field(ge=0, le=86_400)
+    raise_s: int = Field(15, ge=0, le=3_600)
+    clear_s: int = Field(30, ge=0, le=3_600)
+    level: Literal["attention", "urgent"] = "attention"
+    least_offered: int = Field(10, ge=1, le=10_000)
+
+    @property
+    def low_is_bad(self) -> bool:
+        """Whether it is the small values that are raised."""
+        return self.figure in LOW_IS_BAD
+
+    @model_validator(mode="after")
+    def there_is_a_gap(self) -> Self:
+        """Between the two thresholds lies a gap on the right side, so that a value on the edge does not flap."""
+        if self.low_is_bad and self.clear_at <= self.raise_at:
+            raise ValueError(
+                f"alerts.{self.id}.clear_at: must be above raise_at, as {self.figure} is bad when low"
+            )
+        if not self.low_is_bad and self.clear_at >= self.raise_at:
+            raise ValueError(
+                f"alerts.{self.id}.clear_at: must be below raise_at, as {self.figure} is bad when high"
+            )
+        if self.figure.endswith("_pct") and max(self.raise_at, self.clear_at) > 100:
+            raise ValueError(f"alerts.{self.id}.raise_at: a percentage is at most 100")
+        return self
+
+
 class DeskConfig(Part):
     """Everything that an administrator decides."""
 
@@ -97,9 +170,12 @@ class DeskConfig(Part):
     queues: list[Queue]
     phone_lines: list[PhoneLine] = []
     widgets: list[Widget] = []
+    mailboxes: list[Mailbox] = []
+    text_lines: list[TextLine] = []
     away_reasons: list[Named]
     decline_reasons: list[Named]
     dispositions: list[Named]
+    alerts: list[AlertRule] = []
     reclaim_s: int = Field(60, ge=5, le=3_600, description="How long a lost agent keeps their contacts.")
     lost_s: int = Field(
         3, ge=1, le=60, description="How long after a clean close a console may come back unnoticed."
@@ -120,6 +196,8 @@ class DeskConfig(Part):
         queues = {queue.id for queue in self.queues}
         if len(queues) != len(self.queues):
             raise ValueError("queues: an id stands twice")
+        if len({rule.id for rule in self.alerts}) != len(self.alerts):
+            raise ValueError("alerts: an id stands twice")
         for where, queue in self._named_queues():
             if queue not in queues:
                 raise ValueError(f"{where}: there is no queue {queue!r}")
@@ -138,7 +216,10 @@ class DeskConfig(Part):
         topics = [
             (f"widgets.{widget.id}.topics.{t.id}", t.queue) for widget in self.widgets for t in widget.topics
         ]
-        return lines + options + widgets + topics
+        mail = [(f"mailboxes.{box.account}.default_queue", box.default_queue) for box in self.mailboxes]
+        texts = [(f"text_lines.{line.account}.default_queue", line.default_queue) for line in self.text_lines]
+        alerts = [(f"alerts.{rule.id}.queue", rule.queue) for rule in self.alerts if rule.queue is not None]
+        return lines + options + widgets + topics + mail + texts + alerts
 
     def queue(self, queue_id: str) -> Queue:
         """The queue; KeyError if there is none."""
@@ -155,6 +236,21 @@ class DeskConfig(Part):
 
     def widget(self, widget_id: str) -> Widget | None:
         return next((widget for widget in self.widgets if widget.id == widget_id), None)
+
+    def mailbox(self, account: str) -> Mailbox | None:
+        return next((box for box in self.mailboxes if box.account == account), None)
+
+    def text_line(self, account: str) -> TextLine | None:
+        return next((line for line in self.text_lines if line.account == account), None)
+
+    def target_s(self, queue_id: str, channel: str) -> int:
+        """The queue's promise for a medium, in seconds."""
+        queue = self.queue(queue_id)
+        return queue.message_target_s if channel in ASYNCHRONOUS else queue.target_s
+
+    def head_start(self, queue_id: str, channel: str) -> int:
+        """Minutes by which a medium goes first in its queue; negative: it can wait so much longer than a call."""
+        return -((self.target_s(queue_id, channel) - self.queue(queue_id).target_s) // 60)
 
     def policy(self) -> Policy:
         """What the router needs of it."""
@@ -179,4 +275,4 @@ class DeskConfig(Part):
         return queued_at + queue.target_s * SECOND - (queue.priority + priority) * MINUTE
 
 
-Channel = Literal["phone", "web_chat"]
+Channel = Literal["phone", "web_chat", "email", "sms"]

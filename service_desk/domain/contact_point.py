@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -40,3 +41,74 @@ def fold_mailbox(text: str) -> ContactPoint | None:
     if not MAILBOX.match(value):
         return None
     return ContactPoint("mailbox", value.casefold(), value)
+
+
+INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
+"""What comes along when an address is copied from a page or an address book."""
+EXTENSION = re.compile(r"\s*(?:;?ext\.?|[x#,])\s*=?\s*\d{1,7}\s*$", re.IGNORECASE)
+NAMED = re.compile(r"^[^<>]*<([^<>]+)>$")
+TYPED_CHARACTERS = 320
+SHORTEST_UNKNOWN = 8
+"""Digits with the country's; shorter ones are taken only where the numbering plan knows them."""
+
+
+def fold_typed(text: str, regions: Sequence[str]) -> ContactPoint | None:
+    """What a person typed or pasted as an address, None if it is none.
+
+    A mailbox if it has an @, also as `Name <mailbox>`. Else a phone number: international, or as it is dialled in
+    one of the `regions` (ISO 3166 codes, the likeliest first).
+    """
+    text = INVISIBLE.sub("", unicodedata.normalize("NFKC", text)).strip()
+    if len(text) > TYPED_CHARACTERS:
+        return None
+    if "@" in text:
+        named = NAMED.match(text)
+        return fold_mailbox((named[1] if named else text).removeprefix("mailto:"))
+    return _fold_typed_phone(text, tuple(regions))
+
+
+def _fold_typed_phone(text: str, regions: tuple[str, ...]) -> ContactPoint | None:
+    """The first region in which the number exists wins, then the first in which one of this length could."""
+    text = EXTENSION.sub("", text.removeprefix("tel:"))
+    if any(character.isalpha() for character in text):
+        return None
+    tries: list[tuple[str, str | None]] = [(text, region) for region in regions] or [(text, None)]
+    if text.startswith(
+        "00"
+    ):  # dialled abroad like this in most of the world, whatever the desk's own country does
+        tries = [("+" + text[2:], None), *tries]
+    parsed = [number for number in (_parse(each, region) for each, region in tries) if number is not None]
+    best = next((number for number in parsed if phonenumbers.is_valid_number(number)), None)
+    number = best or next((each for each in parsed if len(_e164(each)) > SHORTEST_UNKNOWN), None)
+    return None if number is None else fold_phone(_e164(number))
+
+
+def _parse(text: str, region: str | None) -> phonenumbers.PhoneNumber | None:
+    """A number that can be dialled from anywhere; one without its area code is none."""
+    try:
+        number = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException:
+        return None
+    reason = phonenumbers.is_possible_number_with_reason(number)
+    return number if reason == phonenumbers.ValidationResult.IS_POSSIBLE else None
+
+
+def _e164(number: phonenumbers.PhoneNumber) -> str:
+    text: str = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+    return text
+
+
+@lru_cache(maxsize=4096)
+def region_of_phone(value: str) -> str | None:
+    """The country of an E.164 number as ISO 3166 code, None for numbers of no country."""
+    number = _parse(value, None)
+    region = phonenumbers.region_code_for_number(number) if number is not None else None
+    return None if region in (None, phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY, "001") else str(region)
+
+
+def region_of_language(tag: str | None) -> str | None:
+    """The country of a language tag such as `de-AT`, None if it names none."""
+    for part in (tag or "").split("-")[1:]:
+        if len(part) == 2 and part.upper() in phonenumbers.SUPPORTED_REGIONS:
+            return part.upper()
+    return None

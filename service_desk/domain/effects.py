@@ -36,19 +36,54 @@ class PutBackCall:
 
 @dataclass(frozen=True, slots=True)
 class HangUpCall:
-    """End a leg."""
+    """End a leg. `again_at` (microseconds) makes another of it, where an earlier one did not end the leg."""
 
     KIND: ClassVar[str] = "hang_up_call"
     account: str
     interaction_id: str
     call_id: str
+    again_at: int | None = None
 
     @property
     def key(self) -> str:
-        return f"{self.KIND}:{self.call_id}"
+        key = f"{self.KIND}:{self.call_id}"
+        return key if self.again_at is None else f"{key}:{self.again_at}"
 
 
-Effect: TypeAlias = ConnectCall | PutBackCall | HangUpCall
-EFFECTS: dict[str, type[ConnectCall] | type[PutBackCall] | type[HangUpCall]] = {
-    kind.KIND: kind for kind in (ConnectCall, PutBackCall, HangUpCall)
-}
+@dataclass(frozen=True, slots=True)
+class SendMessage:
+    """Send a mail or a text. `attempt` counts what a person asked for: trying again by hand is another effect."""
+
+    KIND: ClassVar[str] = "send_message"
+    account: str
+    interaction_id: str
+    message_id: str
+    attempt: int = 1
+
+    @property
+    def key(self) -> str:
+        return f"{self.KIND}:{self.message_id}:{self.attempt}"
+
+
+@dataclass(frozen=True, slots=True)
+class FetchMedia:
+    """Fetch a picture or file of a text from where the provider keeps it."""
+
+    KIND: ClassVar[str] = "fetch_media"
+    account: str
+    interaction_id: str
+    attachment_id: str
+    url: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.KIND}:{self.attachment_id}"
+
+
+CallEffect: TypeAlias = ConnectCall | PutBackCall | HangUpCall
+MessageEffect: TypeAlias = SendMessage | FetchMedia
+Effect: TypeAlias = CallEffect | MessageEffect
+EFFECTS: dict[
+    str,
+    type[ConnectCall] | type[PutBackCall] | type[HangUpCall] | type[SendMessage] | type[FetchMedia],
+] = {kind.KIND: kind for kind in (ConnectCall, PutBackCall, HangUpCall, SendMessage, FetchMedia)}

@@ -23,7 +23,10 @@ class InteractionStarted:
 
 @dataclass(frozen=True, slots=True)
 class InteractionQueued:
-    """Joined a line: first (`again` false) or put back with its place kept."""
+    """Joined a line: anew (`again` false) or put back with its place kept.
+
+    `moved_from` is the queue that it left without having been answered there; None otherwise.
+    """
 
     KIND: ClassVar[str] = "interaction.queued"
     SUBJECT: ClassVar[str] = "interaction_id"
@@ -33,6 +36,7 @@ class InteractionQueued:
     again: bool
     reason: str | None
     agent_id: str | None
+    moved_from: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +164,56 @@ class EntryAdded:
 
 
 @dataclass(frozen=True, slots=True)
+class EntryChanged:
+    """How a message of ours fares, or a file of it that has come; `status` is the one after it."""
+
+    KIND: ClassVar[str] = "entry.changed"
+    SUBJECT: ClassVar[str] = "interaction_id"
+
+    interaction_id: str
+    entry_id: str
+    kind: str
+    status: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class InteractionParked:
+    """Answered; it waits for the customer until `until`, stays the agent's and holds none of their capacity."""
+
+    KIND: ClassVar[str] = "interaction.parked"
+    SUBJECT: ClassVar[str] = "interaction_id"
+
+    interaction_id: str
+    agent_id: str
+    queue_id: str
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class InteractionResumed:
+    """Its agent has taken a parked one up again."""
+
+    KIND: ClassVar[str] = "interaction.resumed"
+    SUBJECT: ClassVar[str] = "interaction_id"
+
+    interaction_id: str
+    agent_id: str
+    queue_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextConsentChanged:
+    """A customer's word about texts: `opted_out` counts until the next."""
+
+    KIND: ClassVar[str] = "text_consent.changed"
+    SUBJECT: ClassVar[str] = "interaction_id"
+
+    interaction_id: str
+    account: str
+    opted_out: bool
+
+
+@dataclass(frozen=True, slots=True)
 class VisitorPresence:
     """The visitor's page connected or went."""
 
@@ -235,6 +289,40 @@ class CustomerChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class IdentityLinked:
+    """An address is the customer's from now on, or is proved better than before."""
+
+    KIND: ClassVar[str] = "customer.identity_linked"
+    SUBJECT: ClassVar[str] = "customer_id"
+    customer_id: str
+    point_id: str
+    kind: str
+    proof: str
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityUnlinked:
+    """An address is not the customer's any more."""
+
+    KIND: ClassVar[str] = "customer.identity_unlinked"
+    SUBJECT: ClassVar[str] = "customer_id"
+    customer_id: str
+    point_id: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class InteractionCustomerChanged:
+    """Somebody said whose contact it really is; `previous_id` is None if nobody was known."""
+
+    KIND: ClassVar[str] = "interaction.customer_changed"
+    SUBJECT: ClassVar[str] = "interaction_id"
+    interaction_id: str
+    customer_id: str
+    previous_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class AgentStateChanged:
     """What the agent chose, or what was chosen for them (`no_answer`, `signed_out`)."""
 
@@ -267,6 +355,50 @@ class SessionRevoked:
 
 
 @dataclass(frozen=True, slots=True)
+class InteractionPrioritised:
+    """A supervisor changed the head start: `priority` is in minutes."""
+
+    KIND: ClassVar[str] = "interaction.prioritised"
+    SUBJECT: ClassVar[str] = "interaction_id"
+    interaction_id: str
+    queue_id: str | None
+    priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRaised:
+    """A figure has been beyond its threshold for as long as the rule asks."""
+
+    KIND: ClassVar[str] = "alert.raised"
+    SUBJECT: ClassVar[str] = "alert_id"
+    alert_id: str
+    rule_id: str
+    queue_id: str | None
+    level: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlertCleared:
+    """The figure has been calm for as long as the rule asks, or the rule is gone (`reason`)."""
+
+    KIND: ClassVar[str] = "alert.cleared"
+    SUBJECT: ClassVar[str] = "alert_id"
+    alert_id: str
+    rule_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlertAcknowledged:
+    """Somebody looks after it."""
+
+    KIND: ClassVar[str] = "alert.acknowledged"
+    SUBJECT: ClassVar[str] = "alert_id"
+    alert_id: str
+    rule_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigPublished:
     """Another version of the configuration is in force."""
 
@@ -287,6 +419,10 @@ Event: TypeAlias = (
     | InteractionEnded
     | CallLegChanged
     | EntryAdded
+    | EntryChanged
+    | InteractionParked
+    | InteractionResumed
+    | TextConsentChanged
     | VisitorPresence
     | TicketOpened
     | TicketChanged
@@ -294,9 +430,16 @@ Event: TypeAlias = (
     | TicketNoted
     | CustomerCreated
     | CustomerChanged
+    | IdentityLinked
+    | IdentityUnlinked
+    | InteractionCustomerChanged
     | AgentStateChanged
     | AgentPresence
     | SessionRevoked
+    | InteractionPrioritised
+    | AlertRaised
+    | AlertCleared
+    | AlertAcknowledged
     | ConfigPublished
 )
 

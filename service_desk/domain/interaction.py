@@ -1,7 +1,8 @@
 """The life of one contact: states, moves, and what is legal. No dead ends but `ended`.
 
 menu: a caller chooses; queued: waits in line; offered: rings at an agent; connecting: accepted, the legs are being
-joined; active: being served; wrap_up: over for the customer, the agent notes the outcome; ended.
+joined; active: being served; parked: answered, and waiting for the customer; wrap_up: over for the customer, the
+agent notes the outcome; ended.
 """
 
 from service_desk.errors import InvalidTransition
@@ -11,21 +12,26 @@ QUEUED = "queued"
 OFFERED = "offered"
 CONNECTING = "connecting"
 ACTIVE = "active"
+PARKED = "parked"
 WRAP_UP = "wrap_up"
 ENDED = "ended"
 
 INTERACTION_MOVES: dict[str, frozenset[str]] = {
     MENU: frozenset({QUEUED, ENDED}),
-    QUEUED: frozenset({OFFERED, CONNECTING, ACTIVE, ENDED}),
+    QUEUED: frozenset({QUEUED, OFFERED, CONNECTING, ACTIVE, ENDED}),  # to itself: into another line
     OFFERED: frozenset({QUEUED, CONNECTING, ACTIVE, ENDED}),
     CONNECTING: frozenset({ACTIVE, QUEUED, WRAP_UP, ENDED}),
-    ACTIVE: frozenset({WRAP_UP, QUEUED, ENDED}),
+    ACTIVE: frozenset({WRAP_UP, QUEUED, PARKED, ENDED}),
+    PARKED: frozenset({QUEUED, ACTIVE, ENDED}),
     WRAP_UP: frozenset({ENDED}),
     ENDED: frozenset(),
 }
 
 WAITING = frozenset({QUEUED, OFFERED})
 OWNED = frozenset({CONNECTING, ACTIVE, WRAP_UP})
+"""With an agent, and holding their capacity."""
+ON_SCREEN = OWNED | {PARKED}
+"""An agent's, so that it is on their screen."""
 LIVE = frozenset(INTERACTION_MOVES) - {ENDED}
 
 OFFER_MOVES: dict[str, frozenset[str]] = {

@@ -1,19 +1,35 @@
 """Counters folded from the log: the one definition of what is counted, for the live figures and for recounting.
 
-A contact counts in the 15 minutes in which it first joined its queue. Three service levels follow from the sums:
-answered in target / offered; answered in target / (offered - abandoned in target); answered in target / answered.
+A contact counts in each queue that it joined, in the 15 minutes in which its wait began. One that a supervisor moves
+while it waits takes its waiting time along: it counts as offered in the new queue, and as moved out of the old one.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from service_desk.clock import MINUTE, Micros
+from service_desk.clock import MINUTE, SECOND, Micros
 
 INTERVAL: Micros = 15 * MINUTE
 
 Slot = tuple[str, Micros]
 """A queue and the start of 15 minutes."""
+
+KINDS = ("interaction.queued", "interaction.answered", "interaction.abandoned")
+"""Kinds of events that count something."""
+
+
+class ServiceLevels(NamedTuple):
+    """The field's three definitions, as shares from 0 to 1; None where nothing can be divided.
+
+    of_offered: answered in target / (offered - moved out).
+    without_short_abandons: answered in target / (offered - moved out - abandoned in target).
+    of_answered: answered in target / answered.
+    """
+
+    of_offered: float | None
+    without_short_abandons: float | None
+    of_answered: float | None
 
 
 @dataclass(slots=True)
@@ -26,6 +42,7 @@ class Count:
     abandoned: int = 0
     abandoned_in_target: int = 0
     wait_us: int = 0
+    moved_out: int = 0
 
     def add(self, other: "Count") -> None:
         self.offered += other.offered
@@ -34,6 +51,32 @@ class Count:
         self.abandoned += other.abandoned
         self.abandoned_in_target += other.abandoned_in_target
         self.wait_us += other.wait_us
+        self.moved_out += other.moved_out
+
+    @property
+    def stayed(self) -> int:
+        """Offered and not moved to another queue: what the shares are of."""
+        return self.offered - self.moved_out
+
+    def service_levels(self) -> ServiceLevels:
+        """All three, of these contacts. Those that still wait count as offered."""
+        return ServiceLevels(
+            _share(self.answered_in_target, self.stayed),
+            _share(self.answered_in_target, self.stayed - self.abandoned_in_target),
+            _share(self.answered_in_target, self.answered),
+        )
+
+    def abandoned_share(self) -> float | None:
+        """Abandoned / (offered - moved out)."""
+        return _share(self.abandoned, self.stayed)
+
+    def average_wait_s(self) -> float | None:
+        """Average speed of answer, in seconds."""
+        return self.wait_us / SECOND / self.answered if self.answered else None
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole > 0 else None
 
 
 def interval_start(at: Micros) -> Micros:
@@ -41,27 +84,29 @@ def interval_start(at: Micros) -> Micros:
     return at - at % INTERVAL
 
 
-def count_of(kind: str, data: Mapping[str, Any]) -> tuple[Slot, Count] | None:
-    """What one event adds, and where; None if it counts nothing."""
+def counts_of(kind: str, data: Mapping[str, Any]) -> list[tuple[Slot, Count]]:
+    """What one event adds, and where."""
     if kind == "interaction.queued" and not data["again"]:
-        return _slot(data), Count(offered=1)
+        left = data.get("moved_from")  # unknown to events from before there were moves
+        gone = [] if left is None else [(_slot(data, left), Count(moved_out=1))]
+        return [(_slot(data), Count(offered=1)), *gone]
     if kind == "interaction.answered" and data["first"]:
-        return _slot(data), Count(answered=1, answered_in_target=int(data["in_target"]), wait_us=data["wait"])
+        return [
+            (_slot(data), Count(answered=1, answered_in_target=int(data["in_target"]), wait_us=data["wait"]))
+        ]
     if kind == "interaction.abandoned" and data["queue_id"] is not None and data["first"]:
-        return _slot(data), Count(abandoned=1, abandoned_in_target=int(data["in_target"]))
-    return None
+        return [(_slot(data), Count(abandoned=1, abandoned_in_target=int(data["in_target"])))]
+    return []
 
 
-def _slot(data: Mapping[str, Any]) -> Slot:
-    return data["queue_id"], interval_start(data["queued_at"])
+def _slot(data: Mapping[str, Any], queue_id: str | None = None) -> Slot:
+    return queue_id or data["queue_id"], interval_start(data["queued_at"])
 
 
 def recount(events: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[Slot, Count]:
     """The counters of a stretch of the log, given as (kind, data)."""
     counts: dict[Slot, Count] = {}
     for kind, data in events:
-        found = count_of(kind, data)
-        if found is not None:
-            slot, count = found
+        for slot, count in counts_of(kind, data):
             counts.setdefault(slot, Count()).add(count)
     return counts

@@ -66,9 +66,9 @@ class InteractionView(View):
     """One continuous contact on one channel."""
 
     id: str
-    channel: Literal["phone", "web_chat"]
+    channel: Literal["phone", "web_chat", "email", "sms"]
     direction: Literal["inbound", "outbound"]
-    state: Literal["menu", "queued", "offered", "connecting", "active", "wrap_up", "ended"]
+    state: Literal["menu", "queued", "offered", "connecting", "active", "parked", "wrap_up", "ended"]
     queue_id: str | None
     customer_id: str | None
     caller: str | None = Field(
@@ -105,6 +105,68 @@ class AuthorView(View):
     name: str
 
 
+class MailAddressView(View):
+    """A mailbox and the name that goes with it, which may be empty."""
+
+    address: str
+    name: str
+
+
+class MailView(View):
+    """What a mail has beside its text. Its rich text comes from the entry's own address, to be shown apart."""
+
+    sender: MailAddressView | None = Field(
+        description="None for our own mails and for those that name nobody."
+    )
+    to: list[MailAddressView]
+    cc: list[MailAddressView]
+    reply_to: list[MailAddressView]
+    subject: str
+    has_html: bool
+    quoted: str | None = Field(description="The history below what was written now.")
+    remote_images: int = Field(description="Pictures that are shown only when the reader asks for them.")
+    machine: str = Field(description="`none`, or what kind of program wrote it.")
+    doubts: list[str] = Field(description="Why the sender should not be believed, in words.")
+    notes: list[str] = Field(description="What could not be read of it, in words.")
+
+
+class AttachmentView(View):
+    """A file; `ready` is False while it is still being fetched."""
+
+    id: str
+    name: str
+    media_type: str
+    size_bytes: int
+    inline: bool
+    ready: bool
+
+
+class DraftView(View):
+    """What somebody has typed and not sent; the fields that the contact's channel has."""
+
+    interaction_id: str
+    author_id: str
+    at: Micros
+    body: "DraftBody"
+    files: list[AttachmentView] = Field(
+        [], description="Those of the body's attachments that are still there."
+    )
+    version: int
+
+
+class DraftBody(BaseModel):
+    """As typed: nothing is checked before it is sent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    text: str = Field("", max_length=500_000)
+    html: str | None = Field(None, max_length=1_000_000)
+    to: list[str] = Field([], max_length=100)
+    cc: list[str] = Field([], max_length=100)
+    subject: str = Field("", max_length=2_000)
+    attachments: list[str] = Field([], max_length=50)
+
+
 class EntryView(View):
     """One line of a conversation: a message, an internal note, or a system line."""
 
@@ -117,8 +179,13 @@ class EntryView(View):
         description="For system lines: a stable code such as `call.connected`; else what was written."
     )
     at: Micros
-    status: Literal["sent", "delivered", "failed"] | None
+    status: (
+        Literal["queued", "sending", "sent", "delivered", "read", "undelivered", "failed", "unknown"] | None
+    )
     key: str | None = Field(description="The sender's own key, to match an optimistic line.")
+    error: str | None = Field(None, description="Why it failed and what to do, in words.")
+    mail: MailView | None = Field(None, description="For mails.")
+    attachments: list[AttachmentView] = Field([], description="Files of a mail or text.")
 
 
 class IdentityView(View):
@@ -272,6 +339,9 @@ class QueueBoardView(View):
     abandoned_today: int
     answered_in_target_today: int
     target_s: int
+    abandoned_in_target_today: int = 0
+    moved_out_today: int = Field(0, description="Left for another queue before anybody answered.")
+    wait_us_today: int = Field(0, description="Sum of the waits of the answered ones.")
 
 
 class AgentBoardView(View):
@@ -283,6 +353,40 @@ class AgentBoardView(View):
     reason: str | None
     since: Micros
     interactions: int
+    queues: list[str] = []
+    version: int = Field(0, description="Of the agent, for If-Match.")
+
+
+class TrendView(View):
+    """Each figure once a minute over the last hour, oldest first; null where nobody looked."""
+
+    start: Micros = Field(description="Of the first minute.")
+    waiting: list[int | None]
+    longest_wait_s: list[int | None]
+    service_level_pct: list[float | None]
+    abandoned: list[int | None]
+    agents_ready: list[int | None]
+    occupancy_pct: list[float | None]
+
+
+class AlertView(View):
+    """A threshold that was passed: the rule as it was then, and who looks after it."""
+
+    id: str
+    rule_id: str
+    name: str
+    figure: Literal["waiting", "longest_wait_s", "service_level_pct", "abandoned_pct", "agents_ready"]
+    queue_id: str | None = Field(description="None: all queues together.")
+    level: Literal["attention", "urgent"]
+    raise_at: float = Field(description="In the figure's unit.")
+    clear_at: float
+    value: float = Field(description="When it was raised.")
+    raised_at: Micros
+    cleared_at: Micros | None
+    clear_reason: Literal["calm", "rule_gone"] | None
+    acknowledged_at: Micros | None
+    acknowledged_by: str | None
+    version: int
 
 
 class BoardView(View):
@@ -292,6 +396,11 @@ class BoardView(View):
     position: int
     queues: list[QueueBoardView]
     agents: list[AgentBoardView]
+    trend: TrendView | None = None
+    alerts: list[AlertView] = Field([], description="Those that are raised now, urgent and oldest first.")
+    targets: dict[str, float] = Field(
+        {}, description="The strictest threshold per figure over all queues together, in the figure's unit."
+    )
 
 
 class NamedView(View):
@@ -321,6 +430,7 @@ class BootstrapView(View):
     decline_reasons: list[NamedView]
     dispositions: list[NamedView]
     agents: list[NamedView]
+    mailboxes: list[str] = Field([], description="Our own mail addresses: an answer to all goes not to them.")
     softphone: Literal["simulator", "twilio", "none"]
 
 

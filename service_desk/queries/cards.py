@@ -1,6 +1,7 @@
 """The customer card: record, identities, tickets and newest history, at most 64 kB, pushed with an offer."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -12,11 +13,12 @@ from service_desk.domain.views import (
     IdentityView,
     TicketView,
 )
-from service_desk.queries import tickets
+from service_desk.queries import tickets, timeline
 from service_desk.queries.timeline import timeline_page
 from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared
 from service_desk.storage.store import Reader
+from service_desk.storage.transaction import Foreseen
 
 CUSTOMER = schema.customer
 POINT = schema.contact_point
@@ -77,6 +79,16 @@ def customer_view(reader: Reader, customer_id: str) -> CustomerView | None:
 
 def card(reader: Reader, customer_id: str) -> CardView | None:
     """The card, None if there is no such customer. Reads by index only: fast with any length of history."""
+    this = {"customer": customer_id}
+    reader.foresee(
+        Foreseen(_CUSTOMER, this),
+        Foreseen(_POINTS, this),
+        *tickets.foreseen(customer_id, CARD_TICKETS),
+        *timeline.foreseen(customer_id, CARD_TIMELINE),
+        Foreseen(_CONTACT_TOTALS, _in_a_week(reader, customer_id)),
+        Foreseen(_TICKET_TOTALS, this),
+        Foreseen(_HEAD, {}),
+    )
     row = _customer(reader, customer_id)
     if row is None:
         return None
@@ -153,8 +165,12 @@ def _record(row: sa.RowMapping, points: Sequence[sa.RowMapping]) -> CustomerView
     )
 
 
+def _in_a_week(reader: Reader, customer_id: str) -> dict[str, Any]:
+    return {"customer": customer_id, "since": reader.now - 7 * DAY}
+
+
 def _totals(reader: Reader, customer_id: str) -> CardTotals:
-    contacts = reader.first(_CONTACT_TOTALS, {"customer": customer_id, "since": reader.now - 7 * DAY})
+    contacts = reader.first(_CONTACT_TOTALS, _in_a_week(reader, customer_id))
     cases = reader.first(_TICKET_TOTALS, {"customer": customer_id})
     assert contacts is not None, "an aggregate has one row"
     assert cases is not None, "an aggregate has one row"

@@ -6,7 +6,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service_desk.domain.views import AuthorView, CallView, EntriesPageView, EntryView, InteractionView
+from service_desk.domain.views import (
+    AttachmentView,
+    AuthorView,
+    CallView,
+    EntriesPageView,
+    EntryView,
+    InteractionView,
+    MailView,
+)
 from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared
 from service_desk.storage.store import Reader
@@ -16,6 +24,7 @@ MESSAGE = schema.message
 NOTE = schema.note
 LEG = schema.call_leg
 LINK = schema.ticket_interaction
+FILE = schema.attachment
 
 # Built once: making a statement costs more than running it.
 _IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
@@ -43,10 +52,18 @@ _NEWEST = {
     )
     for table in (MESSAGE, NOTE)
 }
+_FILES_OF = Prepared(
+    sa.select(FILE).where(FILE.c.message_id.in_(_IDS)).order_by(FILE.c.message_id, FILE.c.id)
+)
 NO_END = 2**31 - 1
 """Above every seq."""
 
-UNKNOWN = {"phone": "Withheld number", "web_chat": "Visitor"}
+UNKNOWN = {
+    "phone": "Withheld number",
+    "web_chat": "Visitor",
+    "email": "Unknown sender",
+    "sms": "Unknown number",
+}
 
 
 def interaction_view(reader: Reader, interaction_id: str) -> InteractionView | None:
@@ -56,17 +73,22 @@ def interaction_view(reader: Reader, interaction_id: str) -> InteractionView | N
 
 def interaction_views(reader: Reader, ids: Iterable[str]) -> list[InteractionView]:
     """Contacts by id, in one query per table."""
-    wanted = list(ids)
-    if not wanted:
-        return []
-    rows = reader.all(_BY_ID, {"ids": wanted})
-    legs = _legs(reader, [row["id"] for row in rows if row["channel"] == "phone"])
-    tickets = _ticket_ids(reader, wanted)
-    return [_view(row, legs, tickets) for row in rows]
+    return views_and_talked(reader, ids)[0]
+
+
+def views_and_talked(reader: Reader, ids: Iterable[str]) -> tuple[list[InteractionView], set[str]]:
+    """Contacts by id, and which of them have any entries."""
+    asked = {"ids": list(ids)}
+    if not asked["ids"]:
+        return [], set()
+    rows, legs, links = reader.together((_BY_ID, asked), (_LEGS_OF, asked), (_TICKETS_OF, asked))
+    legs_of, tickets = _grouped(legs), _grouped(links)
+    views = [_view(row, legs_of[row["id"]], tickets[row["id"]]) for row in rows]
+    return views, {row["id"] for row in rows if row["entry_seq"]}
 
 
 def _view(
-    row: sa.RowMapping, legs: dict[str, list[sa.RowMapping]], tickets: dict[str, list[str]]
+    row: sa.RowMapping, legs: Sequence[sa.RowMapping], links: Sequence[sa.RowMapping]
 ) -> InteractionView:
     title = row["customer_name"] or row["caller"] or UNKNOWN[row["channel"]]
     return InteractionView(
@@ -90,8 +112,8 @@ def _view(
         ended_by=row["ended_by"],
         end_reason=row["end_reason"],
         disposition=row["disposition"],
-        ticket_ids=tickets[row["id"]],
-        call=_call(legs[row["id"]]) if row["channel"] == "phone" else None,
+        ticket_ids=[link["ticket_id"] for link in links],
+        call=_call(legs) if row["channel"] == "phone" else None,
         visitor_online=row["visitor_online"],
         last_entry=row["last_text"],
         last_entry_at=row["last_text_at"],
@@ -109,18 +131,11 @@ def _call(legs: Sequence[sa.RowMapping]) -> CallView:
     )
 
 
-def _legs(reader: Reader, ids: list[str]) -> dict[str, list[sa.RowMapping]]:
+def _grouped(rows: Sequence[sa.RowMapping]) -> dict[str, list[sa.RowMapping]]:
+    """Rows by their interaction."""
     found: dict[str, list[sa.RowMapping]] = defaultdict(list)
-    if ids:
-        for row in reader.all(_LEGS_OF, {"ids": ids}):
-            found[row["interaction_id"]].append(row)
-    return found
-
-
-def _ticket_ids(reader: Reader, ids: list[str]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = defaultdict(list)
-    for row in reader.all(_TICKETS_OF, {"ids": ids}):
-        found[row["interaction_id"]].append(row["ticket_id"])
+    for row in rows:
+        found[row["interaction_id"]].append(row)
     return found
 
 
@@ -130,11 +145,11 @@ def entry_view(reader: Reader, entry_id: str) -> EntryView | None:
     row = reader.get(table, entry_id)
     if row is None:
         return None
-    return note_entry(row) if table is NOTE else message_entry(row)
+    return note_entry(row) if table is NOTE else message_entry(row, _files(reader, [row]).get(entry_id, ()))
 
 
-def message_entry(row: sa.RowMapping) -> EntryView:
-    """A row of the message table."""
+def message_entry(row: sa.RowMapping, files: Sequence[sa.RowMapping] = ()) -> EntryView:
+    """A row of the message table, with its files."""
     return EntryView(
         id=row["id"],
         interaction_id=row["interaction_id"],
@@ -145,7 +160,54 @@ def message_entry(row: sa.RowMapping) -> EntryView:
         at=row["at"],
         status=row["status"],
         key=row["key"],
+        error=row["error"],
+        mail=mail_view(row),
+        attachments=[attachment_view(file) for file in files],
     )
+
+
+def mail_view(row: sa.RowMapping) -> MailView | None:
+    """What a mail has beside its text; None for other messages."""
+    envelope = row["envelope"]
+    if not envelope or "subject" not in envelope:
+        return None
+    return MailView.model_validate(
+        {
+            "sender": envelope.get("from"),
+            "to": envelope.get("to", []),
+            "cc": envelope.get("cc", []),
+            "reply_to": envelope.get("reply_to", []),
+            "subject": envelope["subject"],
+            "has_html": row["html"] is not None,
+            "quoted": row["quoted"],
+            "remote_images": envelope.get("remote_images", 0),
+            "machine": envelope.get("machine", "none"),
+            "doubts": envelope.get("doubts", []),
+            "notes": envelope.get("notes", []),
+        }
+    )
+
+
+def attachment_view(row: sa.RowMapping) -> AttachmentView:
+    """A row of the attachment table."""
+    return AttachmentView(
+        id=row["id"],
+        name=row["name"],
+        media_type=row["media_type"],
+        size_bytes=row["size_bytes"],
+        inline=row["inline"],
+        ready=row["blob"] != "",
+    )
+
+
+def _files(reader: Reader, messages: Sequence[sa.RowMapping]) -> dict[str, list[sa.RowMapping]]:
+    """Files by message; only mails and texts have any."""
+    found: dict[str, list[sa.RowMapping]] = defaultdict(list)
+    ids = [row["id"] for row in messages if row["envelope"]]
+    if ids:
+        for file in reader.all(_FILES_OF, {"ids": ids}):
+            found[file["message_id"]].append(file)
+    return found
 
 
 def note_entry(row: sa.RowMapping) -> EntryView:
@@ -167,10 +229,11 @@ def newest_entries(
     reader: Reader, interaction_id: str, limit: int, before: int | None = None
 ) -> list[EntryView]:
     """The newest messages, notes and system lines below `before` (a seq), oldest first."""
-    views: list[EntryView] = []
-    for table, view in ((MESSAGE, message_entry), (NOTE, note_entry)):
-        wanted = {"interaction": interaction_id, "before": min(before or NO_END, NO_END), "limit": limit}
-        views += [view(row) for row in reader.all(_NEWEST[table], wanted)]
+    wanted = {"interaction": interaction_id, "before": min(before or NO_END, NO_END), "limit": limit}
+    rows, notes = reader.together((_NEWEST[MESSAGE], wanted), (_NEWEST[NOTE], wanted))
+    files = _files(reader, rows)
+    views = [message_entry(row, files.get(row["id"], ())) for row in rows]
+    views += [note_entry(row) for row in notes]
     views.sort(key=lambda entry: entry.seq)
     return views[-limit:]
 

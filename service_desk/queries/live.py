@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service_desk.domain.interaction import OWNED
+from service_desk.domain.interaction import ON_SCREEN
 from service_desk.domain.views import (
     DropView,
     EntryView,
@@ -21,7 +21,12 @@ from service_desk.domain.views import (
     PutView,
     SnapshotView,
 )
-from service_desk.queries.interactions import entry_view, interaction_views, newest_entries
+from service_desk.queries.interactions import (
+    entry_view,
+    interaction_views,
+    newest_entries,
+    views_and_talked,
+)
 from service_desk.queries.kept_cards import KeptCards
 from service_desk.queries.people import me_view
 from service_desk.storage import schema
@@ -96,7 +101,7 @@ _HELD = Prepared(
     sa.select(INTERACTION.c.id).where(
         INTERACTION.c.agent_id == sa.bindparam("agent"),
         INTERACTION.c.ended_at.is_(None),
-        INTERACTION.c.state.in_(tuple(OWNED)),
+        INTERACTION.c.state.in_(tuple(ON_SCREEN)),
     )
 )
 _PENDING = Prepared(
@@ -154,15 +159,25 @@ UNSEEN = frozenset({"config.published", "customer.created", "session.revoked"})
 """Kinds that change nothing in a console's state."""
 
 CARD_UNTOUCHED = frozenset(
-    {"call.leg_changed", "visitor.presence", "entry.added", "offer.made", "offer.closed"}
+    {
+        "call.leg_changed",
+        "visitor.presence",
+        "entry.added",
+        "entry.changed",
+        "text_consent.changed",
+    }
 )
 """Kinds about an interaction that leave its customer's card as it is."""
 
 ONE_LINE = frozenset(
     {
+        "offer.made",
+        "offer.closed",
         "interaction.queued",
         "interaction.answered",
         "interaction.connected",
+        "interaction.parked",
+        "interaction.resumed",
         "interaction.abandoned",
         "interaction.ended",
         "wrap_up.started",
@@ -194,8 +209,9 @@ def _touch(touched: Touched, event: LogEvent) -> None:  # noqa: C901 - one branc
             touched.lined.add(interaction_id)
         elif event.kind not in CARD_UNTOUCHED:
             touched.carded.add(interaction_id)
-    if data.get("customer_id") is not None:
-        touched.customers.add(data["customer_id"])
+    for customer_id in (data.get("customer_id"), data.get("previous_id")):
+        if customer_id is not None:
+            touched.customers.add(customer_id)
     match event.kind:
         case "agent.state_changed" | "agent.presence":
             touched.me.add(data["agent_id"])
@@ -205,6 +221,8 @@ def _touch(touched: Touched, event: LogEvent) -> None:  # noqa: C901 - one branc
                 touched.arrived.add((data["agent_id"], data["interaction_id"]))
         case "interaction.answered":
             touched.arrived.add((data["agent_id"], data["interaction_id"]))
+        case "entry.changed":
+            touched.entries[data["entry_id"]] = data["interaction_id"]
         case "entry.added":
             touched.entries[data["entry_id"]] = data["interaction_id"]
             if data["kind"] == "note":
@@ -257,7 +275,7 @@ def holders(reader: Reader, touched: Touched, kept: KeptCards) -> Holding:
     by_agent: dict[str, set[str]] = {}
     customer_of: dict[str, str] = {}
     for row in rows:
-        owner = row["agent_id"] if row["state"] in OWNED else row["rings_at"]
+        owner = row["agent_id"] if row["state"] in ON_SCREEN else row["rings_at"]
         if owner is not None:
             by_agent.setdefault(owner, set()).add(row["id"])
         if row["customer_id"] is not None:
@@ -319,9 +337,8 @@ class _Shared:
         self._touched = touched
         self._holding = holding
         held = set[str]().union(*(holding.by_agent.get(agent_id, set()) for agent_id in concerned))
-        self._interactions: dict[str, InteractionView] = {
-            view.id: view for view in interaction_views(reader, sorted(held))
-        }
+        views, self._talked = views_and_talked(reader, sorted(held))
+        self._interactions: dict[str, InteractionView] = {view.id: view for view in views}
         customers = {holding.customer_of[i] for i in held if i in holding.customer_of}
         arrived = {holding.customer_of.get(i) for agent_id, i in touched.arrived if agent_id in concerned}
         self._offers = pending_offers(reader, concerned) if touched.offers else {}
@@ -360,7 +377,7 @@ class _Shared:
         """New entries; the whole conversation of what has just arrived."""
         entries = {e: view for e, view in self._entries.items() if view.interaction_id in mine}
         for arrived_at, interaction_id in sorted(self._touched.arrived):
-            if arrived_at == agent_id and interaction_id in mine:
+            if arrived_at == agent_id and interaction_id in mine & self._talked:
                 entries |= {e.id: e for e in newest_entries(self._reader, interaction_id, ENTRIES_HELD)}
         return entries
 

@@ -66,6 +66,7 @@ def bootstrap(reader: Reader, softphone: Softphone) -> BootstrapView:
         decline_reasons=[NamedView(id=item.id, name=item.name) for item in config.decline_reasons],
         dispositions=[NamedView(id=item.id, name=item.name) for item in config.dispositions],
         agents=[NamedView(id=row["id"], name=row["name"]) for row in named],
+        mailboxes=[box.address for box in config.mailboxes],
         softphone=softphone,
     )
 

@@ -11,6 +11,7 @@ from service_desk.queries.interactions import note_entry
 from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared
 from service_desk.storage.store import Reader
+from service_desk.storage.transaction import Foreseen
 
 TICKET = schema.ticket
 LINK = schema.ticket_interaction
@@ -81,9 +82,16 @@ def _names(reader: Reader, ids: set[str]) -> dict[str, str]:
 
 def card_tickets(reader: Reader, customer_id: str, limit: int) -> list[TicketView]:
     """All open tickets of a customer first, then the newest others, `limit` in all."""
-    still_open = reader.all(_OPEN, {"customer": customer_id, "limit": limit})
-    done = reader.all(_DONE, {"customer": customer_id, "limit": limit - len(still_open)})
-    return ticket_views(reader, [*still_open, *done])
+    wanted = {"customer": customer_id, "limit": limit}
+    still_open = reader.all(_OPEN, wanted)
+    done = reader.all(_DONE, wanted)
+    return ticket_views(reader, [*still_open, *done][:limit])
+
+
+def foreseen(customer_id: str, limit: int) -> list[Foreseen]:
+    """What `card_tickets` asks first."""
+    wanted = {"customer": customer_id, "limit": limit}
+    return [Foreseen(_OPEN, wanted), Foreseen(_DONE, wanted)]
 
 
 def ticket_page(reader: Reader, ticket_id: str) -> TicketPageView | None:

@@ -9,6 +9,7 @@ from service_desk.domain.views import TimelinePageView, TimelineView
 from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared
 from service_desk.storage.store import Reader
+from service_desk.storage.transaction import Foreseen
 
 INTERACTION = schema.interaction
 TICKET = schema.ticket
@@ -85,6 +86,12 @@ def timeline_page(reader: Reader, customer_id: str, before: str | None, limit: i
     page = items[:limit]
     more = f"{page[-1].at}.{page[-1].id}" if len(items) > limit or len(page) == limit else None
     return TimelinePageView(items=page, more=more)
+
+
+def foreseen(customer_id: str, limit: int) -> list[Foreseen]:
+    """What `timeline_page` asks for the newest entries."""
+    wanted = {"customer": customer_id, "limit": limit}
+    return [Foreseen(newest, wanted) for newest, _ in (_CONTACTS, _TICKETS, _NOTES)]
 
 
 def _parse(before: str | None) -> Cursor | None:

@@ -1,17 +1,20 @@
 """The wallboard: live counts from the rows, the day's figures from counters that the log was folded into."""
 
 from collections import defaultdict
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from service_desk.clock import SECOND, Micros
-from service_desk.domain.config import DeskConfig, Queue
+from service_desk.clock import MINUTE, SECOND, Micros
+from service_desk.domain.alerts import Readings, together
+from service_desk.domain.config import LOW_IS_BAD, DeskConfig, Queue
 from service_desk.domain.interaction import ACTIVE, CONNECTING, OWNED, WAITING, WRAP_UP
-from service_desk.domain.recount import Count, Slot, recount
-from service_desk.domain.views import AgentBoardView, BoardView, QueueBoardView
+from service_desk.domain.recount import KINDS, Count, Slot, recount
+from service_desk.domain.views import AgentBoardView, BoardView, QueueBoardView, TrendView
+from service_desk.queries.alerts import open_alerts
 from service_desk.queries.lines import wait_s
 from service_desk.queries.log import WHOLE_LOG
 from service_desk.storage import schema
@@ -20,13 +23,17 @@ from service_desk.storage.store import Reader
 INTERACTION = schema.interaction
 AGENT = schema.agent
 BOARD = schema.board
+BOARD_ROW = 1
+
+TREND_MINUTES = 60
+TREND_FIGURES = tuple(name for name in TrendView.model_fields if name != "start")
 
 Status = Literal["ready", "offered", "busy", "wrap_up", "away", "lost", "signed_out"]
 
 
 def board_view(reader: Reader) -> BoardView:
     """The board as last written by its projection; computed now if there is none yet."""
-    row = reader.first(sa.select(BOARD).where(BOARD.c.id == 1))
+    row = reader.first(sa.select(BOARD).where(BOARD.c.id == BOARD_ROW))
     return BoardView.model_validate(row["body"]) if row is not None else compute_board(reader)
 
 
@@ -38,8 +45,73 @@ def compute_board(reader: Reader) -> BoardView:
         at=reader.now,
         position=reader.scalar(sa.select(schema.positions.c.event)) or 0,
         queues=_queues(reader, config, agents),
-        agents=[view for view, _queues in agents],
+        agents=agents,
+        trend=_trend(reader),
+        alerts=open_alerts(reader),
+        targets=_targets(config),
     )
+
+
+def readings(board: BoardView) -> tuple[dict[str, Readings], Readings]:
+    """What alert rules look at: by queue, and all queues together."""
+    by_queue = {
+        queue.id: Readings(queue.waiting, queue.oldest_at, queue.agents_ready, count_of_queue(queue))
+        for queue in board.queues
+    }
+    ready = sum(agent.status == "ready" for agent in board.agents)
+    return by_queue, replace(together(by_queue.values()), agents_ready=ready)
+
+
+def count_of_queue(queue: QueueBoardView) -> Count:
+    """A queue's day."""
+    return Count(
+        queue.offered_today,
+        queue.answered_today,
+        queue.answered_in_target_today,
+        queue.abandoned_today,
+        queue.abandoned_in_target_today,
+        queue.wait_us_today,
+        queue.moved_out_today,
+    )
+
+
+def sample_of(board: BoardView) -> dict[str, Any]:
+    """The six figures of a board as a row of the trend."""
+    _, everything = readings(board)
+    level = everything.today.service_levels().of_offered
+    working = sum(agent.status in ("busy", "wrap_up") for agent in board.agents)
+    free = sum(agent.status in ("ready", "offered") for agent in board.agents)
+    oldest = everything.oldest_at
+    return {
+        "at": board.at - board.at % MINUTE,
+        "waiting": everything.waiting,
+        "longest_wait_s": 0 if oldest is None else max(0, board.at - oldest) // SECOND,
+        "service_level_pct": None if level is None else round(level * 100, 1),
+        "abandoned": everything.today.abandoned,
+        "agents_ready": everything.agents_ready,
+        "occupancy_pct": round(working / (working + free) * 100, 1) if working + free else None,
+    }
+
+
+def _trend(reader: Reader) -> TrendView:
+    """The last hour's samples, with gaps where nobody sampled."""
+    table = schema.figure_sample
+    start = reader.now - reader.now % MINUTE - (TREND_MINUTES - 1) * MINUTE
+    rows = {row["at"]: row for row in reader.all(sa.select(table).where(table.c.at >= start))}
+    minutes = [rows.get(start + n * MINUTE) for n in range(TREND_MINUTES)]
+    figures: dict[str, Any] = {
+        name: [None if row is None else row[name] for row in minutes] for name in TREND_FIGURES
+    }
+    return TrendView(start=start, **figures)
+
+
+def _targets(config: DeskConfig) -> dict[str, float]:
+    """The first threshold that each figure would pass, of the rules that look at all queues together."""
+    found: dict[str, list[float]] = defaultdict(list)
+    for rule in config.alerts:
+        if rule.queue is None:
+            found[rule.figure].append(rule.raise_at)
+    return {figure: max(at) if figure in LOW_IS_BAD else min(at) for figure, at in found.items()}
 
 
 def day_start(config: DeskConfig, now: Micros) -> Micros:
@@ -48,9 +120,7 @@ def day_start(config: DeskConfig, now: Micros) -> Micros:
     return int(local.replace(hour=0, minute=0, second=0, fold=0).timestamp()) * SECOND
 
 
-def _queues(
-    reader: Reader, config: DeskConfig, agents: list[tuple[AgentBoardView, list[str]]]
-) -> list[QueueBoardView]:
+def _queues(reader: Reader, config: DeskConfig, agents: list[AgentBoardView]) -> list[QueueBoardView]:
     waiting = {
         row["queue_id"]: row
         for row in reader.all(
@@ -84,9 +154,9 @@ def _queue(
     line: sa.RowMapping | None,
     active: int,
     today: Count,
-    agents: list[tuple[AgentBoardView, list[str]]],
+    agents: list[AgentBoardView],
 ) -> QueueBoardView:
-    members = [view for view, queues in agents if queue.id in queues]
+    members = [view for view in agents if queue.id in view.queues]
     count = line["count"] if line else 0
     return QueueBoardView(
         id=queue.id,
@@ -102,13 +172,18 @@ def _queue(
         abandoned_today=today.abandoned,
         answered_in_target_today=today.answered_in_target,
         target_s=queue.target_s,
+        abandoned_in_target_today=today.abandoned_in_target,
+        moved_out_today=today.moved_out,
+        wait_us_today=today.wait_us,
     )
 
 
 def _today(reader: Reader, config: DeskConfig) -> dict[str, Count]:
     table = schema.interval_count
     sums: dict[str, Count] = defaultdict(Count)
-    for row in reader.all(sa.select(table).where(table.c.start >= day_start(config, reader.now))):
+    queues = [queue.id for queue in config.queues]  # named, so that the table's key finds the day
+    since = table.c.start >= day_start(config, reader.now)
+    for row in reader.all(sa.select(table).where(table.c.queue_id.in_(queues), since)):
         sums[row["queue_id"]].add(count_from(row))
     return sums
 
@@ -122,11 +197,12 @@ def count_from(row: sa.RowMapping) -> Count:
         row["abandoned"],
         row["abandoned_in_target"],
         row["wait_us"],
+        row["moved_out"],
     )
 
 
-def _agents(reader: Reader) -> list[tuple[AgentBoardView, list[str]]]:
-    """Everybody who is not signed out, with their queues, by name."""
+def _agents(reader: Reader) -> list[AgentBoardView]:
+    """Everybody who is not signed out, by name."""
     connection, offer = schema.connection, schema.offer
     connected = {row["agent_id"] for row in reader.all(sa.select(connection.c.agent_id).distinct())}
     ringing = {
@@ -153,8 +229,10 @@ def _agents(reader: Reader) -> list[tuple[AgentBoardView, list[str]]]:
                 reason=row["reason"],
                 since=since,
                 interactions=len(held[row["id"]]),
+                queues=row["queues"],
+                version=row["version"],
             )
-            views.append((view, row["queues"]))
+            views.append(view)
     return views
 
 
@@ -182,8 +260,7 @@ def _status(
 def recount_log(reader: Reader) -> dict[Slot, Count]:
     """The counters as the whole log has them: slow, for checking."""
     table = WHOLE_LOG
-    kinds = ("interaction.queued", "interaction.answered", "interaction.abandoned")
     rows = reader.all(
-        sa.select(table.c.kind, table.c.data).where(table.c.kind.in_(kinds)).order_by(table.c.position)
+        sa.select(table.c.kind, table.c.data).where(table.c.kind.in_(KINDS)).order_by(table.c.position)
     )
     return recount((row["kind"], row["data"]) for row in rows)

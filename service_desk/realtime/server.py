@@ -18,9 +18,12 @@ from service_desk.actions import agents
 from service_desk.clock import SECOND, Micros
 from service_desk.desk import Desk
 from service_desk.domain.access import Principal, allowed
-from service_desk.domain.views import LIVE_SCHEMA, BoardView, FrameView, SnapshotView
+from service_desk.domain.supervision_views import AlertsNowView, FloorView
+from service_desk.domain.views import LIVE_SCHEMA, AlertView, BoardView, FrameView, SnapshotView
 from service_desk.errors import DeskError
 from service_desk.queries import live
+from service_desk.queries.alerts import alerts_now
+from service_desk.queries.floor import floor_view
 from service_desk.queries.people import sessions_in_force
 from service_desk.queries.wallboard import board_view
 from service_desk.realtime import engine
@@ -33,7 +36,9 @@ SOCKETS_PER_AGENT = 10
 SESSIONS_EVERY: Micros = 30 * SECOND
 POSITION_MAX = 1 << 62
 BOARD_ROOM = "board"
-EVENTS = frozenset({"replay", "watch_board", "unwatch_board"})
+FLOOR_ROOM = "floor"
+ALERT_ROOM = "alerts"
+EVENTS = frozenset({"replay", "watch_board", "unwatch_board", "watch_floor", "unwatch_floor"})
 
 Identify = Callable[[web.Request], Awaitable[Principal | None]]
 OwnOrigin = Callable[[str], bool]
@@ -61,6 +66,7 @@ class LiveServer:
         self._by_sid: dict[str, Connected] = {}
         self._sids: dict[str, set[str]] = defaultdict(set)
         self._last: dict[str, int] = {}
+        self._alerts: list[AlertView] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self.io = engine.make_server(max_message_bytes=MESSAGE_BYTES)
         self.io.on("connect", self._connect)
@@ -68,6 +74,8 @@ class LiveServer:
         self.io.on("replay", self._replay)
         self.io.on("watch_board", self._watch_board)
         self.io.on("unwatch_board", self._unwatch_board)
+        self.io.on("watch_floor", self._watch_floor)
+        self.io.on("unwatch_floor", self._unwatch_floor)
 
     def attach(self, app: web.Application) -> None:
         """Serve at /live."""
@@ -121,6 +129,9 @@ class LiveServer:
                 await self._desk.run(agents.disconnected, sid)
                 return
             await self._send_state(sid, principal.agent_id, position)
+            if allowed(principal, "alert.acknowledge"):
+                await self.io.enter_room(sid, ALERT_ROOM)
+                await self.io.emit("alerts", await self._desk.read(alerts_now), to=sid)
         except DeskError as error:
             log.warning("console could not be welcomed", agent=principal.agent_id, reason=error.detail)
             await self.io.dismiss(sid)
@@ -193,6 +204,20 @@ class LiveServer:
         if sid in self._by_sid:
             await self.io.leave_room(sid, BOARD_ROOM)
 
+    async def _watch_floor(self, sid: str, *_: Any) -> FloorView | dict[str, str]:
+        connected = self._by_sid.get(sid)
+        if connected is None or not allowed(connected.principal, "contact.direct"):
+            return {"error": "forbidden"}
+        await self.io.enter_room(sid, FLOOR_ROOM)
+        try:
+            return await self._desk.read(floor_view)
+        except DeskError as error:
+            return {"error": error.code}
+
+    async def _unwatch_floor(self, sid: str, *_: Any) -> None:
+        if sid in self._by_sid:
+            await self.io.leave_room(sid, FLOOR_ROOM)
+
     # --- what the fan-out sends ---------------------------------------------------------------------------------
 
     @property
@@ -212,13 +237,25 @@ class LiveServer:
             await self.io.tell(sid, "frame", frame)
 
     async def send_board(self, board: BoardView) -> None:
-        """To everybody who watches, serialised once."""
-        watchers = list(self.io.manager.get_participants("/", BOARD_ROOM))
+        """To everybody who watches, serialised once; with it the floor, and the alerts when they have changed."""
+        if await self._has_room(BOARD_ROOM):
+            await self.io.emit("board", board, room=BOARD_ROOM)
+        if await self._has_room(FLOOR_ROOM):
+            await self.io.emit("floor", await self._desk.read(floor_view), room=FLOOR_ROOM)
+        if board.alerts != self._alerts:
+            self._alerts = board.alerts
+            if await self._has_room(ALERT_ROOM):
+                await self.io.emit(
+                    "alerts", AlertsNowView(at=board.at, alerts=board.alerts), room=ALERT_ROOM
+                )
+
+    async def _has_room(self, room: str) -> bool:
+        """Whether anybody is in the room; who does not read is cut off first."""
+        watchers = list(self.io.manager.get_participants("/", room))
         for sid, eio_sid in watchers:
             if self.io.is_stuck(sid):
                 await self.io.hang_up(eio_sid, at_once=True)
-        if watchers:
-            await self.io.emit("board", board, room=BOARD_ROOM)
+        return bool(watchers)
 
     async def resync(self, position: int) -> None:
         """Tell every console here to ask for what it missed; frames go on from `position`."""
@@ -271,7 +308,7 @@ def _frame_since(reader: Reader, agent_id: str, after: int) -> FrameView | None:
     events = live.events_after(reader, after, REPLAY_EVENTS + 1)
     if len(events) > REPLAY_EVENTS or after > live.head(reader):
         return None
-    if events and events[0].position != after + 1:
+    if (events[0].position if events else live.head(reader) + 1) != after + 1:  # archived meanwhile
         return None
     frames = live.frames(reader, events, [agent_id], prev={agent_id: after}) if events else {}
     return frames.get(agent_id) or live.empty_frame(after, live.head(reader))

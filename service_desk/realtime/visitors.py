@@ -12,6 +12,7 @@ from socketio.exceptions import ConnectionRefusedError as Refused
 
 from channels.contract import AccountId, ChannelError, Unrecognised
 from channels.web_chat import parse
+from channels.web_chat.settings import MESSAGES_AT_ONCE, MESSAGES_PER_SECOND
 from service_desk.actions import chats
 from service_desk.clock import SECOND, Micros
 from service_desk.desk import Desk
@@ -34,8 +35,6 @@ MESSAGE_BYTES = 256_000
 SOCKETS = 5_000
 BUCKETS = 20_000
 """Visitors whose pace is remembered; the one who connected longest ago is forgotten first."""
-BURST = 20
-PER_SECOND = 2.0
 PUSH_EVERY: Micros = SECOND
 
 log = structlog.get_logger(__name__)
@@ -43,15 +42,19 @@ log = structlog.get_logger(__name__)
 
 @dataclass(slots=True)
 class Bucket:
-    """How much a visitor may still say: `BURST` at once, `PER_SECOND` for long."""
+    """How much a visitor may still say: a burst at once, and a rate for long."""
 
     clock: Clock
-    tokens: float = BURST
+    tokens: float = MESSAGES_AT_ONCE
     at: float = field(default=0.0)
 
     def take(self) -> bool:
         now = self.clock.monotonic()
-        self.tokens = min(BURST, self.tokens + (now - self.at) * PER_SECOND) if self.at else BURST
+        self.tokens = (
+            min(MESSAGES_AT_ONCE, self.tokens + (now - self.at) * MESSAGES_PER_SECOND)
+            if self.at
+            else MESSAGES_AT_ONCE
+        )
         self.at = now
         if self.tokens < 1:
             return False

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared
-from service_desk.storage.transaction import Tx
+from service_desk.storage.transaction import Foreseen, Tx
 
 LEASE = schema.lease
 _FENCE = Prepared(
@@ -14,6 +14,11 @@ _FENCE = Prepared(
 
 class Fenced(Exception):
     """Somebody else holds the lease now: stop deciding."""
+
+
+def fence_of(name: str) -> Foreseen:
+    """What `check_fence` asks."""
+    return Foreseen(_FENCE, {"lease": name})
 
 
 def check_fence(tx: Tx, name: str, fence: int) -> None:

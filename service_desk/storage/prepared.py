@@ -6,14 +6,20 @@ dialect (and for each length of its lists) and from then on hands text and value
 transaction that SQLAlchemy began on the connection, and its errors are SQLAlchemy's. Rows are plain dicts.
 """
 
+import contextlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.sql import visitors
 from sqlalchemy.sql.compiler import SQLCompiler
+
+if TYPE_CHECKING:
+    from service_desk.storage.straight import StraightCursor
 
 Values = Mapping[str, Any]
 Convert = Callable[[Any], Any]
@@ -27,12 +33,35 @@ NAMES = "straight statements"
 class Driver:
     """What is below one of SQLAlchemy's connections, while a transaction lasts."""
 
-    __slots__ = ("connection", "cursor", "dialect")
+    __slots__ = ("connection", "cursor", "dialect", "straight")
 
     def __init__(self, connection: sa.Connection) -> None:
         self.connection = connection
         self.dialect = connection.dialect
-        self.cursor: Any = _cursor(connection)  # one after the other: rows are read at once
+        self.straight = _straight(connection)
+        self.cursor: Any = (
+            self.straight or connection.connection.cursor()
+        )  # rows are read at once: one is enough
+
+    def settle(self) -> None:
+        """Run what was kept for later. Raises what it raises: a version that moved, a key that was taken."""
+        if self.straight is not None:
+            with self.errors("statements kept for later"):
+                self.straight.settle()
+
+    def commit(self) -> None:
+        """Commit as soon as possible; where that is not quicker, SQLAlchemy does it when its block ends."""
+        if self.straight is not None:
+            with self.errors("COMMIT"):
+                self.straight.commit()
+
+    @contextlib.contextmanager
+    def errors(self, text: str) -> Iterator[None]:
+        """What the driver raises here is SQLAlchemy's error."""
+        try:
+            yield
+        except self.dialect.loaded_dbapi.Error as error:
+            raise self.error(text, error) from error
 
     def error(self, text: str, error: Any) -> DBAPIError:
         """The driver's error as SQLAlchemy's; a connection that broke is given up.
@@ -56,9 +85,9 @@ class Driver:
         return made
 
 
-def _cursor(connection: sa.Connection) -> Any:
+def _straight(connection: sa.Connection) -> "StraightCursor | None":
     if connection.dialect.name != "postgresql":
-        return connection.connection.cursor()
+        return None
     from service_desk.storage.straight import StraightCursor  # noqa: PLC0415 - embedded, nobody needs psycopg
 
     driver: Any = connection.connection.driver_connection
@@ -177,6 +206,18 @@ class Prepared:
         self._columns = columns
         self._by_dialect: dict[str, _Compiled] = {}
 
+    @cached_property
+    def tables(self) -> frozenset[str]:
+        """The names of all tables in it."""
+        parts = visitors.iterate(self.statement)
+        return frozenset(part.name for part in parts if isinstance(part, sa.Table))
+
+    @property
+    def written(self) -> sa.Table:
+        """The table that an insert, update or delete is about."""
+        table: sa.Table = self.statement.table  # type: ignore[attr-defined]  # a select is not written
+        return table
+
     def rows(self, driver: Driver, values: Values | None = None) -> list[dict[str, Any]]:
         """Run it and read every row."""
         compiled = self._for(driver)
@@ -189,14 +230,37 @@ class Prepared:
         changed: int = self._execute(driver, text, full).rowcount
         return changed
 
-    def many(self, driver: Driver, rows: Sequence[Values]) -> None:
-        """Run it once for each row."""
-        compiled = self._for(driver)
-        text, _ = compiled.text(rows[0])
+    def later(self, driver: Driver, values: Values, lost: Exception | None = None) -> None:
+        """Run it, now or with whatever comes next, which raises its errors then.
+
+        `lost` is raised likewise unless exactly one row changed.
+        """
+        if driver.straight is None:
+            if self.count(driver, values) != 1 and lost is not None:
+                raise lost
+            return
+        text, full = self._for(driver).text(values)
         try:
-            driver.cursor.executemany(text.sql, [text.bind(row) for row in rows])
+            driver.straight.later(text.sql, text.bind(full), lost)
         except driver.dialect.loaded_dbapi.Error as error:
             raise driver.error(text.sql, error) from error
+
+    def many(self, driver: Driver, rows: Sequence[Values]) -> None:
+        """Run it once for each row, now or later."""
+        compiled = self._for(driver)
+        text, _ = compiled.text(rows[0])
+        with driver.errors(text.sql):
+            if driver.straight is None:
+                driver.cursor.executemany(text.sql, [text.bind(row) for row in rows])
+                return
+            for row in rows:
+                driver.straight.later(text.sql, text.bind(row))
+
+    def ask(self, driver: Driver, values: Values) -> "Asked":
+        """Itself with values, for `together`."""
+        compiled = self._for(driver)
+        text, full = compiled.text(values)
+        return Asked(text.sql, text.bind(full), compiled)
 
     def _for(self, driver: Driver) -> _Compiled:
         name = driver.dialect.name
@@ -212,3 +276,26 @@ class Prepared:
         except driver.dialect.loaded_dbapi.Error as error:
             raise driver.error(text.sql, error) from error
         return driver.cursor
+
+
+class Asked(NamedTuple):
+    """A statement that is about to be run."""
+
+    sql: str
+    bound: Any
+    compiled: _Compiled
+
+
+def together(driver: Driver, asked: Sequence[tuple[Prepared, Values]]) -> list[list[dict[str, Any]]]:
+    """The rows of each statement, run in this order; where it takes a wait to ask the database, one for all."""
+    if driver.straight is None:
+        return [statement.rows(driver, values) for statement, values in asked]
+    straight = driver.straight
+    ready = [statement.ask(driver, values) for statement, values in asked]
+    with driver.errors("; ".join(item.sql for item in ready)):
+        results = straight.together([(item.sql, item.bound) for item in ready])
+    found = []
+    for item, result in zip(ready, results, strict=True):
+        straight.show(result)
+        found.append(item.compiled.read(straight))
+    return found

@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -28,9 +28,18 @@ from service_desk.errors import DeskError, Unavailable
 from service_desk.killpoint import killpoint
 from service_desk.ports import Clock
 from service_desk.storage import schema
-from service_desk.storage.prepared import Driver, Prepared
+from service_desk.storage.prepared import Driver, Prepared, together
 from service_desk.storage.statements import by_key
-from service_desk.storage.transaction import Group, StaleRow, Tx, insert_rows, published_config
+from service_desk.storage.transaction import (
+    Foreseen,
+    Group,
+    Question,
+    StaleRow,
+    Tx,
+    insert_rows,
+    published_config,
+    question,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -68,6 +77,7 @@ class Reader:
         self._connection = connection
         self._driver = Driver(connection)
         self._configs = configs
+        self._foreseen: dict[Question, list[sa.RowMapping]] = {}
         self.now = now
 
     @property
@@ -79,8 +89,23 @@ class Reader:
         self, statement: sa.Select[Any] | Prepared, params: dict[str, Any] | None = None
     ) -> Sequence[sa.RowMapping]:
         if isinstance(statement, Prepared):
+            if self._foreseen:
+                rows = self._foreseen.pop(question(statement, params), None)
+                if rows is not None:
+                    return rows
             return statement.rows(self._driver, params)  # type: ignore[return-value]  # a dict reads like a row
         return self._connection.execute(statement, params or {}).mappings().all()
+
+    def foresee(self, *asked: Foreseen) -> None:
+        """Ask in one go for what is about to be asked one by one, where each question takes a wait."""
+        if self._driver.straight is not None:
+            found = self.together(*((item.statement, item.values) for item in asked))
+            for item, rows in zip(asked, found, strict=True):
+                self._foreseen.update(item.known(rows))
+
+    def together(self, *asked: tuple[Prepared, Mapping[str, Any]]) -> list[list[sa.RowMapping]]:
+        """Every row of each query, in their order: one wait for all where the database is far."""
+        return together(self._driver, asked)  # type: ignore[return-value]  # a dict reads like a row
 
     def first(
         self, statement: sa.Select[Any] | Prepared, params: dict[str, Any] | None = None
@@ -363,6 +388,7 @@ class Store:
                 write_log(group)
                 killpoint("store.before_commit")
                 committing = True
+                group.driver.commit()
             killpoint("store.after_commit")
             return outcomes, stop
         except Exception as error:  # noqa: BLE001  # whatever it was, each action gets its own answer below
@@ -408,10 +434,11 @@ class Store:
                 with self._begin() as connection:
                     group = Group(connection, self._configs)
                     tx = Tx(group, self._clock.now(), job.actor)
-                    result = job.action(tx, *job.args)
+                    result = self._run_settled(group, job, tx)
                     group.gathered.add(tx.gathered)
                     write_log(group)
                     committing = True
+                    group.driver.commit()
                 return _Outcome(job, result=result)
             except Exception as caught:  # noqa: BLE001  # handed to the caller
                 error = caught
@@ -420,6 +447,15 @@ class Store:
                 if not _worth_another_try(caught):
                     break
         return _Outcome(job, error=_as_desk_error(error))
+
+    @staticmethod
+    def _run_settled(group: Group, job: _Job, tx: Tx) -> Any:
+        """A refusal counts only if what was written before it was no lost race: that is told first."""
+        try:
+            return job.action(tx, *job.args)
+        except DeskError:
+            group.driver.settle()
+            raise
 
     @contextlib.contextmanager
     def _begin(self) -> Iterator[sa.Connection]:

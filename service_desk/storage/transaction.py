@@ -16,11 +16,12 @@ from service_desk.errors import Unavailable
 from service_desk.ids import new_id
 from service_desk.ports import Stream
 from service_desk.storage import schema
-from service_desk.storage.prepared import Driver, Prepared
+from service_desk.storage.prepared import Driver, Prepared, together
 from service_desk.storage.statements import by_key, insert, new, update, update_version
 
 Row = sa.RowMapping
 T = TypeVar("T")
+Question = tuple[Prepared, str]
 
 
 def fields_of(value: Event | Effect) -> dict[str, Any]:
@@ -111,6 +112,36 @@ class Gathered:
             self.rows.setdefault(table, []).extend(rows)
 
 
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """A question that an action is about to ask.
+
+    `answers`: of a statement that finds rows in another way than by their key, the statement by key that is
+    going to be asked.
+    """
+
+    statement: Prepared
+    values: Mapping[str, Any]
+    answers: sa.Table | None = None
+
+    def known(self, rows: list[Any]) -> dict[Question, list[Any]]:
+        """The rows by the questions that they answer. A row that is not there is asked for again."""
+        if self.answers is None:
+            return {question(self.statement, self.values): rows}
+        key = self.answers.primary_key.columns[0].name
+        return {question(by_key(self.answers, lock=True), {"key": row[key]}): [row] for row in rows}
+
+
+def locked(table: sa.Table, key: str | int) -> Foreseen:
+    """`get_for_update`, foreseen."""
+    return Foreseen(by_key(table, lock=True), {"key": key})
+
+
+def question(statement: Prepared, params: Mapping[str, Any] | None) -> Question:
+    """By which two questions are the same or not."""
+    return statement, repr(sorted((params or {}).items()))
+
+
 class Group:
     """Actions that share one database transaction."""
 
@@ -166,6 +197,7 @@ class Tx:
         self.wrote = False
         self.timers_set = False
         self.gathered = Gathered()
+        self._foreseen: dict[Question, list[Row]] = {}
 
     # --- rows -----------------------------------------------------------------------------------------------
 
@@ -181,10 +213,50 @@ class Tx:
         self, statement: sa.Select[Any] | Prepared, params: Mapping[str, Any] | None = None
     ) -> Sequence[Row]:
         """Every row of a query."""
-        self._flush()
         if isinstance(statement, Prepared):
+            if self._foreseen:
+                rows = self._foreseen.pop(question(statement, params), None)
+                if rows is not None:
+                    return rows
+            self._flush()
             return statement.rows(self._driver, params)  # type: ignore[return-value]  # a dict reads like a row
-        return self._connection.execute(statement, params or {}).mappings().all()
+        self._flush()
+        return self._execute(statement, params).mappings().all()
+
+    def foresee(self, *asked: Foreseen) -> None:
+        """Ask in one go for what the action is about to ask one by one, where each question takes a wait.
+
+        The next `all`, `first`, `scalar`, `get` or `get_for_update` of the same statement and values finds its rows
+        here, once, and only if this transaction did not change them in between. Ask in the order in which the action
+        does: locks are taken in it.
+        """
+        if self._driver.straight is None or not asked:
+            return
+        self._flush()
+        found = together(self._driver, [(item.statement, item.values) for item in asked])
+        for item, rows in zip(asked, found, strict=True):
+            self._foreseen.update(item.known(rows))
+
+    def _changed(self, table: sa.Table, key: Any = None, values: Mapping[str, Any] | None = None) -> None:
+        """What was foreseen of the table is of yesterday. With a key: of the row with that key, which has new values.
+
+        A locked row is known to have them; of others nobody knows what they are now.
+        """
+        locked_one = by_key(table, lock=True)
+        for known in [*self._foreseen]:
+            statement = known[0]
+            if table.name not in statement.tables:
+                continue
+            if key is not None and statement is locked_one:
+                if known == question(locked_one, {"key": key}):
+                    self._foreseen[known] = [{**row, **(values or {})} for row in self._foreseen[known]]  # type: ignore[misc]  # a dict reads like a row
+            else:
+                del self._foreseen[known]
+
+    def together(self, *asked: tuple[Prepared, Mapping[str, Any]]) -> list[list[Row]]:
+        """Every row of each query, in their order: one wait for all where the database is far."""
+        self._flush()
+        return together(self._driver, asked)  # type: ignore[return-value]  # a dict reads like a row
 
     def first(
         self, statement: sa.Select[Any] | Prepared, params: Mapping[str, Any] | None = None
@@ -193,7 +265,7 @@ class Tx:
         if isinstance(statement, Prepared):
             return next(iter(self.all(statement, params)), None)
         self._flush()
-        return self._connection.execute(statement, params or {}).mappings().first()
+        return self._execute(statement, params).mappings().first()
 
     def scalar(self, statement: sa.Select[Any] | Prepared, params: Mapping[str, Any] | None = None) -> Any:
         """The first column of the first row, or None."""
@@ -201,11 +273,13 @@ class Tx:
             row = self.first(statement, params)
             return None if row is None else next(iter(row.values()))
         self._flush()
-        return self._connection.execute(statement, params or {}).scalar()
+        return self._execute(statement, params).scalar()
 
     def peek(self, statement: Prepared, params: Mapping[str, Any]) -> Any:
         """Like `scalar`, for a table that nobody gives to `add`: it need not wait for gathered rows."""
-        rows = statement.rows(self._driver, params)
+        rows: Any = self._foreseen.pop(question(statement, params), None) if self._foreseen else None
+        if rows is None:
+            rows = statement.rows(self._driver, params)
         return next(iter(rows[0].values())) if rows else None
 
     def add(self, table: sa.Table, row: dict[str, Any]) -> Row:
@@ -222,9 +296,31 @@ class Tx:
         self._flush()
         self.wrote = True
         if isinstance(statement, Prepared):
+            if self._foreseen:
+                self._changed(statement.written)
             assert not isinstance(params, Sequence), "several rows go through `add`"
             return statement.count(self._driver, params)
-        return self._connection.execute(statement, params or {}).rowcount
+        return self._execute(statement, params).rowcount
+
+    def send(self, statement: Prepared, params: Mapping[str, Any], *, lost: str | None = None) -> None:
+        """Update or delete where nobody asks how many rows it was: the database may get it with what comes next.
+
+        With `lost`, exactly one row must change: else StaleRow with these words, then or at the commit.
+        """
+        if self._foreseen:
+            self._changed(statement.written)
+        self._send(statement, params, lost)
+
+    def _send(self, statement: Prepared, params: Mapping[str, Any], lost: str | None = None) -> None:
+        self._flush()
+        self.wrote = True
+        statement.later(self._driver, params, None if lost is None else StaleRow(lost))
+
+    def _execute(self, statement: Any, params: Any) -> sa.CursorResult[Any]:
+        """SQLAlchemy's own way, for what is rare."""
+        self._foreseen.clear()  # who knows what it does
+        self._driver.settle()
+        return self._connection.execute(statement, params or {})
 
     def get(self, table: sa.Table, key: str) -> Row | None:
         """A row by its primary key."""
@@ -238,17 +334,23 @@ class Tx:
         return self.first(by_key(table, lock=True), {"key": key})
 
     def change(self, table: sa.Table, row: Row, **values: Any) -> Row:
-        """Update an aggregate if its version is still that of `row`; the new row. Raises StaleRow."""
+        """Update an aggregate if its version is still that of `row`; the new row.
+
+        If it is not, StaleRow is raised, here or at the latest before the commit, and the action is run again.
+        """
         key = row[table.primary_key.columns[0].name]
         fresh = {**values, "version": row["version"] + 1}
         asked = {"this_key": key, "old_version": row["version"], **new(fresh)}
-        if self.write(update_version(table, tuple(fresh)), asked) != 1:
-            raise StaleRow(f"{table.name} {key}")
+        if self._foreseen:
+            self._changed(table, key, fresh)
+        self._send(update_version(table, tuple(fresh)), asked, f"{table.name} {key}")
         return {**row, **fresh}  # type: ignore[return-value]  # a dict reads like a row
 
     def update(self, table: sa.Table, key: Any, **values: Any) -> None:
         """Change a row that is locked or has one writer: no version is asked."""
-        self.write(update(table, tuple(values)), {"this_key": key, **new(values)})
+        if self._foreseen:
+            self._changed(table, key, values)
+        self._send(update(table, tuple(values)), {"this_key": key, **new(values)})
 
     def next_number(self, counter: str, count: int = 1) -> int:
         """Take `count` numbers of a sequence (ticket numbers, dispatch steps); the first of them."""
@@ -334,6 +436,10 @@ class Tx:
         )
         return True
 
+    def foreseen_input(self, item: Input) -> Foreseen:
+        """What `first_time` asks."""
+        return Foreseen(_KNOWN_INPUT, {"account": item.account, "key": item.key})
+
     def input_is_about(self, customer_id: str) -> None:
         """Whose the raw input just kept is, so that it can be erased with the person."""
         if self.gathered.inputs:
@@ -349,7 +455,7 @@ class Tx:
 
     def clear_timer(self, kind: str, subject: str) -> None:
         """Stop it if it runs."""
-        self.write(_CLEAR_TIMER, {"kind": kind, "subject": subject})
+        self.send(_CLEAR_TIMER, {"kind": kind, "subject": subject})
 
     def audit(self, action: str, subject: str, **data: Any) -> None:
         """A line for those who ask later who did what."""

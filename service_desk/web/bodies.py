@@ -7,6 +7,9 @@ from aiohttp import web
 from service_desk.errors import TooLarge
 from service_desk.web.problems import BadRequest, BodyTimeout, UnsupportedMedia
 
+REQUEST_LINE_BYTES = 65_536
+"""So that a search for 10,000 characters, written as %C3%BC, gets an answer that says what is wrong with it."""
+
 
 async def read_body(request: web.Request, most_bytes: int, within_s: float) -> bytes:
     """The whole body. Refuses encoded ones (they may unpack to anything), large, slow and broken ones."""

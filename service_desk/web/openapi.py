@@ -56,6 +56,12 @@ class Operation:
     size: Size
     hints: Mapping[str, Any]
     tag: str
+    shape: type[BaseModel] | None = None
+    """The answer's, where the handler makes a response of it to set a cookie."""
+    text: str | None = None
+    """The media type of an answer that is no JSON."""
+    file: bool = False
+    """Whether the body is a file, which the handler reads by itself."""
 
     @property
     def name(self) -> str:
@@ -72,6 +78,8 @@ class Operation:
     @property
     def answer(self) -> type[BaseModel] | None:
         """The answer's shape, None for an empty one."""
+        if self.shape is not None:
+            return self.shape
         shapes = [shape for shape in _members(self.hints.get("return")) if shape is not NoneType]
         return shapes[0] if shapes and issubclass(shapes[0], BaseModel) else None
 
@@ -82,7 +90,8 @@ class Operation:
 
     @property
     def versioned(self) -> bool:
-        return self.method in ("PUT", "PATCH")
+        """Whether it needs If-Match: every PUT and PATCH does, and a POST that asks for `version`."""
+        return self.method in ("PUT", "PATCH") or "version" in self.hints
 
 
 @dataclass
@@ -92,13 +101,20 @@ class Routes:
     tag: str
     operations: list[Operation] = field(default_factory=list)
 
-    def get(self, path: str, *, needs: str | None) -> Callable[[F], F]:
-        return self._add("GET", path, needs)
+    def get(self, path: str, *, needs: str | None, text: str | None = None) -> Callable[[F], F]:
+        return self._add("GET", path, needs, text=text)
 
     def post(
-        self, path: str, *, needs: str | None, status: int = 200, size: Size = "json_body_bytes"
+        self,
+        path: str,
+        *,
+        needs: str | None,
+        status: int = 200,
+        size: Size = "json_body_bytes",
+        shape: type[BaseModel] | None = None,
+        file: bool = False,
     ) -> Callable[[F], F]:
-        return self._add("POST", path, needs, status, size)
+        return self._add("POST", path, needs, status, size, shape, file=file)
 
     def put(self, path: str, *, needs: str) -> Callable[[F], F]:
         return self._add("PUT", path, needs)
@@ -110,11 +126,22 @@ class Routes:
         return self._add("DELETE", path, needs, status)
 
     def _add(
-        self, method: Method, path: str, needs: str | None, status: int = 200, size: Size = "json_body_bytes"
+        self,
+        method: Method,
+        path: str,
+        needs: str | None,
+        status: int = 200,
+        size: Size = "json_body_bytes",
+        shape: type[BaseModel] | None = None,
+        text: str | None = None,
+        *,
+        file: bool = False,
     ) -> Callable[[F], F]:
         def register(handler: F) -> F:
             hints = get_type_hints(handler)
-            operation = Operation(method, path, handler, needs, status, size, hints, self.tag)
+            operation = Operation(
+                method, path, handler, needs, status, size, hints, self.tag, shape, text, file
+            )
             _check_parameters(operation)
             self.operations.append(operation)
             return handler
@@ -159,7 +186,7 @@ def describe(
 ) -> dict[str, Any]:
     """The OpenAPI 3.1 document. `also`: shapes that no operation answers with, for its components."""
     known = list(operations)
-    inputs: set[type[BaseModel]] = {one.body or Nothing for one in known if _has_body(one)}
+    inputs: set[type[BaseModel]] = {one.body or Nothing for one in known if takes_json(one)}
     outputs: set[type[BaseModel]] = {one.answer for one in known if one.answer} | {Problem, *also}
     wanted: list[tuple[type[BaseModel], Literal["validation", "serialization"]]] = [
         *((model, "validation") for model in sorted(inputs, key=lambda model: model.__name__)),
@@ -180,8 +207,9 @@ def describe(
     }
 
 
-def _has_body(operation: Operation) -> bool:
-    return operation.method not in ("GET", "DELETE")
+def takes_json(operation: Operation) -> bool:
+    """Whether a body belongs to it, which is read before the handler is called."""
+    return operation.method not in ("GET", "DELETE") and not operation.file
 
 
 def _describe_one(one: Operation, references: Mapping[Any, Any]) -> dict[str, Any]:
@@ -191,7 +219,7 @@ def _describe_one(one: Operation, references: Mapping[Any, Any]) -> dict[str, An
         "tags": [one.tag],
         "parameters": [*_path_parameters(one), *_query_parameters(one), *_header_parameters(one)],
         "responses": {
-            str(one.status if one.answer else 204): _content(one.answer, references),
+            str(one.status if one.answer or one.text else 204): _content(one, references),
             "default": {
                 "description": "Refused, with the reason.",
                 "content": {"application/problem+json": {"schema": references[(Problem, "serialization")]}},
@@ -201,13 +229,18 @@ def _describe_one(one: Operation, references: Mapping[Any, Any]) -> dict[str, An
     }
     if one.needs not in (PUBLIC, SIGNED_IN):
         described["x-permission"] = one.needs
-    if _has_body(one):
+    if one.file:
+        described["requestBody"] = {"required": True, "content": {"application/octet-stream": {}}}
+    if takes_json(one):
         schema = references[(one.body or Nothing, "validation")]
         described["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
     return described
 
 
-def _content(answer: type[BaseModel] | None, references: Mapping[Any, Any]) -> dict[str, Any]:
+def _content(one: Operation, references: Mapping[Any, Any]) -> dict[str, Any]:
+    answer = one.answer
+    if one.text is not None:
+        return {"description": "The text.", "content": {one.text: {"schema": {"type": "string"}}}}
     if answer is None:
         return {"description": "Done."}
     schema = references[(answer, "serialization")]

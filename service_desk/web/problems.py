@@ -22,7 +22,18 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 PROBLEM_TYPE = "application/problem+json"
 MACHINE_PATHS = frozenset(
-    {"api", "hooks", "simulator-api", "widget", "assets", "health", "metrics", "live", "chat"}
+    {
+        "api",
+        "hooks",
+        "simulator-api",
+        "simulator-desk",
+        "widget",
+        "assets",
+        "health",
+        "metrics",
+        "live",
+        "chat",
+    }
 )
 """First parts of paths below which there are no pages."""
 UNREAD_BODY = frozenset({408, 413, 415})

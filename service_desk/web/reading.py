@@ -1,6 +1,6 @@
 """Queries inside a transaction, so that an answer is made of what was just written and committed with it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from service_desk.domain.config import DeskConfig
 from service_desk.storage.prepared import Prepared
 from service_desk.storage.store import Reader
-from service_desk.storage.transaction import Tx
+from service_desk.storage.transaction import Foreseen, Tx
 
 
 def reading(tx: Tx) -> Reader:
@@ -31,6 +31,12 @@ class _WithinTx(Reader):
         self, statement: sa.Select[Any] | Prepared, params: dict[str, Any] | None = None
     ) -> Sequence[sa.RowMapping]:
         return self._tx.all(statement, params)
+
+    def together(self, *asked: tuple[Prepared, Mapping[str, Any]]) -> list[list[sa.RowMapping]]:
+        return self._tx.together(*asked)
+
+    def foresee(self, *asked: Foreseen) -> None:
+        self._tx.foresee(*asked)
 
     def first(
         self, statement: sa.Select[Any] | Prepared, params: dict[str, Any] | None = None

@@ -4,25 +4,52 @@ from functools import partial
 
 from aiohttp import web
 
+from service_desk.blobs.files import open_blobs
 from service_desk.desk import Desk
 from service_desk.intake import Intake
 from service_desk.settings import Settings
 from service_desk.web import hooks, schemas
-from service_desk.web.api import board, customers, interactions, me, offers, session, tickets
+from service_desk.web.api import (
+    board,
+    customers,
+    figures,
+    files,
+    identities,
+    interactions,
+    me,
+    offers,
+    search,
+    session,
+    supervision,
+    tickets,
+)
 from service_desk.web.api.widget import widget_config
 from service_desk.web.health import show_health
-from service_desk.web.keeping import keep_answers
-from service_desk.web.keys import CHANNELS, DESK, INTAKE, SETTINGS, Channels
+from service_desk.web.keys import BLOBS, CHANNELS, DESK, INTAKE, SETTINGS, Channels
 from service_desk.web.metrics import METRICS, WebMetrics, count_requests, show_metrics
 from service_desk.web.openapi import Operation
 from service_desk.web.problems import MACHINE_PATHS, problems
 from service_desk.web.security import add_security_headers
 from service_desk.web.serving import add_operations
 from service_desk.web.sessions import SESSIONS, Sessions
+from service_desk.web.simulator_desk import add_simulator_desk
 from service_desk.web.simulator_proxy import add_simulator
 from service_desk.web.static import Pages, find_pages
 
-RESOURCES = (session, me, offers, interactions, tickets, customers, board)
+RESOURCES = (
+    session,
+    me,
+    offers,
+    interactions,
+    files,
+    tickets,
+    customers,
+    identities,
+    board,
+    figures,
+    supervision,
+    search,
+)
 
 
 def operations() -> tuple[Operation, ...]:
@@ -38,6 +65,7 @@ def make_app(
         middlewares=[count_requests, problems], client_max_size=settings.limits.text_body_bytes
     )
     app[DESK], app[SETTINGS], app[CHANNELS], app[INTAKE] = desk, settings, channels, intake
+    app[BLOBS] = open_blobs(settings)
     app[SESSIONS] = Sessions(desk, settings, intake.registry)
     app[METRICS] = WebMetrics(intake.registry)
     app[hooks.HOOKS] = hooks.hooks_of(channels)
@@ -50,8 +78,8 @@ def make_app(
     _add_schemas(app)
     if settings.simulator.enabled:
         add_simulator(app)
+        add_simulator_desk(app)
     _add_pages(app, pages if pages is not None else find_pages(), simulator=settings.simulator.enabled)
-    app.cleanup_ctx.append(keep_answers)
     app.on_cleanup.append(_close)
     return app
 

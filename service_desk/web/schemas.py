@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from pydantic_core import to_json
 
-from service_desk.domain import views
+from service_desk.domain import supervision_views, views
 from service_desk.domain.events import event_schema
 from service_desk.web.openapi import Operation, describe
 
@@ -17,6 +17,8 @@ MESSAGES: dict[str, type[BaseModel]] = {
     "snapshot": views.SnapshotView,
     "frame": views.FrameView,
     "board": views.BoardView,
+    "floor": supervision_views.FloorView,
+    "alerts": supervision_views.AlertsNowView,
     "chat": views.ChatView,
     "entry": views.ChatEntryView,
     "status": views.ChatStatusView,

@@ -11,6 +11,8 @@ from service_desk.web.keys import SETTINGS
 
 UNSAFE = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 TWILIO_SOCKETS = "https://eventgw.twilio.com https://*.twilio.com wss://*.twilio.com"
+OWN = frozenset({"Cross-Origin-Resource-Policy", "Content-Security-Policy", "X-Frame-Options"})
+"""A handler that sets one of these means it: a mail's frame, a file that is a download."""
 TWILIO_MEDIA = "https://sdk.twilio.com https://media.twiliocdn.com"
 
 
@@ -47,12 +49,12 @@ def security_headers(settings: Settings) -> Mapping[str, str]:
 
 
 def add_security_headers(app: web.Application) -> None:
-    """Put them on every answer, the failed ones too. A handler's own Cross-Origin-Resource-Policy stays."""
+    """Put them on every answer, the failed ones too. What a handler says itself of `OWN` stays."""
     headers = security_headers(app[SETTINGS])
 
     async def on_prepare(_request: web.Request, response: web.StreamResponse) -> None:
         for name, value in headers.items():
-            if name != "Cross-Origin-Resource-Policy" or name not in response.headers:
+            if name not in OWN or name not in response.headers:
                 response.headers[name] = value
 
     app.on_response_prepare.append(on_prepare)

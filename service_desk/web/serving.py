@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, to_json
+from sqlalchemy import RowMapping
 
 from service_desk.actions.once import Stored, once
 from service_desk.domain.access import Principal, require
@@ -21,7 +22,15 @@ from service_desk.errors import Invalid, NotFound
 from service_desk.storage.transaction import Tx
 from service_desk.web.bodies import read_body
 from service_desk.web.keys import DESK, SETTINGS
-from service_desk.web.openapi import KEY_HEADER, PATH_NAME, PUBLIC, SIGNED_IN, Nothing, Operation
+from service_desk.web.openapi import (
+    KEY_HEADER,
+    PATH_NAME,
+    PUBLIC,
+    SIGNED_IN,
+    Nothing,
+    Operation,
+    takes_json,
+)
 from service_desk.web.problems import BadRequest, PreconditionRequired, UnsupportedMedia
 from service_desk.web.sessions import SESSION, SESSIONS
 
@@ -91,7 +100,7 @@ async def _bind(operation: Operation, request: web.Request, who: Principal | Non
         arguments["query"] = _query(operation.query, request)
     elif request.query_string:
         raise BadRequest("This takes no query.", field=next(iter(request.query), None))
-    if operation.method not in ("GET", "DELETE"):
+    if takes_json(operation):
         body = await _body(operation, request)
         if "body" in operation.hints:
             arguments["body"] = body
@@ -167,6 +176,13 @@ def found(view: V | None) -> V:
     if view is None:
         raise NotFound("There is no such thing, or not any more.")
     return view
+
+
+def there(row: RowMapping | None) -> RowMapping:
+    """The row; NotFound where there is none."""
+    if row is None:
+        raise NotFound("There is no such thing, or not any more.")
+    return row
 
 
 def as_response(view: View, status: int = 200) -> web.Response:

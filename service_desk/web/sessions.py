@@ -2,6 +2,13 @@
 
 A session is a random token in an HttpOnly cookie; the database has its fingerprint only. Nothing is cached: a
 session that is revoked or whose agent is deactivated is over with the next request.
+
+Guessing is slowed by three counts of failures, each per window. By address: one machine that tries many names. By
+login and address: one machine that tries one name. By login alone: many machines that try one name, and this last
+count leaves out browsers in which that login has signed in before. Such a browser shows the fingerprint of its
+last session in a cookie that opens nothing; its own failures count by login and address as before. So strangers,
+however many they are, get a handful of guesses per window at an account, and whoever works here is not kept out
+by them: at their own desk never, at a new one until the window after the attack.
 """
 
 import asyncio
@@ -130,6 +137,7 @@ class Sessions:
         self._passwords = Passwords(limits)
         monotonic = desk.clock.monotonic
         self._by_login = Throttle(limits.login_failures_per_login, limits.login_window_s, monotonic)
+        self._by_strangers = Throttle(limits.login_failures_from_strangers, limits.login_window_s, monotonic)
         self._by_address = Throttle(limits.login_failures_per_address, limits.login_window_s, monotonic)
         self._sign_ins = Counter("desk_sign_ins", "Attempts to sign in.", ["outcome"], registry=registry)
 
@@ -157,8 +165,10 @@ class Sessions:
     async def sign_in(self, request: web.Request, login: str, password: str) -> tuple[Session, str]:
         """A new session and its token. Wrong name and wrong password: the same answer after the same work."""
         require_own_page(request)
-        address = client_address(request)
-        keys = ((self._by_address, address), (self._by_login, f"{login.strip().casefold()} {address}"))
+        address, name = client_address(request), login.strip().casefold()
+        keys = [(self._by_address, address), (self._by_login, f"{name} {address}")]
+        if not await self._knows(request, name):
+            keys.append((self._by_strangers, name))
         for throttle, key in keys:
             self._check(throttle, key)
         for throttle, key in keys:
@@ -175,6 +185,11 @@ class Sessions:
             throttle.succeeded(key)
         self._sign_ins.labels("signed_in").inc()
         return await self._open(request, row["id"], row["role"])
+
+    async def _knows(self, request: web.Request, name: str) -> bool:
+        """Whether this login has signed in from this browser before, as far as sessions are kept."""
+        shown = request.cookies.get(self._settings.browser_cookie_name)
+        return shown is not None and await self._desk.glance(people.login_of_session, shown) == name
 
     async def sign_out(self, who: Principal) -> None:
         await self._desk.run(admin.revoke_session, who.session, "signed_out", actor=who.agent_id)
@@ -203,17 +218,16 @@ SESSION: web.RequestKey[Session] = web.RequestKey("session", Session)
 """The session of a request that was let in."""
 
 
-def set_cookie(response: web.Response, settings: Settings, token: str) -> None:
-    """Out of reach for scripts, sent by our own pages only."""
-    response.set_cookie(
-        settings.cookie_name,
-        token,
-        max_age=round(settings.limits.session_lifetime_h * 3_600),
-        path="/",
-        httponly=True,
-        secure=settings.https,
-        samesite="Strict",
-    )
+def set_cookies(response: web.Response, settings: Settings, token: str) -> None:
+    """The session, and the browser's sign that there was one: out of reach for scripts, sent by our own pages only."""
+    keep_known_s = round(settings.retention.ended_sessions_d * 86_400)
+    for name, value, max_age in (
+        (settings.cookie_name, token, round(settings.limits.session_lifetime_h * 3_600)),
+        (settings.browser_cookie_name, fingerprint(token), keep_known_s),
+    ):
+        response.set_cookie(
+            name, value, max_age=max_age, path="/", httponly=True, secure=settings.https, samesite="Strict"
+        )
 
 
 def clear_cookie(response: web.Response, settings: Settings) -> None:

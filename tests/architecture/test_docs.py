@@ -12,7 +12,6 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
 from channels.phone.settings import PhoneSettings
-from channels.web_chat.settings import WebChatSettings
 from service_desk.cli import main
 from service_desk.domain.access import ROLES
 from service_desk.domain.interaction import INTERACTION_MOVES
@@ -112,7 +111,7 @@ def test_the_changelog_lists_every_command() -> None:
 # --- settings -------------------------------------------------------------------------------------------------
 
 UNITS = {"_s": "s", "_h": "h", "_bytes": "bytes"}
-GROUPS = ("server", "secrets", "limits", "simulator")
+GROUPS = ("server", "secrets", "limits", "retention", "simulator")
 
 
 def fields_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
@@ -148,7 +147,6 @@ def in_words(field: FieldInfo) -> str:
     [
         ("| Setting |", Settings),
         ("| Setting of a phone account |", PhoneSettings),
-        ("| Setting of a web chat account |", WebChatSettings),
     ],
 )
 def test_every_setting_is_described_with_default_and_unit(head: str, model: type[BaseModel]) -> None:

@@ -85,6 +85,31 @@ class Console:
                 await answer.json() if answer.content_length != 0 and answer.status != 204 else None
             )
 
+    async def upload(self, interaction_id: str, name: str, content: bytes, media_type: str) -> dict[str, Any]:
+        """A file for the answer that is being written."""
+        headers = {
+            "Origin": self._world.base,
+            "X-CSRF-Token": self._csrf,
+            "Idempotency-Key": f"{id(self)}-{next(self._keys)}",
+            "Content-Type": media_type,
+        }
+        url = f"{self._world.base}/api/v1/interactions/{interaction_id}/attachments"
+        async with self._http.post(url, params={"name": name}, data=content, headers=headers) as answer:
+            assert answer.status < 300, await answer.text()
+            found: dict[str, Any] = await answer.json()
+            return found
+
+    async def download(self, attachment_id: str) -> bytes:
+        """A file of a message."""
+        async with self._http.get(f"{self._world.base}/api/v1/attachments/{attachment_id}") as answer:
+            assert answer.status == 200, await answer.text()
+            return await answer.read()
+
+    def entries(self, interaction_id: str) -> list[dict[str, Any]]:
+        """The contact's conversation as the console shows it, oldest first."""
+        mine = [e for e in self.state["entries"].values() if e["interaction_id"] == interaction_id]
+        return sorted(mine, key=lambda entry: int(entry["seq"]))
+
     async def set_state(self, state: str, reason: str | None = None) -> None:
         me = self.state["me"][self.agent_id]
         body = {"state": state} | ({"reason": reason} if reason else {})

@@ -113,10 +113,10 @@ async def test_the_call_story(db_url: str, tmp_path: Path, chromium: Path) -> No
         await expect(agent.get_by_test_id("card-timeline")).to_be_visible()
         assert asked == [], "the card comes with the offer, not by a request"
 
-        await agent.get_by_test_id("offer-accept").click()
+        await agent.get_by_test_id("offer-preview-accept").click()
         await expect(agent.get_by_test_id("call-bar")).to_be_visible()
         await expect(agent.get_by_test_id("call-stage")).to_be_visible()
-        await expect(customer.get_by_test_id("sim-state").first).to_contain_text("agent", ignore_case=True)
+        await expect(customer.get_by_test_id("sim-state").first).to_contain_text("Talking with Ann, a person")
 
         async def talking() -> bool:
             return bool((await rows_of(desk.desk, schema.interaction))[0]["state"] == "active")
@@ -135,7 +135,13 @@ async def test_the_call_story(db_url: str, tmp_path: Path, chromium: Path) -> No
         await agent.get_by_test_id("ticket-create").click()
         await expect(agent.get_by_text("Oven stays cold").first).to_be_visible()
 
+        await agent.get_by_test_id("me-menu").click()
+        await agent.get_by_test_id("sign-out").click()
+        await expect(agent.get_by_test_id("sign-out-dialog")).to_contain_text("stays on the line")
+        await agent.get_by_test_id("sign-out-stay").click()
         await agent.get_by_test_id("call-hang-up").click()
+        await expect(agent.get_by_test_id("wrap-up")).to_be_visible()
+        await expect(agent.get_by_test_id("captions")).to_contain_text("My oven stays cold")
         await agent.get_by_test_id("wrap-up-disposition-done").click()
         await agent.get_by_test_id("wrap-up-done").click()
         await expect(agent.get_by_test_id("wrap-up")).to_have_count(0)
@@ -169,7 +175,7 @@ async def test_the_chat_story(db_url: str, tmp_path: Path, chromium: Path) -> No
 
         await expect(agent.get_by_test_id("offer")).to_be_visible()
         await expect(agent.get_by_test_id("card-name").first).to_contain_text("Vera Sample")
-        await agent.get_by_test_id("offer-accept").click()
+        await agent.get_by_test_id("offer-preview-accept").click()
         await expect(agent.get_by_test_id("entry").filter(has_text="XL shelf")).to_have_count(1)
 
         await agent.get_by_test_id("composer-note").click()
@@ -227,7 +233,7 @@ async def test_nobody_there_and_connection_lost_and_healed(
         agent = await new_page(started, faults)
         await sign_in(agent, desk, "ann")
         await desk.call("+14155550100")
-        await agent.get_by_test_id("offer-accept").click()
+        await agent.get_by_test_id("offer-preview-accept").click()
         await expect(agent.get_by_test_id("call-stage")).to_be_visible()
         await agent.context.set_offline(offline=True)
         consoles = desk.parts.consoles if desk.parts is not None else None

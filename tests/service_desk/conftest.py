@@ -56,6 +56,24 @@ CONFIG: dict[str, Any] = {
             "default_queue": "service",
         }
     ],
+    "mailboxes": [
+        {
+            "account": "mail-main",
+            "address": "help@desk.example",
+            "name": "Help",
+            "brand_id": "test",
+            "default_queue": "service",
+        }
+    ],
+    "text_lines": [
+        {
+            "account": "text-main",
+            "number": "+15005550006",
+            "brand_id": "test",
+            "label": "Texts",
+            "default_queue": "service",
+        }
+    ],
     "away_reasons": [{"id": "break", "name": "Break"}, {"id": "lunch", "name": "Lunch"}],
     "decline_reasons": [{"id": "busy", "name": "Busy"}],
     "dispositions": [{"id": "done", "name": "Done"}, {"id": "callback", "name": "Call back"}],

@@ -74,7 +74,7 @@ def test_a_slip_in_the_queues_is_named(path: tuple[Any, ...], value: Any, words:
 def test_a_settings_file_can_be_used(name: str) -> None:
     settings = load_settings(FOLDER / name)
     assert settings.roles == ("web", "route", "send")
-    assert set(settings.accounts["web_chat"]) == {"demo"}
+    assert settings.accounts == {}, "what stands there without secrets would not be used"
     assert not settings.simulator.enabled
 
 

@@ -1,5 +1,6 @@
 """The demo's robots at work: a real process against a real desk, over HTTP and sockets."""
 
+import asyncio
 import json
 import time
 from collections import Counter
@@ -7,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from service_desk.audit import audit
 from service_desk.demo.chance import Random
 from service_desk.demo.robot_console import apply_frame
+from service_desk.demo.robot_faults import Faults
 from service_desk.demo.robot_stage import FOR_PEOPLE, ROBOTS, running_robots
 from service_desk.demo.robot_words import facts, is_thanks, phrases, reply_to
 from service_desk.demo.words import LANGUAGES, language
@@ -109,22 +112,44 @@ async def test_robots_leave_the_next_contact_to_a_person_who_is_free(sqlite_url:
 
 async def test_robots_come_back_after_the_desk_was_away(sqlite_url: str, tmp_path: Path) -> None:
     """Started before there is a desk at the address, and ended while there is none."""
-    from tests import servers
+    tries = []
 
-    base = f"http://127.0.0.1:{servers.free_port()}"
-    with running_robots(colleagues(base, ["rob"]), tmp_path, log_level="info") as process:
-        log = tmp_path / "robots.log"
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tries.append(writer)
+        writer.close()
+
+    nobody = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    base = f"http://127.0.0.1:{nobody.sockets[0].getsockname()[1]}"
+    logins = ["rob", "rita"]
+    with running_robots(colleagues(base, logins), tmp_path, log_level="info") as process:
 
         async def tried_again() -> bool:
-            lines = [json.loads(line) for line in log.read_text().splitlines()]
-            return [line["event"] for line in lines].count("robot agent lost the desk") >= 2
+            return len(tries) >= 6
 
-        await until(tried_again, "two tries")
+        await until(tried_again, "several tries")
+        lines = [json.loads(line) for line in (tmp_path / "robots.log").read_text().splitlines()]
+        assert len(lines) == 1, "one fault, one line"
+        assert "cannot be reached" in lines[0]["event"]
         started = time.monotonic()
         assert process.stdin is not None
         process.stdin.close()  # what the system does when their parent dies
         assert process.wait(5) == 0
         assert time.monotonic() - started < 2
+    nobody.close()
+
+
+def test_a_fault_is_told_once_until_it_was_over() -> None:
+    faults = Faults()
+    with capture_logs() as lines:
+        for _ in range(3):
+            faults.lost(OSError("refused"))
+            faults.stumbled(KeyError("x"))
+        faults.stumbled(KeyError("y"))
+        faults.connected()
+        faults.connected()
+        faults.lost(OSError("refused"))
+    assert [line["log_level"] for line in lines] == ["warning", "error", "error", "warning", "warning"]
+    assert lines[3]["tries"] == 3
 
 
 @pytest.mark.parametrize("code", LANGUAGES)

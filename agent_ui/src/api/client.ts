@@ -13,6 +13,8 @@ export interface Request {
   act?: string;
   /** The version that the change was made on. */
   version?: number;
+  /** Goes on when the page goes away; its body is then at most 64 kB. */
+  keepalive?: boolean;
 }
 
 export interface ClientOptions {
@@ -77,6 +79,7 @@ export class Client {
       signal: AbortSignal.timeout(ANSWER_LIMIT_MS),
     };
     if (request.body !== undefined) init.body = JSON.stringify(request.body);
+    if (request.keepalive === true) init.keepalive = true;
     try {
       return await this.options.fetch(request.path, init);
     } catch (error) {

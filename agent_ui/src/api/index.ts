@@ -1,14 +1,20 @@
 /** The server's operations, by name. Every POST takes the key of the user's act (see `newAct`). */
 import { Client } from "./client.ts";
+import { upload, type Upload } from "./upload.ts";
 import type {
+  AttachmentView,
   BoardView,
   CardView,
   CustomerChange,
   CustomerView,
+  DraftBody,
+  DraftView,
   EntriesPageView,
   EntryView,
   InteractionView,
   MeView,
+  NewMail,
+  NewMessage,
   NewTicket,
   SessionView,
   SoftphoneTokenView,
@@ -45,6 +51,7 @@ export function createApi(client: Client) {
     declineOffer: (id: string, reason: string, act: string) =>
       post<undefined>(at`offers/${id}/decline`, act, { reason }),
 
+    interaction: (id: string) => get<InteractionView>(at`interactions/${id}`),
     /** Newest first page without a cursor, older ones with the cursor of the page before. */
     entries: (id: string, before: string | null) =>
       get<EntriesPageView>(at`interactions/${id}/entries` + since(before)),
@@ -54,6 +61,21 @@ export function createApi(client: Client) {
     /** One try only, as above. */
     addNote: (id: string, text: string, key: string) =>
       client.once<EntryView>({ method: "POST", path: at`interactions/${id}/notes`, body: { text }, act: key }),
+    sendText: (id: string, text: NewMessage, act: string) => post<EntryView>(at`interactions/${id}/messages`, act, text),
+    sendMail: (id: string, mail: NewMail, act: string) => post<EntryView>(at`interactions/${id}/mails`, act, mail),
+    retryMessage: (id: string, entryId: string, act: string) =>
+      post<EntryView>(at`interactions/${id}/entries/${entryId}/retry`, act),
+    park: (id: string, act: string) => post<InteractionView>(at`interactions/${id}/park`, act),
+    resume: (id: string, act: string) => post<InteractionView>(at`interactions/${id}/resume`, act),
+    draft: (id: string) => get<DraftView>(at`interactions/${id}/draft`),
+    /** One try only: the newest typing is kept next time. `last`: the page is going away. */
+    keepDraft: (id: string, body: DraftBody, act: string, last = false) =>
+      client.once<DraftView>({ method: "POST", path: at`interactions/${id}/draft`, body, act, keepalive: last }),
+    discardDraft: (id: string) => client.send<undefined>({ method: "DELETE", path: at`interactions/${id}/draft` }),
+    upload: (id: string, file: File, act: string, onProgress: (share: number) => void): Upload<AttachmentView> =>
+      upload(client, at`interactions/${id}/attachments` + `?name=${encodeURIComponent(file.name)}`, file, act, onProgress),
+    discardFile: (id: string, attachmentId: string) =>
+      client.send<undefined>({ method: "DELETE", path: at`interactions/${id}/attachments/${attachmentId}` }),
     end: (id: string, act: string) => post<InteractionView>(at`interactions/${id}/end`, act),
     finishWrapUp: (id: string, act: string, disposition: string, comment?: string) =>
       post<InteractionView>(at`interactions/${id}/wrap-up`, act, {
@@ -80,6 +102,13 @@ export function createApi(client: Client) {
     softphoneToken: (act: string) => post<SoftphoneTokenView>(at`softphone/token`, act),
   };
 }
+
+/** Where a file of a message is downloaded from. */
+export const fileUrl = (id: string): string => `/api/v1/attachments/${encodeURIComponent(id)}`;
+
+/** Where a mail's rich text comes from, for a frame without rights. */
+export const frameUrl = (entryId: string, images: boolean): string =>
+  `/api/v1/entries/${encodeURIComponent(entryId)}/html${images ? "?images=yes" : ""}`;
 
 function since(cursor: string | null): string {
   return cursor === null ? "" : `?before=${encodeURIComponent(cursor)}`;

@@ -4,6 +4,108 @@
  */
 
 export interface paths {
+    "/api/v1/addresses": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How a typed phone number or mail address is understood, and whose it is already. */
+        get: operations["find_address"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/agents/{agent_id}/state": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ready, away or signed out, by a supervisor's word. */
+        post: operations["force_state"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All alerts, the newest first. */
+        get: operations["list_alerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/now": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Those that are raised now. */
+        get: operations["alerts_now"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alerts/{alert_id}/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say that you look after it; the first one's name stays. */
+        post: operations["acknowledge_alert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/attachments/{attachment_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The bytes of a file, as a download. */
+        get: operations["download_attachment"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/board": {
         parameters: {
             query?: never;
@@ -56,6 +158,40 @@ export interface paths {
         patch: operations["change_customer"];
         trace?: never;
     };
+    "/api/v1/customers/{customer_id}/identities": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Another address of the customer; again changes nothing but the proof. The card as it is now. */
+        post: operations["link_identity"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/customers/{customer_id}/identities/{identity_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** The address is not theirs. The card as it is now. */
+        delete: operations["unlink_identity"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/customers/{customer_id}/timeline": {
         parameters: {
             query?: never;
@@ -65,6 +201,57 @@ export interface paths {
         };
         /** A page of the customer's history, newest first. */
         get: operations["get_timeline"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/entries/{entry_id}/html": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A mail's rich text for a sandboxed frame; `?images=yes` lets its remote pictures load. */
+        get: operations["show_html"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/figures/{figure}/contacts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The contacts that a figure is made of. */
+        get: operations["counted_contacts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/floor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Contacts that are not over, at most a second old. */
+        get: operations["get_floor"];
         put?: never;
         post?: never;
         delete?: never;
@@ -85,6 +272,110 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interactions/{interaction_id}/assign": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** To an agent who is ready and there, without an offer. 412 with `current` if it changed meanwhile. */
+        post: operations["assign_contact"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interactions/{interaction_id}/attachments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A file for the answer that is being written: its bytes as the body, its name in `?name=`. */
+        post: operations["upload_attachment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interactions/{interaction_id}/attachments/{attachment_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** A file is not to be sent after all. */
+        delete: operations["discard_attachment"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interactions/{interaction_id}/candidates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whom a contact may be from, and why. */
+        get: operations["get_candidates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interactions/{interaction_id}/customer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** This contact is somebody else's: it moves to their record with all that was said in it. */
+        post: operations["set_customer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interactions/{interaction_id}/draft": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was typed and not sent. 404 if nothing was. */
+        get: operations["get_draft"];
+        put?: never;
+        /** Keep what is typed; the newest typing wins. */
+        post: operations["keep_draft"];
+        /** It is not wanted any more. */
+        delete: operations["discard_draft"];
         options?: never;
         head?: never;
         patch?: never;
@@ -124,6 +415,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/interactions/{interaction_id}/entries/{entry_id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send a message that failed once more. */
+        post: operations["retry_message"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interactions/{interaction_id}/mails": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Answer by mail. 409 `thread_moved_on` with `entries` if the customer wrote meanwhile. */
+        post: operations["send_mail"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/interactions/{interaction_id}/messages": {
         parameters: {
             query?: never;
@@ -133,8 +458,25 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Write to the customer. */
+        /** Write to the customer, in a chat or by text. 409 `thread_moved_on` with `entries` if they wrote meanwhile. */
         post: operations["send_message"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interactions/{interaction_id}/move": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Into another queue; what rings is withdrawn, who has it loses it. 412 with `current` if it changed meanwhile. */
+        post: operations["move_contact"];
         delete?: never;
         options?: never;
         head?: never;
@@ -158,6 +500,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/interactions/{interaction_id}/park": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Answered: it waits for the customer, and holds no capacity. */
+        post: operations["park_interaction"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interactions/{interaction_id}/prioritise": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** A head start in its line. 412 with `current` if it changed meanwhile. */
+        post: operations["prioritise_contact"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/interactions/{interaction_id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Go on with one that waits for the customer. */
+        post: operations["resume_interaction"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/interactions/{interaction_id}/wrap-up": {
         parameters: {
             query?: never;
@@ -169,6 +562,40 @@ export interface paths {
         put?: never;
         /** Say how it ended; the agent is free for the next. */
         post: operations["finish_wrap_up"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/intervals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A day by 15 minutes and queue, with all three definitions of the service level. */
+        get: operations["get_intervals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/intervals.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The same for a spreadsheet: RFC 4180, UTF-8, no cell that could run as a formula. */
+        get: operations["get_intervals_csv"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -226,6 +653,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Customers, tickets, contacts, messages and notes by name, number, address or text.
+         *
+         *     All words must match, the last may be a beginning. Nothing in `q` is syntax; at most 200 characters.
+         */
+        get: operations["search"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session": {
         parameters: {
             query?: never;
@@ -269,7 +717,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /** Tickets by filters, a page at a time, newest change first unless asked otherwise. */
+        get: operations["list_tickets"];
         put?: never;
         /** Open a case, from a contact or by itself; it is its maker's until somebody else takes it. */
         post: operations["create_ticket"];
@@ -331,10 +780,47 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/tickets/{ticket_id}/story": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What was said in the ticket's contacts, its notes and its changes: the newest 100, or those before a cursor. */
+        get: operations["get_story"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * AddressView
+         * @description How a typed address is understood, and who has it already.
+         */
+        AddressView: {
+            /** Display */
+            display: string;
+            /** Holders */
+            holders: components["schemas"]["CandidateView"][];
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "phone" | "mailbox" | "chat";
+            /**
+             * Region
+             * @description A phone number's country, ISO 3166.
+             */
+            region: string | null;
+        };
         /**
          * AgentBoardView
          * @description One agent on the wallboard.
@@ -346,6 +832,11 @@ export interface components {
             interactions: number;
             /** Name */
             name: string;
+            /**
+             * Queues
+             * @default []
+             */
+            queues?: string[];
             /** Reason */
             reason: string | null;
             /** Since */
@@ -355,6 +846,31 @@ export interface components {
              * @enum {string}
              */
             status: "ready" | "offered" | "busy" | "wrap_up" | "away" | "lost" | "signed_out";
+            /**
+             * Version
+             * @description Of the agent, for If-Match.
+             * @default 0
+             */
+            version?: number;
+        };
+        /**
+         * AgentForcedView
+         * @description What an agent's state is after a supervisor's word.
+         */
+        AgentForcedView: {
+            /**
+             * Chosen
+             * @enum {string}
+             */
+            chosen: "ready" | "away";
+            /** Id */
+            id: string;
+            /** Reason */
+            reason: string | null;
+            /** Since */
+            since: number;
+            /** Version */
+            version: number;
         };
         /**
          * AgentStateView
@@ -373,6 +889,108 @@ export interface components {
             reason: string | null;
             /** Since */
             since: number;
+        };
+        /**
+         * AlertView
+         * @description A threshold that was passed: the rule as it was then, and who looks after it.
+         */
+        AlertView: {
+            /** Acknowledged At */
+            acknowledged_at: number | null;
+            /** Acknowledged By */
+            acknowledged_by: string | null;
+            /** Clear At */
+            clear_at: number;
+            /** Clear Reason */
+            clear_reason: ("calm" | "rule_gone") | null;
+            /** Cleared At */
+            cleared_at: number | null;
+            /**
+             * Figure
+             * @enum {string}
+             */
+            figure: "waiting" | "longest_wait_s" | "service_level_pct" | "abandoned_pct" | "agents_ready";
+            /** Id */
+            id: string;
+            /**
+             * Level
+             * @enum {string}
+             */
+            level: "attention" | "urgent";
+            /** Name */
+            name: string;
+            /**
+             * Queue Id
+             * @description None: all queues together.
+             */
+            queue_id: string | null;
+            /**
+             * Raise At
+             * @description In the figure's unit.
+             */
+            raise_at: number;
+            /** Raised At */
+            raised_at: number;
+            /** Rule Id */
+            rule_id: string;
+            /**
+             * Value
+             * @description When it was raised.
+             */
+            value: number;
+            /** Version */
+            version: number;
+        };
+        /**
+         * AlertsNowView
+         * @description Those raised now: sent to supervisors' consoles whenever one is raised, cleared or taken care of.
+         */
+        AlertsNowView: {
+            /** Alerts */
+            alerts: components["schemas"]["AlertView"][];
+            /** At */
+            at: number;
+        };
+        /**
+         * AlertsView
+         * @description Alerts, the newest first; open ones are among them however old they are.
+         */
+        AlertsView: {
+            /** Items */
+            items: components["schemas"]["AlertView"][];
+            /**
+             * More
+             * @default null
+             */
+            more?: string | null;
+        };
+        /**
+         * Assign
+         * @description To whom, and why.
+         */
+        Assign: {
+            /** Agent Id */
+            agent_id: string;
+            /** Reason */
+            reason: string;
+        };
+        /**
+         * AttachmentView
+         * @description A file; `ready` is False while it is still being fetched.
+         */
+        AttachmentView: {
+            /** Id */
+            id: string;
+            /** Inline */
+            inline: boolean;
+            /** Media Type */
+            media_type: string;
+            /** Name */
+            name: string;
+            /** Ready */
+            ready: boolean;
+            /** Size Bytes */
+            size_bytes: number;
         };
         /**
          * AuthorView
@@ -396,12 +1014,28 @@ export interface components {
         BoardView: {
             /** Agents */
             agents: components["schemas"]["AgentBoardView"][];
+            /**
+             * Alerts
+             * @description Those that are raised now, urgent and oldest first.
+             * @default []
+             */
+            alerts?: components["schemas"]["AlertView"][];
             /** At */
             at: number;
             /** Position */
             position: number;
             /** Queues */
             queues: components["schemas"]["QueueBoardView"][];
+            /**
+             * Targets
+             * @description The strictest threshold per figure over all queues together, in the figure's unit.
+             * @default {}
+             */
+            targets?: {
+                [key: string]: number;
+            };
+            /** @default null */
+            trend?: components["schemas"]["TrendView"] | null;
         };
         /**
          * BootstrapView
@@ -420,6 +1054,12 @@ export interface components {
             dispositions: components["schemas"]["NamedView"][];
             /** Live Schema */
             live_schema: number;
+            /**
+             * Mailboxes
+             * @description Our own mail addresses: an answer to all goes not to them.
+             * @default []
+             */
+            mailboxes?: string[];
             /** Queues */
             queues: components["schemas"]["QueueView"][];
             /** Server Time */
@@ -441,6 +1081,57 @@ export interface components {
             customer_leg: string;
             /** In Conference */
             in_conference: boolean;
+        };
+        /**
+         * CandidateView
+         * @description Somebody whom a contact or an address may belong to.
+         */
+        CandidateView: {
+            /**
+             * Addresses
+             * @description Phone numbers and mailboxes, oldest first, at most 3.
+             */
+            addresses: string[];
+            /** Company */
+            company: string | null;
+            /**
+             * Current
+             * @description Whose contact it is now.
+             */
+            current: boolean;
+            /** Customer Id */
+            customer_id: string;
+            /** Display Name */
+            display_name: string;
+            /** Last Contact At */
+            last_contact_at: number | null;
+            /** Open Tickets */
+            open_tickets: number;
+            /**
+             * Tier
+             * @enum {string}
+             */
+            tier: "standard" | "silver" | "gold";
+            /**
+             * Why
+             * @description What matched, the contact's own address first.
+             */
+            why: components["schemas"]["MatchView"][];
+        };
+        /**
+         * CandidatesView
+         * @description Whom a contact may be from: the one it is filed under first, then by proof.
+         */
+        CandidatesView: {
+            /**
+             * Address
+             * @description The contact's own address as shown; None if withheld or only a name.
+             */
+            address: string | null;
+            /** Customer Id */
+            customer_id: string | null;
+            /** Items */
+            items: components["schemas"]["CandidateView"][];
         };
         /**
          * CardTotals
@@ -562,6 +1253,62 @@ export interface components {
             state: "ready" | "away";
         };
         /**
+         * CountedContactView
+         * @description One contact that a figure is made of: its stay in one queue.
+         */
+        CountedContactView: {
+            /** Agent Id */
+            agent_id: string | null;
+            /** Answered At */
+            answered_at: number | null;
+            /** Channel */
+            channel: string;
+            /** Ended At */
+            ended_at: number | null;
+            /** Id */
+            id: string;
+            /** In Target */
+            in_target: boolean | null;
+            /** Outcome */
+            outcome: string | null;
+            /** Queue Id */
+            queue_id: string;
+            /** Queued At */
+            queued_at: number;
+            /** Segment Id */
+            segment_id: string;
+            /** State */
+            state: string;
+            /** Title */
+            title: string;
+            /**
+             * Wait S
+             * @description Until answered, left or moved; until now for one that waits.
+             */
+            wait_s: number;
+        };
+        /**
+         * CountedPageView
+         * @description The contacts that a figure is made of, a page at a time.
+         */
+        CountedPageView: {
+            /** Figure */
+            figure: string;
+            /** Items */
+            items: components["schemas"]["CountedContactView"][];
+            /** More */
+            more: string | null;
+            /**
+             * Since
+             * @description Waits that began at or after it; None: whoever is there now.
+             */
+            since: number | null;
+            /** Total */
+            total: number;
+            /** Until */
+            until: number | null;
+        };
+        /**
          * CustomerChange
          * @description Only what is sent is changed.
          */
@@ -639,6 +1386,63 @@ export interface components {
             reason: string;
         };
         /**
+         * DraftBody
+         * @description As typed: nothing is checked before it is sent.
+         */
+        DraftBody: {
+            /**
+             * Attachments
+             * @default []
+             */
+            attachments?: string[];
+            /**
+             * Cc
+             * @default []
+             */
+            cc?: string[];
+            /**
+             * Html
+             * @default null
+             */
+            html?: string | null;
+            /**
+             * Subject
+             * @default
+             */
+            subject?: string;
+            /**
+             * Text
+             * @default
+             */
+            text?: string;
+            /**
+             * To
+             * @default []
+             */
+            to?: string[];
+        };
+        /**
+         * DraftView
+         * @description What somebody has typed and not sent; the fields that the contact's channel has.
+         */
+        DraftView: {
+            /** At */
+            at: number;
+            /** Author Id */
+            author_id: string;
+            body: components["schemas"]["DraftBody"];
+            /**
+             * Files
+             * @description Those of the body's attachments that are still there.
+             * @default []
+             */
+            files?: components["schemas"]["AttachmentView"][];
+            /** Interaction Id */
+            interaction_id: string;
+            /** Version */
+            version: number;
+        };
+        /**
          * DropView
          * @description Ids that left the agent's screen. What hangs on a dropped interaction goes with it (see the reducer).
          */
@@ -671,7 +1475,19 @@ export interface components {
         EntryView: {
             /** At */
             at: number;
+            /**
+             * Attachments
+             * @description Files of a mail or text.
+             * @default []
+             */
+            attachments?: components["schemas"]["AttachmentView"][];
             author: components["schemas"]["AuthorView"];
+            /**
+             * Error
+             * @description Why it failed and what to do, in words.
+             * @default null
+             */
+            error?: string | null;
             /** Id */
             id: string;
             /** Interaction Id */
@@ -687,12 +1503,17 @@ export interface components {
              */
             kind: "message" | "note" | "system";
             /**
+             * @description For mails.
+             * @default null
+             */
+            mail?: components["schemas"]["MailView"] | null;
+            /**
              * Seq
              * @description Order within the interaction, from 1.
              */
             seq: number;
             /** Status */
-            status: ("sent" | "delivered" | "failed") | null;
+            status: ("queued" | "sending" | "sent" | "delivered" | "read" | "undelivered" | "failed" | "unknown") | null;
             /**
              * Text
              * @description For system lines: a stable code such as `call.connected`; else what was written.
@@ -720,6 +1541,50 @@ export interface components {
             subject: string;
         };
         /**
+         * FieldChangeView
+         * @description A field of a ticket that changed; values are ids or codes, both None for texts.
+         */
+        FieldChangeView: {
+            /** Field */
+            field: string;
+            /** New */
+            new: string | null;
+            /** Old */
+            old: string | null;
+        };
+        /**
+         * FloorView
+         * @description What a supervisor can take hold of: waiting ones first, in the order of their line; at most 100.
+         */
+        FloorView: {
+            /** At */
+            at: number;
+            /** Contacts */
+            contacts: components["schemas"]["LiveContactView"][];
+            /** Position */
+            position: number;
+            /** Total */
+            total: number;
+        };
+        /**
+         * ForcedState
+         * @description Away needs an `away_reason` of the configuration; `reason` says why you step in.
+         */
+        ForcedState: {
+            /**
+             * Away Reason
+             * @default null
+             */
+            away_reason?: string | null;
+            /** Reason */
+            reason: string;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "ready" | "away" | "signed_out";
+        };
+        /**
          * FrameView
          * @description A step from a position at or after `prev` to `position`. `prev` above one's own position means: missed some.
          */
@@ -732,6 +1597,16 @@ export interface components {
             /** Prev */
             prev: number;
             put: components["schemas"]["PutView"];
+        };
+        /**
+         * HitRange
+         * @description A stretch of the text beside it, in UTF-16 units as browsers count them: from `start` up to before `end`.
+         */
+        HitRange: {
+            /** End */
+            end: number;
+            /** Start */
+            start: number;
         };
         /**
          * IdentityView
@@ -776,7 +1651,7 @@ export interface components {
              * Channel
              * @enum {string}
              */
-            channel: "phone" | "web_chat";
+            channel: "phone" | "web_chat" | "email" | "sms";
             /** Connected At */
             connected_at: number | null;
             /** Created At */
@@ -815,7 +1690,7 @@ export interface components {
              * State
              * @enum {string}
              */
-            state: "menu" | "queued" | "offered" | "connecting" | "active" | "wrap_up" | "ended";
+            state: "menu" | "queued" | "offered" | "connecting" | "active" | "parked" | "wrap_up" | "ended";
             /** Ticket Ids */
             ticket_ids: string[];
             /**
@@ -836,12 +1711,176 @@ export interface components {
             wrap_up_until: number | null;
         };
         /**
+         * IntervalView
+         * @description A queue's figures of 15 minutes; shares from 0 to 1, null where nothing can be divided.
+         */
+        IntervalView: {
+            /** Abandoned */
+            abandoned: number;
+            /** Abandoned In Target */
+            abandoned_in_target: number;
+            /** Answered */
+            answered: number;
+            /** Answered In Target */
+            answered_in_target: number;
+            /** Average Wait S */
+            average_wait_s: number | null;
+            /** Moved Out */
+            moved_out: number;
+            /** Offered */
+            offered: number;
+            /** Queue Id */
+            queue_id: string;
+            /** Service Level Of Answered */
+            service_level_of_answered: number | null;
+            /** Service Level Of Offered */
+            service_level_of_offered: number | null;
+            /** Service Level Without Short Abandons */
+            service_level_without_short_abandons: number | null;
+            /** Start */
+            start: number;
+        };
+        /**
+         * IntervalsView
+         * @description A day by intervals, oldest first, every queue in each; and each queue's day as one.
+         */
+        IntervalsView: {
+            /**
+             * Day
+             * @description As in 2026-03-31, in the desk's time zone.
+             */
+            day: string;
+            /** Interval S */
+            interval_s: number;
+            /** Intervals */
+            intervals: components["schemas"]["IntervalView"][];
+            /** Time Zone */
+            time_zone: string;
+            /** Totals */
+            totals: components["schemas"]["IntervalView"][];
+        };
+        /**
          * Link
          * @description A contact that is about the case too.
          */
         Link: {
             /** Interaction Id */
             interaction_id: string;
+        };
+        /**
+         * LiveContactView
+         * @description One contact that is not over, as a row to act on.
+         */
+        LiveContactView: {
+            /**
+             * Agent Id
+             * @description Who has it.
+             */
+            agent_id: string | null;
+            /** Answered At */
+            answered_at: number | null;
+            /** Channel */
+            channel: string;
+            /**
+             * Head Start Min
+             * @description Minutes ahead of its medium's usual place.
+             */
+            head_start_min: number;
+            /** Id */
+            id: string;
+            /** Queue Id */
+            queue_id: string | null;
+            /** Queued At */
+            queued_at: number | null;
+            /**
+             * Rings At
+             * @description To whom it is offered right now.
+             */
+            rings_at: string | null;
+            /**
+             * Since
+             * @description Since when it is in this state.
+             */
+            since: number;
+            /** State */
+            state: string;
+            /** Tier */
+            tier: string | null;
+            /** Title */
+            title: string;
+            /** Version */
+            version: number;
+        };
+        /**
+         * MailAddressView
+         * @description A mailbox and the name that goes with it, which may be empty.
+         */
+        MailAddressView: {
+            /** Address */
+            address: string;
+            /** Name */
+            name: string;
+        };
+        /**
+         * MailView
+         * @description What a mail has beside its text. Its rich text comes from the entry's own address, to be shown apart.
+         */
+        MailView: {
+            /** Cc */
+            cc: components["schemas"]["MailAddressView"][];
+            /**
+             * Doubts
+             * @description Why the sender should not be believed, in words.
+             */
+            doubts: string[];
+            /** Has Html */
+            has_html: boolean;
+            /**
+             * Machine
+             * @description `none`, or what kind of program wrote it.
+             */
+            machine: string;
+            /**
+             * Notes
+             * @description What could not be read of it, in words.
+             */
+            notes: string[];
+            /**
+             * Quoted
+             * @description The history below what was written now.
+             */
+            quoted: string | null;
+            /**
+             * Remote Images
+             * @description Pictures that are shown only when the reader asks for them.
+             */
+            remote_images: number;
+            /** Reply To */
+            reply_to: components["schemas"]["MailAddressView"][];
+            /** @description None for our own mails and for those that name nobody. */
+            sender: components["schemas"]["MailAddressView"] | null;
+            /** Subject */
+            subject: string;
+            /** To */
+            to: components["schemas"]["MailAddressView"][];
+        };
+        /**
+         * MatchView
+         * @description An address that two sides have in common, and how it was proved to be the candidate's.
+         */
+        MatchView: {
+            /** Display */
+            display: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "phone" | "mailbox" | "chat";
+            /**
+             * Proof
+             * @enum {string}
+             */
+            proof: "verified" | "claimed" | "imported" | "seen";
         };
         /**
          * MeView
@@ -878,6 +1917,16 @@ export interface components {
             version: number;
         };
         /**
+         * Move
+         * @description Where to, and why.
+         */
+        Move: {
+            /** Queue Id */
+            queue_id: string;
+            /** Reason */
+            reason: string;
+        };
+        /**
          * NamedView
          * @description An id for programs with a name for people.
          */
@@ -886,6 +1935,77 @@ export interface components {
             id: string;
             /** Name */
             name: string;
+        };
+        /**
+         * NewAddress
+         * @description A phone number in any national or international way, or a mail address; `verified` if the agent checked it.
+         */
+        NewAddress: {
+            /** Address */
+            address: string;
+            /**
+             * Proof
+             * @default claimed
+             * @enum {string}
+             */
+            proof?: "claimed" | "verified";
+        };
+        /**
+         * NewMail
+         * @description A mail to write; addresses as typed. `then`: it stays with the agent, or waits for the customer.
+         */
+        NewMail: {
+            /**
+             * Attachments
+             * @default []
+             */
+            attachments?: string[];
+            /**
+             * Cc
+             * @default []
+             */
+            cc?: string[];
+            /**
+             * Html
+             * @default null
+             */
+            html?: string | null;
+            /**
+             * Seen
+             * @default null
+             */
+            seen?: number | null;
+            /** Subject */
+            subject: string;
+            /** Text */
+            text: string;
+            /**
+             * Then
+             * @default stay
+             * @enum {string}
+             */
+            then?: "stay" | "wait";
+            /** To */
+            to: string[];
+        };
+        /**
+         * NewMessage
+         * @description What to write in a chat or by text. `seen` is the number of the newest entry that was on screen.
+         */
+        NewMessage: {
+            /**
+             * Seen
+             * @default null
+             */
+            seen?: number | null;
+            /** Text */
+            text: string;
+            /**
+             * Then
+             * @default stay
+             * @enum {string}
+             */
+            then?: "stay" | "wait";
         };
         /**
          * NewTicket
@@ -945,6 +2065,16 @@ export interface components {
             interaction_id: string;
             /** Made At */
             made_at: number;
+        };
+        /**
+         * Prioritise
+         * @description So many minutes ahead of its medium's usual place, and why.
+         */
+        Prioritise: {
+            /** Head Start Min */
+            head_start_min: number;
+            /** Reason */
+            reason: string;
         };
         /**
          * Problem
@@ -1015,6 +2145,11 @@ export interface components {
          * @description One queue on the wallboard; `_today` counts since midnight of the configured time zone.
          */
         QueueBoardView: {
+            /**
+             * Abandoned In Target Today
+             * @default 0
+             */
+            abandoned_in_target_today?: number;
             /** Abandoned Today */
             abandoned_today: number;
             /** Active */
@@ -1031,6 +2166,12 @@ export interface components {
             expected_wait_s: number | null;
             /** Id */
             id: string;
+            /**
+             * Moved Out Today
+             * @description Left for another queue before anybody answered.
+             * @default 0
+             */
+            moved_out_today?: number;
             /** Name */
             name: string;
             /** Offered Today */
@@ -1039,6 +2180,12 @@ export interface components {
             oldest_at: number | null;
             /** Target S */
             target_s: number;
+            /**
+             * Wait Us Today
+             * @description Sum of the waits of the answered ones.
+             * @default 0
+             */
+            wait_us_today?: number;
             /** Waiting */
             waiting: number;
         };
@@ -1055,6 +2202,87 @@ export interface components {
             name: string;
             /** Wrap Up S */
             wrap_up_s: number;
+        };
+        /**
+         * SearchGroupView
+         * @description Hits of one kind, best and newest first.
+         */
+        SearchGroupView: {
+            /** Items */
+            items: components["schemas"]["SearchHitView"][];
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "customer" | "ticket" | "interaction" | "message" | "note";
+            /**
+             * More
+             * @description Cursor for the next page of this kind, None if this was the last.
+             */
+            more: string | null;
+        };
+        /**
+         * SearchHitView
+         * @description One thing that was found. Texts are plain: whoever shows them marks the ranges.
+         */
+        SearchHitView: {
+            /**
+             * At
+             * @description What it is sorted by: last change of a ticket, beginning of anything else.
+             */
+            at: number;
+            /**
+             * Author
+             * @description Who wrote it; messages and notes only.
+             */
+            author: string | null;
+            /** Channel */
+            channel: string | null;
+            /** Customer Id */
+            customer_id: string | null;
+            /**
+             * Excerpt
+             * @description Around the first hit, at most 160 characters; empty where there is no text.
+             */
+            excerpt: string;
+            /** Excerpt Hits */
+            excerpt_hits: components["schemas"]["HitRange"][];
+            /** Id */
+            id: string;
+            /** Interaction Id */
+            interaction_id: string | null;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "customer" | "ticket" | "interaction" | "message" | "note";
+            /**
+             * Match
+             * @description exact: a whole ticket number, name, address or phone number; head: words of names, addresses, numbers and subjects; text: words of what was written.
+             * @enum {string}
+             */
+            match: "exact" | "head" | "text";
+            /**
+             * State
+             * @description Status of a ticket, state of a contact.
+             */
+            state: string | null;
+            /** Ticket Id */
+            ticket_id: string | null;
+            /** Ticket Number */
+            ticket_number: number | null;
+            /** Title */
+            title: string;
+            /** Title Hits */
+            title_hits: components["schemas"]["HitRange"][];
+        };
+        /**
+         * SearchView
+         * @description Groups that have hits, the one with the best match first. With `kind`, that one alone.
+         */
+        SearchView: {
+            /** Groups */
+            groups: components["schemas"]["SearchGroupView"][];
         };
         /**
          * SessionView
@@ -1124,6 +2352,47 @@ export interface components {
             token: string;
         };
         /**
+         * StoryItemView
+         * @description One thing that happened in a case. `entry`, `contact` or `changes` is there, by kind.
+         */
+        StoryItemView: {
+            /**
+             * Action
+             * @description What was done to the case, as in the audit: `ticket.changed`.
+             */
+            action: string | null;
+            /**
+             * Actor
+             * @description Who did it, by name.
+             */
+            actor: string | null;
+            /** At */
+            at: number;
+            /** Changes */
+            changes: components["schemas"]["FieldChangeView"][];
+            /** @description A linked contact began. */
+            contact: components["schemas"]["TimelineView"] | null;
+            /** @description A message, a note, or a system line of a linked contact. */
+            entry: components["schemas"]["EntryView"] | null;
+            /** Id */
+            id: string;
+            /**
+             * Kind
+             * @enum {string}
+             */
+            kind: "entry" | "contact" | "change";
+        };
+        /**
+         * StoryPageView
+         * @description A stretch of a case's story, oldest first; `more` is the cursor of the stretch before it.
+         */
+        StoryPageView: {
+            /** Items */
+            items: components["schemas"]["StoryItemView"][];
+            /** More */
+            more: string | null;
+        };
+        /**
          * Text
          * @description What to write or note.
          */
@@ -1163,6 +2432,25 @@ export interface components {
              * @default
              */
             subject?: string;
+        };
+        /**
+         * TicketLineView
+         * @description One row of the ticket list.
+         */
+        TicketLineView: {
+            /** Customer Name */
+            customer_name: string | null;
+            ticket: components["schemas"]["TicketView"];
+        };
+        /**
+         * TicketListView
+         * @description A page of tickets; `more` is the cursor of the next page.
+         */
+        TicketListView: {
+            /** Items */
+            items: components["schemas"]["TicketLineView"][];
+            /** More */
+            more: string | null;
         };
         /**
          * TicketPageView
@@ -1259,6 +2547,50 @@ export interface components {
             title: string;
         };
         /**
+         * TrendView
+         * @description Each figure once a minute over the last hour, oldest first; null where nobody looked.
+         */
+        TrendView: {
+            /** Abandoned */
+            abandoned: (number | null)[];
+            /** Agents Ready */
+            agents_ready: (number | null)[];
+            /** Longest Wait S */
+            longest_wait_s: (number | null)[];
+            /** Occupancy Pct */
+            occupancy_pct: (number | null)[];
+            /** Service Level Pct */
+            service_level_pct: (number | null)[];
+            /**
+             * Start
+             * @description Of the first minute.
+             */
+            start: number;
+            /** Waiting */
+            waiting: (number | null)[];
+        };
+        /**
+         * WhoseContact
+         * @description A customer by id, or the name of one to be made. `remember`: the contact's address is theirs too.
+         */
+        WhoseContact: {
+            /**
+             * Customer Id
+             * @default null
+             */
+            customer_id?: string | null;
+            /**
+             * Name
+             * @default null
+             */
+            name?: string | null;
+            /**
+             * Remember
+             * @default false
+             */
+            remember?: boolean;
+        };
+        /**
          * WrapUp
          * @description A disposition of the configuration.
          */
@@ -1280,6 +2612,206 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    find_address: {
+        parameters: {
+            query: {
+                address: string;
+                customer_id?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How a typed address is understood, and who has it already. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AddressView"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    force_state: {
+        parameters: {
+            query?: never;
+            header: {
+                "Idempotency-Key": string;
+                "If-Match": string;
+                "X-CSRF-Token": string;
+            };
+            path: {
+                agent_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ForcedState"];
+            };
+        };
+        responses: {
+            /** @description What an agent's state is after a supervisor's word. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentForcedView"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_alerts: {
+        parameters: {
+            query?: {
+                before?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Alerts, the newest first; open ones are among them however old they are. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertsView"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    alerts_now: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Those raised now: sent to supervisors' consoles whenever one is raised, cleared or taken care of. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertsNowView"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    acknowledge_alert: {
+        parameters: {
+            query?: never;
+            header: {
+                "Idempotency-Key": string;
+                "If-Match": string;
+                "X-CSRF-Token": string;
+            };
+            path: {
+                alert_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description A threshold that was passed: the rule as it was then, and who looks after it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertView"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    download_attachment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                attachment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_board: {
         parameters: {
             query?: never;
@@ -1407,6 +2939,78 @@ export interface operations {
             };
         };
     };
+    link_identity: {
+        parameters: {
+            query?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
+            path: {
+                customer_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewAddress"];
+            };
+        };
+        responses: {
+            /** @description The customer's record as pushed with an offer: at most 64 kB. Collection key is the customer's id. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CardView"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    unlink_identity: {
+        parameters: {
+            query?: never;
+            header: {
+                "X-CSRF-Token": string;
+            };
+            path: {
+                customer_id: string;
+                identity_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The customer's record as pushed with an offer: at most 64 kB. Collection key is the customer's id. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CardView"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_timeline: {
         parameters: {
             query?: {
@@ -1440,6 +3044,102 @@ export interface operations {
             };
         };
     };
+    show_html: {
+        parameters: {
+            query?: {
+                images?: "yes" | "no";
+            };
+            header?: never;
+            path: {
+                entry_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    counted_contacts: {
+        parameters: {
+            query?: {
+                before?: string | null;
+                queue?: string | null;
+                start?: number | null;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                figure: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The contacts that a figure is made of, a page at a time. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CountedPageView"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_floor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What a supervisor can take hold of: waiting ones first, in the order of their line; at most 100. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FloorView"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_interaction: {
         parameters: {
             query?: never;
@@ -1459,6 +3159,286 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["InteractionView"];
                 };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    assign_contact: {
+        parameters: {
+            query?: never;
+            header: {
+                "Idempotency-Key": string;
+                "If-Match": string;
+                "X-CSRF-Token": string;
+            };
+            path: {
+                interaction_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Assign"];
+            };
+        };
+        responses: {
+            /** @description One contact that is not over, as a row to act on. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LiveContactView"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    upload_attachment: {
+        parameters: {
+            query?: {
+                name?: string;
+            };
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
+            path: {
+                interaction_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description A file; `ready` is False while it is still being fetched. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AttachmentView"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    discard_attachment: {
+        parameters: {
+            query?: never;
+            header: {
+                "X-CSRF-Token": string;
+            };
+            path: {
+                interaction_id: string;
+                attachment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_candidates: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                interaction_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Whom a contact may be from: the one it is filed under first, then by proof. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CandidatesView"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_customer: {
+        parameters: {
+            query?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
+            path: {
+                interaction_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WhoseContact"];
+            };
+        };
+        responses: {
+            /** @description One continuous contact on one channel. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InteractionView"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_draft: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                interaction_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What somebody has typed and not sent; the fields that the contact's channel has. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DraftView"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    keep_draft: {
+        parameters: {
+            query?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
+            path: {
+                interaction_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DraftBody"];
+            };
+        };
+        responses: {
+            /** @description What somebody has typed and not sent; the fields that the contact's channel has. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DraftView"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    discard_draft: {
+        parameters: {
+            query?: never;
+            header: {
+                "X-CSRF-Token": string;
+            };
+            path: {
+                interaction_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Refused, with the reason. */
             default: {
@@ -1543,6 +3523,83 @@ export interface operations {
             };
         };
     };
+    retry_message: {
+        parameters: {
+            query?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
+            path: {
+                interaction_id: string;
+                entry_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description One line of a conversation: a message, an internal note, or a system line. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EntryView"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    send_mail: {
+        parameters: {
+            query?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
+            path: {
+                interaction_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewMail"];
+            };
+        };
+        responses: {
+            /** @description One line of a conversation: a message, an internal note, or a system line. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EntryView"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     send_message: {
         parameters: {
             query?: never;
@@ -1557,7 +3614,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Text"];
+                "application/json": components["schemas"]["NewMessage"];
             };
         };
         responses: {
@@ -1568,6 +3625,45 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EntryView"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    move_contact: {
+        parameters: {
+            query?: never;
+            header: {
+                "Idempotency-Key": string;
+                "If-Match": string;
+                "X-CSRF-Token": string;
+            };
+            path: {
+                interaction_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Move"];
+            };
+        };
+        responses: {
+            /** @description One contact that is not over, as a row to act on. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LiveContactView"];
                 };
             };
             /** @description Refused, with the reason. */
@@ -1619,6 +3715,121 @@ export interface operations {
             };
         };
     };
+    park_interaction: {
+        parameters: {
+            query?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
+            path: {
+                interaction_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description One continuous contact on one channel. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InteractionView"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    prioritise_contact: {
+        parameters: {
+            query?: never;
+            header: {
+                "Idempotency-Key": string;
+                "If-Match": string;
+                "X-CSRF-Token": string;
+            };
+            path: {
+                interaction_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Prioritise"];
+            };
+        };
+        responses: {
+            /** @description One contact that is not over, as a row to act on. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LiveContactView"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resume_interaction: {
+        parameters: {
+            query?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
+            path: {
+                interaction_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description One continuous contact on one channel. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InteractionView"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     finish_wrap_up: {
         parameters: {
             query?: never;
@@ -1644,6 +3855,71 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["InteractionView"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_intervals: {
+        parameters: {
+            query?: {
+                day?: string | null;
+                queue?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A day by intervals, oldest first, every queue in each; and each queue's day as one. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IntervalsView"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_intervals_csv: {
+        parameters: {
+            query?: {
+                day?: string | null;
+                queue?: string | null;
+                bom?: boolean;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The text. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
                 };
             };
             /** @description Refused, with the reason. */
@@ -1767,6 +4043,39 @@ export interface operations {
             };
         };
     };
+    search: {
+        parameters: {
+            query: {
+                q: string;
+                kind?: ("customer" | "ticket" | "interaction" | "message" | "note") | null;
+                cursor?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Groups that have hits, the one with the best match first. With `kind`, that one alone. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchView"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     current_session: {
         parameters: {
             query?: never;
@@ -1809,12 +4118,14 @@ export interface operations {
             };
         };
         responses: {
-            /** @description Done. */
-            204: {
+            /** @description A signed-in browser: `csrf` goes into the header of every change. */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/json": components["schemas"]["SessionView"];
+                };
             };
             /** @description Refused, with the reason. */
             default: {
@@ -1879,6 +4190,51 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SoftphoneTokenView"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_tickets: {
+        parameters: {
+            query?: {
+                status?: string | null;
+                priority?: string | null;
+                queue?: string | null;
+                assignee?: string | null;
+                brand?: string | null;
+                customer?: string | null;
+                q?: string | null;
+                created_from?: number | null;
+                created_to?: number | null;
+                updated_from?: number | null;
+                updated_to?: number | null;
+                sort?: "updated" | "created" | "priority";
+                order?: "desc" | "asc";
+                before?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of tickets; `more` is the cursor of the next page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TicketListView"];
                 };
             };
             /** @description Refused, with the reason. */
@@ -2060,6 +4416,39 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EntryView"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_story: {
+        parameters: {
+            query?: {
+                before?: string | null;
+            };
+            header?: never;
+            path: {
+                ticket_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A stretch of a case's story, oldest first; `more` is the cursor of the stretch before it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["StoryPageView"];
                 };
             };
             /** @description Refused, with the reason. */

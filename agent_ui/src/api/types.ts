@@ -29,6 +29,10 @@ export type InteractionView = Schemas["InteractionView"];
 export type CallView = Schemas["CallView"];
 export type EntryView = Schemas["EntryView"];
 export type AuthorView = Schemas["AuthorView"];
+export type MailView = Schemas["MailView"];
+export type MailAddressView = Schemas["MailAddressView"];
+export type AttachmentView = Schemas["AttachmentView"];
+export type DraftView = Schemas["DraftView"];
 export type CardView = Schemas["CardView"];
 export type CardTotals = Schemas["CardTotals"];
 export type CustomerView = Schemas["CustomerView"];
@@ -60,3 +64,36 @@ export type ChatStatusView = Schemas["ChatStatusView"];
 export type NewTicket = Schemas["NewTicket"];
 export type TicketChange = Schemas["TicketChange"];
 export type CustomerChange = Schemas["CustomerChange"];
+export type NewMessage = Schemas["NewMessage"];
+export type NewMail = Schemas["NewMail"];
+export type DraftBody = Schemas["DraftBody"];
+
+// Ticket, customer and identity pages, and search.
+export type AddressView = Schemas["AddressView"];
+export type CandidateView = Schemas["CandidateView"];
+export type CandidatesView = Schemas["CandidatesView"];
+export type MatchView = Schemas["MatchView"];
+export type TicketLineView = Schemas["TicketLineView"];
+export type TicketListView = Schemas["TicketListView"];
+export type StoryItemView = Schemas["StoryItemView"];
+export type StoryPageView = Schemas["StoryPageView"];
+export type FieldChangeView = Schemas["FieldChangeView"];
+export type SearchView = Schemas["SearchView"];
+export type SearchGroupView = Schemas["SearchGroupView"];
+export type SearchHitView = Schemas["SearchHitView"];
+export type HitRange = Schemas["HitRange"];
+export type NewAddress = Schemas["NewAddress"];
+export type WhoseContact = Schemas["WhoseContact"];
+
+// A supervisor's screens.
+export type TrendView = Schemas["TrendView"];
+export type AlertView = Schemas["AlertView"];
+export type AlertsView = Schemas["AlertsView"];
+export type AlertsNowView = Schemas["AlertsNowView"];
+export type FloorView = Schemas["FloorView"];
+export type LiveContactView = Schemas["LiveContactView"];
+export type CountedContactView = Schemas["CountedContactView"];
+export type CountedPageView = Schemas["CountedPageView"];
+export type IntervalsView = Schemas["IntervalsView"];
+export type IntervalView = Schemas["IntervalView"];
+export type AgentForcedView = Schemas["AgentForcedView"];

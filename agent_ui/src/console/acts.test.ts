@@ -14,7 +14,7 @@ const opened = vi.fn();
 function start(): { acts: () => readonly DeskAct[] } {
   let acts: readonly DeskAct[] = [];
   const page = defineComponent(() => {
-    const all = useActs({ palette: opened, shortcuts: opened, settings: opened });
+    const all = useActs({ palette: opened, shortcuts: opened, signOut: vi.fn(), settings: opened });
     const shown = computed(() => (acts = all.value));
     useKeys(all);
     return () => h("div", [String(shown.value.length), h("input"), h("button")]);

@@ -27,6 +27,7 @@ export interface Openers {
   palette: () => void;
   shortcuts: () => void;
   settings: () => void;
+  signOut: () => void;
 }
 
 export function useActs(open: Openers): ComputedRef<DeskAct[]> {
@@ -102,14 +103,16 @@ export function useActs(open: Openers): ComputedRef<DeskAct[]> {
         desk.pane = "list";
         void router.push("/");
       }),
+      act("go-tickets", "go", "act.go_tickets", "g t", true, () => void router.push("/tickets")),
       act("go-wallboard", "go", "act.go_wallboard", "g w", true, () => void router.push("/wallboard")),
       act("palette", "other", "act.palette", "mod+k", true, open.palette),
+      act("search", "other", "act.search", "/", true, open.palette),
       act("shortcuts", "other", "act.shortcuts", "?", true, open.shortcuts),
       act("settings", "other", "act.settings", null, true, open.settings),
       act("theme", "other", "act.theme", null, true, () => {
         settings.theme = THEMES[(THEMES.indexOf(settings.theme) + 1) % THEMES.length] ?? "system";
       }),
-      act("sign-out", "other", "me.sign_out", null, true, () => void session.signOut()),
+      act("sign-out", "other", "me.sign_out", null, true, open.signOut),
     ];
   });
 }

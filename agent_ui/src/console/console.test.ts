@@ -8,6 +8,8 @@ import { Problem } from "@/api/problem.ts";
 import type { SnapshotView } from "@/api/types.ts";
 import { card, customer, interaction, me, offer, snapshot, T0, ticket } from "@/live/fixtures/samples.ts";
 import { useLive } from "@/live/store.ts";
+import CallStage from "@/channels/phone/CallStage.vue";
+import { useSoftphone } from "@/channels/phone/store.ts";
 import Composer from "./Composer.vue";
 import CustomerPane from "./CustomerPane.vue";
 import { useDesk } from "./desk.ts";
@@ -15,6 +17,7 @@ import Idle from "./Idle.vue";
 import OfferCard from "./OfferCard.vue";
 import { useSession } from "./session.ts";
 import StateMenu from "./StateMenu.vue";
+import TimelineRow from "./TimelineRow.vue";
 import WrapUp from "./WrapUp.vue";
 
 enableAutoUnmount(afterEach);
@@ -144,8 +147,34 @@ describe("an offer", () => {
     show({ interactions: { int_1: ringing }, offers: { "int_1.1": offer() }, cards: { cus_1: card() } });
   }
 
-  it("names who and why, from the frame alone", () => {
+  /** It rings beside a chat that the agent is in. */
+  function ringBeside(): void {
+    show({ interactions: { int_2: { ...chat, id: "int_2" } } });
+    useDesk();
+    show({
+      interactions: { int_1: ringing, int_2: { ...chat, id: "int_2" } },
+      offers: { "int_1.1": offer() },
+      cards: { cus_1: card() },
+    });
+  }
+
+  it("has its buttons in one place", async () => {
     ring();
+    const desk = useDesk();
+    const slim = draw(OfferCard, { ringing: desk.offers[0], first: true });
+    expect(slim.text()).toContain("Maria Huber");
+    expect(find(slim, "offer-accept").exists(), "the middle of the screen has them").toBe(false);
+    slim.unmount();
+    ringBeside();
+    desk.select("int_2");
+    const view = draw(OfferCard, { ringing: desk.offers[0], first: true });
+    expect(find(view, "offer-accept").exists()).toBe(true);
+    await find(view, "offer-look").trigger("click");
+    expect([desk.selected?.id, desk.recordOf?.id]).toEqual(["int_2", "int_1"]);
+  });
+
+  it("names who and why, from the frame alone", () => {
+    ringBeside();
     const [first] = useDesk().offers;
     const view = draw(OfferCard, { ringing: first, first: true });
     expect(view.text()).toContain("Maria Huber");
@@ -170,7 +199,7 @@ describe("an offer", () => {
   });
 
   it("cannot be answered while the connection is lost, and says so", async () => {
-    ring();
+    ringBeside();
     const view = draw(OfferCard, { ringing: useDesk().offers[0], first: true });
     expect(find(view, "offer-lost").exists()).toBe(false);
     useLive().connection = "offline";
@@ -205,9 +234,13 @@ describe("an offer", () => {
       cards: { cus_1: card() },
     });
     expect(desk.selected?.id).toBe("int_2");
-    expect(desk.peek?.interaction.id).toBe("int_1");
-    desk.keepPane();
-    expect(desk.peek).toBeNull();
+    expect(desk.recordOf?.id, "nor its record").toBe("int_2");
+    desk.look("int_1.1");
+    expect([desk.selected?.id, desk.recordOf?.id]).toEqual(["int_2", "int_1"]);
+    desk.lookBack();
+    expect(desk.recordOf?.id).toBe("int_2");
+    desk.select("int_1");
+    expect(desk.recordOf?.id, "whoever is chosen is shown").toBe("int_1");
   });
 });
 
@@ -243,6 +276,8 @@ describe("the record", () => {
     const desk = useDesk();
     desk.select("int_1");
     const view = draw(CustomerPane);
+    desk.look("int_2.1");
+    await flushPromises();
     expect(view.find("[data-customer]").attributes("data-customer")).toBe("cus_2");
     desk.askNewTicket();
     await flushPromises();
@@ -258,12 +293,129 @@ describe("the record", () => {
     await flushPromises();
     expect(find(view, "tab-notes").attributes("data-state")).toBe("active");
     show({ interactions: { int_1: chat, int_2: other }, offers: { "int_2.1": offer({ id: "int_2.1", interaction_id: "int_2" }) }, cards });
+    desk.look("int_2.1");
     await flushPromises();
     expect(view.find("[data-customer]").attributes("data-customer")).toBe("cus_2");
     expect(find(view, "tab-timeline").attributes("data-state")).toBe("active");
-    desk.keepPane();
+    desk.lookBack();
     await flushPromises();
     expect(find(view, "tab-notes").attributes("data-state")).toBe("active");
+  });
+});
+
+describe("a ticket that is being written", () => {
+  async function form(view: VueWrapper): Promise<void> {
+    useDesk().askNewTicket();
+    await vi.waitFor(() => {
+      expect(find(view, "ticket-form").exists()).toBe(true);
+    });
+  }
+
+  async function again(): Promise<VueWrapper> {
+    setActivePinia(createPinia());
+    show({ interactions: { int_1: chat }, cards: { cus_1: card() } });
+    const view = draw(CustomerPane);
+    await flushPromises();
+    return view;
+  }
+
+  it("is there again after a reload, where it was", async () => {
+    show({ interactions: { int_1: chat }, cards: { cus_1: card() } });
+    const before = draw(CustomerPane);
+    await form(before);
+    await find(before, "ticket-subject").setValue("The oven");
+    await find(before, "ticket-description").setValue("It smokes");
+    await find(before, "ticket-new-priority").setValue("high");
+    before.unmount();
+    const after = await again();
+    await vi.waitFor(() => {
+      expect(find(after, "ticket-form").exists()).toBe(true);
+    });
+    const value = (id: string) => (find(after, id).element as HTMLInputElement).value;
+    expect([value("ticket-subject"), value("ticket-description"), value("ticket-new-priority")]).toEqual(["The oven", "It smokes", "high"]);
+  });
+
+  it("stays with Esc and goes only when it is discarded or created", async () => {
+    show({ interactions: { int_1: chat }, cards: { cus_1: card() } });
+    const view = draw(CustomerPane);
+    await form(view);
+    await find(view, "ticket-description").setValue("It smokes");
+    await find(view, "ticket-description").trigger("keydown", { key: "Escape" });
+    expect(find(view, "ticket-form").exists()).toBe(false);
+    await form(view);
+    expect((find(view, "ticket-description").element as HTMLTextAreaElement).value).toBe("It smokes");
+    await find(view, "ticket-discard").trigger("click");
+    view.unmount();
+    const after = await again();
+    expect(find(after, "ticket-form").exists()).toBe(false);
+    expect(find(after, "tab-timeline").attributes("data-state")).toBe("active");
+  });
+});
+
+describe("the record's rows", () => {
+  it("counts a customer's browsers instead of naming each", async () => {
+    const web = (id: string) => ({ id, kind: "chat" as const, value: id, display: "web chat", proof: "seen" as const, proved_at: null });
+    const shown = async (count: number): Promise<string> => {
+      const chats = Array.from({ length: count }, (_, n) => web(`vis_${n}`));
+      show({ interactions: { int_1: chat }, cards: { cus_1: card({ identities: chats }) } });
+      const view = draw(CustomerPane);
+      await flushPromises();
+      const text = find(view, "card-identities").text();
+      view.unmount();
+      return text;
+    };
+    expect(await shown(1)).toBe("web chat");
+    expect(await shown(3)).toBe("3 web chats");
+  });
+
+  it("opens a missed contact, with as much as its reader may see", async () => {
+    const missed = { id: "int_9", kind: "interaction" as const, at: T0, channel: "phone", state: "abandoned", title: "", detail: "", agent_name: null, queue_id: "service", ticket_number: null, duration_s: null };
+    const asked = vi.spyOn(api, "interaction");
+    show({});
+    const view = draw(TimelineRow, { item: missed });
+    await find(view, "timeline-open").trigger("click");
+    await vi.waitFor(() => {
+      expect(document.querySelector("[data-testid=past-contact]")?.textContent).toContain("Nobody answered this contact.");
+    });
+    const text = document.querySelector("[data-testid=past-contact]")?.textContent ?? "";
+    expect(text).toContain("Service");
+    expect(text).toContain("shown to whoever had it");
+    expect(asked, "what would be refused is not asked for").not.toHaveBeenCalled();
+  });
+});
+
+describe("signing out", () => {
+  it("says what happens to what is open, and does it only then", async () => {
+    const signOut = vi.spyOn(useSession(), "signOut").mockResolvedValue();
+    show({ interactions: { int_1: interaction({ state: "active" }), int_2: { ...chat, id: "int_2", state: "wrap_up" } } });
+    const { default: SignOut } = await import("./SignOut.vue");
+    draw(SignOut, { open: true });
+    await flushPromises();
+    const text = document.querySelector("[role=dialog]")?.textContent ?? "";
+    expect(text).toContain("2 contacts are not finished");
+    expect(text).toContain("return to the queue");
+    expect(text).toContain("finish them when you are back");
+    expect(signOut).not.toHaveBeenCalled();
+    document.querySelector<HTMLElement>("[data-testid=sign-out-anyway]")?.click();
+    await flushPromises();
+    expect(signOut).toHaveBeenCalledTimes(1);
+  });
+});
+
+describe("the words of a call", () => {
+  it("can be read until its wrap-up is done", async () => {
+    const call = interaction({ state: "wrap_up", ended_by: "customer" });
+    show({ interactions: { int_1: call } });
+    const phone = useSoftphone();
+    phone.interactionId = "int_1";
+    phone.hear({ who: "customer", text: "My oven smokes", at: T0 });
+    phone.interactionId = "int_2";
+    phone.hear({ who: "customer", text: "Another caller", at: T0 });
+    const view = draw(CallStage, { interaction: call });
+    expect(find(view, "captions").text()).toContain("My oven smokes");
+    expect(find(view, "captions").text()).not.toContain("Another caller");
+    expect(find(view, "call-rejoin").exists()).toBe(false);
+    await flushPromises();
   });
 });
 

@@ -7,6 +7,7 @@ import { Problem } from "@/api/problem.ts";
 import type { CardView, InteractionView, MeView, OfferView } from "@/api/types.ts";
 import { channels } from "@/channels/index.ts";
 import { t, tCode } from "@/i18n/index.ts";
+import { hasTicketDraft } from "./ticketDraft.ts";
 import { lasting, perTab, readJson } from "@/live/storage.ts";
 import { useLive } from "@/live/store.ts";
 import { useToasts } from "@/ui/toasts.ts";
@@ -46,7 +47,8 @@ export const useDesk = defineStore("desk", () => {
   const answering = ref<ReadonlySet<string>>(new Set());
   const ending = ref<ReadonlySet<string>>(new Set());
   const declineAsked = ref<string | null>(null);
-  const keptPaneFor = ref<string | null>(null);
+  /** The offer whose record was asked for, beside the contact in front. */
+  const lookedAt = ref<string | null>(null);
   const wantedState = shallowRef<ChosenState | null>(null);
   const isPageVisible = ref(document.visibilityState === "visible");
   const keys = new Map<string, string>();
@@ -74,12 +76,10 @@ export const useDesk = defineStore("desk", () => {
   ]);
   const selected = computed(() => rows.value.find(({ id }) => id === selectedId.value) ?? null);
   const selectedOffer = computed(() => offers.value.find(({ interaction }) => interaction.id === selectedId.value) ?? null);
-  /** The ringing contact whose record is shown beside another conversation. */
+  /** The ringing contact whose record is shown beside another conversation: only on the agent's wish. */
   const peek = computed(() => {
-    const newest = offers.value.at(-1);
-    return newest === undefined || newest.offer.id === keptPaneFor.value || newest.interaction.id === selectedId.value
-      ? null
-      : newest;
+    const looked = offers.value.find(({ offer }) => offer.id === lookedAt.value);
+    return looked === undefined || looked.interaction.id === selectedId.value ? null : looked;
   });
   /** The contact whose record is on the screen. */
   const recordOf = computed(() => peek.value?.interaction ?? selected.value);
@@ -264,7 +264,7 @@ export const useDesk = defineStore("desk", () => {
   }
 
   function tabOf({ id }: InteractionView): CustomerTab {
-    return customerTabs.value[id] ?? "timeline";
+    return customerTabs.value[id] ?? (hasTicketDraft(id) ? "tickets" : "timeline");
   }
 
   function chooseTab(interactionId: string, tab: CustomerTab): void {
@@ -275,14 +275,21 @@ export const useDesk = defineStore("desk", () => {
     const here = selected.value;
     if (here === null) return;
     // The ticket is for the contact in front, not for the one that rings beside it.
-    if (peek.value !== null) keepPane();
+    lookBack();
     newTicketFor.value = here.id;
     showCustomer("tickets");
   }
 
+  /** Show the record of a contact that rings; the conversation in front stays where it is. */
+  function look(offerId: string): void {
+    lookedAt.value = offerId;
+    drawer.value = true;
+    pane.value = "customer";
+  }
+
   /** Go back from a ringing contact's record to the one of the conversation. */
-  function keepPane(): void {
-    keptPaneFor.value = peek.value?.offer.id ?? null;
+  function lookBack(): void {
+    lookedAt.value = null;
   }
 
   return {
@@ -321,7 +328,8 @@ export const useDesk = defineStore("desk", () => {
     tabOf,
     chooseTab,
     askNewTicket,
-    keepPane,
+    look,
+    lookBack,
   };
 });
 

@@ -6,6 +6,8 @@ import { Problem } from "@/api/problem.ts";
 import { LIVE_SCHEMA, type BootstrapView, type NamedView, type QueueView, type SessionView } from "@/api/types.ts";
 import { serverClock } from "@/live/clock.ts";
 import { drafts } from "@/live/drafts.ts";
+import { tidyReplies } from "@/live/reply.ts";
+import { lasting } from "@/live/storage.ts";
 import { useLive } from "@/live/store.ts";
 
 export type SessionStatus = "unknown" | "unreachable" | "signed_out" | "signed_in" | "outdated";
@@ -50,6 +52,7 @@ export const useSession = defineStore("session", () => {
     bootstrap.value = session.bootstrap;
     wasEnded.value = false;
     drafts.tidy();
+    tidyReplies(lasting, Date.now());
     if (session.bootstrap.live_schema !== LIVE_SCHEMA) {
       status.value = "outdated";
       return;

@@ -58,6 +58,14 @@ export function formatNumber(value: number, options: Intl.NumberFormatOptions = 
   return new Intl.NumberFormat(locale(), options).format(value);
 }
 
+/** A size as people read it, in units of 1,024 like the limits: `980 B`, `12 KB`, `3.4 MB`. */
+export function formatSize(bytes: number): string {
+  const step = bytes < 1_024 ? 0 : bytes < 1_048_576 ? 1 : 2;
+  const digits = step === 2 && bytes < 10 * 1_048_576 ? 1 : 0;
+  const unit = ["B", "KB", "MB"][step] ?? "B";
+  return `${formatNumber(bytes / 1_024 ** step, { maximumFractionDigits: digits })} ${unit}`;
+}
+
 function isKey(key: string): key is TextKey {
   return key in en;
 }

@@ -3,11 +3,13 @@ import { defineStore } from "pinia";
 import { computed, ref, shallowRef } from "vue";
 import { api } from "@/api/index.ts";
 import type {
+  AlertView,
   BoardView,
   CardView,
   CustomerView,
   EntryView,
   EventView,
+  FloorView,
   InteractionView,
   MeView,
   OfferView,
@@ -28,6 +30,10 @@ export const useLive = defineStore("live", () => {
   /** Since when frames have not been flowing; null while they do. Browser's reckoning of the server's clock. */
   const lostSince = ref<number | null>(null);
   const board = shallowRef<BoardView | null>(null);
+  /** What a supervisor can take hold of, while somebody here looks at it. */
+  const floor = shallowRef<FloorView | null>(null);
+  /** Thresholds that are passed now; null for who may not know, and until the first word. */
+  const alerts = shallowRef<readonly AlertView[] | null>(null);
   const lines = shallowRef<readonly Line[]>([]);
   /** Newer copies of rows than the state has, from answers to our own changes; they go when a frame catches up. */
   const newerTickets = shallowRef<Record<string, TicketView>>({});
@@ -37,6 +43,7 @@ export const useLive = defineStore("live", () => {
   let sync: Sync | null = null;
   let outbox: Outbox | null = null;
   let boardViewers = 0;
+  let floorViewers = 0;
 
   const me = computed<MeView | null>(() => Object.values(state.value?.me ?? {})[0] ?? null);
   const offers = computed<OfferView[]>(() =>
@@ -132,6 +139,12 @@ export const useLive = defineStore("live", () => {
       onBoard: (next) => {
         board.value = next;
       },
+      onFloor: (next) => {
+        floor.value = next;
+      },
+      onAlerts: (next) => {
+        alerts.value = next.alerts;
+      },
       onConnection: (next) => {
         connection.value = next;
         const isFlowing = next === "online" || next === "catching_up";
@@ -145,6 +158,7 @@ export const useLive = defineStore("live", () => {
     stopped.value = null;
     sync.start();
     if (boardViewers > 0) sync.watchBoard();
+    if (floorViewers > 0) sync.watchFloor();
     window.addEventListener("online", hurry);
   }
 
@@ -154,16 +168,12 @@ export const useLive = defineStore("live", () => {
     outbox = null;
     state.value = null;
     board.value = null;
+    floor.value = null;
+    alerts.value = null;
     lines.value = [];
     newerTickets.value = {};
     newerCustomers.value = {};
     window.removeEventListener("online", hurry);
-  }
-
-  /** Take the place back after another window took it. */
-  function resume(): void {
-    stopped.value = null;
-    sync?.start();
   }
 
   function hurry(): void {
@@ -190,6 +200,15 @@ export const useLive = defineStore("live", () => {
     };
   }
 
+  function watchFloor(): () => void {
+    floorViewers += 1;
+    if (floorViewers === 1) sync?.watchFloor();
+    return () => {
+      floorViewers -= 1;
+      if (floorViewers === 0) sync?.unwatchFloor();
+    };
+  }
+
   return {
     state,
     connection,
@@ -197,6 +216,8 @@ export const useLive = defineStore("live", () => {
     lostSince,
     isLost,
     board,
+    floor,
+    alerts,
     lines,
     me,
     offers,
@@ -210,11 +231,11 @@ export const useLive = defineStore("live", () => {
     onEvent,
     begin,
     end,
-    resume,
     hurry,
     write,
     retryLine: (key: string) => outbox?.retry(key),
     discardLine: (key: string) => outbox?.discard(key),
     watchBoard,
+    watchFloor,
   };
 });

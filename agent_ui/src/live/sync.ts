@@ -1,7 +1,7 @@
 /** The console's connection: opens it, keeps it, and hands what arrives to the feed. */
 import { io, type Socket } from "socket.io-client";
 import { Feed, type ReplayAnswer } from "./feed.ts";
-import { LIVE_SCHEMA, type BoardView, type FrameView, type SnapshotView } from "@/api/types.ts";
+import { LIVE_SCHEMA, type AlertsNowView, type BoardView, type FloorView, type FrameView, type SnapshotView } from "@/api/types.ts";
 
 /** `catching_up`: connected, and asking for missed frames. `stopped`: it will not come back by itself. */
 export type Connection = "connecting" | "online" | "catching_up" | "offline" | "stopped";
@@ -12,6 +12,8 @@ export type StopReason = "signed_out" | "replaced" | "schema" | "origin";
 export interface SyncOptions {
   onState: (state: SnapshotView, frames: readonly FrameView[]) => void;
   onBoard: (board: BoardView) => void;
+  onFloor: (floor: FloorView) => void;
+  onAlerts: (alerts: AlertsNowView) => void;
   onConnection: (connection: Connection) => void;
   onStopped: (reason: StopReason) => void;
 }
@@ -20,6 +22,8 @@ interface FromServer {
   snapshot: (snapshot: SnapshotView) => void;
   frame: (frame: FrameView) => void;
   board: (board: BoardView) => void;
+  floor: (floor: FloorView) => void;
+  alerts: (alerts: AlertsNowView) => void;
   resync: () => void;
   bye: (message: { reason?: string }) => void;
 }
@@ -28,6 +32,8 @@ interface ToServer {
   replay: (question: { after: number }, answer: (found: ReplayAnswer) => void) => void;
   watch_board: (nothing: object, answer: (board: BoardView) => void) => void;
   unwatch_board: (nothing: object) => void;
+  watch_floor: (nothing: object, answer: (floor: FloorView) => void) => void;
+  unwatch_floor: (nothing: object) => void;
 }
 
 const ANSWER_LIMIT_MS = 5_000;
@@ -48,6 +54,7 @@ export class Sync {
   private attempt = 0;
   private retry: ReturnType<typeof setTimeout> | undefined;
   private watchesBoard = false;
+  private watchesFloor = false;
   private stopped = false;
 
   constructor(options: SyncOptions) {
@@ -116,10 +123,22 @@ export class Sync {
     if (this.socket.connected) this.socket.emit("unwatch_board", {});
   }
 
+  /** What a supervisor can take hold of; refused without the right to it. */
+  watchFloor(): void {
+    this.watchesFloor = true;
+    this.askFloor();
+  }
+
+  unwatchFloor(): void {
+    this.watchesFloor = false;
+    if (this.socket.connected) this.socket.emit("unwatch_floor", {});
+  }
+
   private listen(): void {
     this.socket.on("connect", () => {
       // Online only once the first snapshot or frame is there; until then the old picture stays marked as old.
       this.askBoard();
+      this.askFloor();
     });
     this.socket.on("snapshot", (snapshot) => {
       this.feed.snapshot(snapshot);
@@ -133,6 +152,8 @@ export class Sync {
       this.settle();
     });
     this.socket.on("board", this.options.onBoard);
+    this.socket.on("floor", this.options.onFloor);
+    this.socket.on("alerts", this.options.onAlerts);
     this.socket.on("bye", ({ reason }) => {
       if (reason === "revoked" || reason === "signed_out") this.halt("signed_out");
       else if (reason === "replaced") this.halt("replaced");
@@ -185,6 +206,21 @@ export class Sync {
         // No answer: the board says its age and goes stale; try again while it is wanted.
         setTimeout(() => {
           this.askBoard();
+        }, ANSWER_LIMIT_MS);
+      },
+    );
+  }
+
+  private askFloor(): void {
+    if (!this.watchesFloor || !this.socket.connected) return;
+    const asked = this.socket.timeout(ANSWER_LIMIT_MS).emitWithAck("watch_floor", {}) as Promise<FloorView>;
+    asked.then(
+      (floor) => {
+        if ("contacts" in floor) this.options.onFloor(floor);
+      },
+      () => {
+        setTimeout(() => {
+          this.askFloor();
         }, ANSWER_LIMIT_MS);
       },
     );

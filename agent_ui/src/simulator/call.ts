@@ -1,5 +1,7 @@
 /** One call as the person at the phone lives it: a pure step per event of the carrier. */
 
+import { holderInWords, type Holder } from "./holder.ts";
+
 /** One event of `GET /calls/{sid}/events`. `at` is in microseconds since 1970-01-01 UTC; `id` counts from 1. */
 export interface Heard {
   readonly id: number;
@@ -38,6 +40,8 @@ export interface Call {
   readonly place: "menu" | "joined" | "talking";
   readonly onHold: boolean;
   readonly endedBy: string | null;
+  /** Who has the call, once it was accepted. */
+  readonly holder: Holder | null;
   readonly captions: readonly Caption[];
   /** Id of the newest event that is in here. */
   readonly position: number;
@@ -57,6 +61,7 @@ export function newCall(sid: string, name: string, from: string | null, to: stri
     place: "menu",
     onHold: false,
     endedBy: null,
+    holder: null,
     captions: [],
     position: 0,
   };
@@ -95,6 +100,11 @@ export function hear(call: Call, heard: Heard): Call {
   }
 }
 
+/** The desk says who has the call. */
+export function held(call: Call, holder: Holder | null): Call {
+  return holder === null ? call : { ...call, holder };
+}
+
 /** What the person said into the phone. The carrier does not play it back, so it is put in here. */
 export function said(call: Call, id: string, at: number, words: string, remark: string | null): Call {
   return withCaption(call, { id, at, who: "me", speaker: "", text: words, language: null, times: 1, remark });
@@ -110,8 +120,9 @@ export function stateInWords(call: Call): string {
   if (call.endedAt !== null) return endInWords(call);
   if (call.status === "ringing" || call.status === "queued" || call.status === "initiated") return "Ringing…";
   if (call.onHold) return "On hold";
-  if (call.place === "talking") return "Talking with an agent";
-  if (call.place === "joined") return "An agent is picking up…";
+  const { holder } = call;
+  if (call.place === "talking") return holder === null ? "Talking with an agent" : `Talking with ${holderInWords(holder)}`;
+  if (call.place === "joined") return holder === null ? "An agent is picking up…" : `${holder.name} is picking up…`;
   return call.music ? "Waiting, with music" : "Connected, the desk is speaking";
 }
 

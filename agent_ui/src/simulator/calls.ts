@@ -3,8 +3,9 @@ import { computed, onScopeDispose, ref } from "vue";
 import type { ComputedRef } from "vue";
 import { perTab } from "@/live/storage.ts";
 import { eventsUrl, isKnown } from "./api.ts";
-import { hear, newCall, said, vanished } from "./call.ts";
+import { hear, held, newCall, said, vanished } from "./call.ts";
 import type { Call, Heard } from "./call.ts";
+import { fetchHolder } from "./holder.ts";
 
 const KEPT = "simulator:calls";
 /** Calls that stay in the list. */
@@ -69,10 +70,17 @@ export function useCalls(): Calls {
         call.position,
         (heard) => {
           change(sid, (before) => hear(before, heard));
+          if (heard.kind === "conference") void askHolder(sid);
         },
         () => void recover(sid),
       ),
     );
+  }
+
+  /** Being in a conference is being taken: the desk knows by whom. */
+  async function askHolder(sid: string): Promise<void> {
+    const holder = await fetchHolder({ call: sid });
+    change(sid, (call) => held(call, holder));
   }
 
   /** The stream has failed for good: the carrier was restarted and has forgotten the call, or is away for a while. */

@@ -93,7 +93,7 @@ function files(folder: string, ends: RegExp): string[] {
   });
 }
 
-const PARTS = ["api", "channels", "console", "i18n", "live", "ui", "wallboard"].map((part) => join(SOURCE, part));
+const PARTS = ["api", "channels", "console", "i18n", "live", "supervisor", "ui", "wallboard"].map((part) => join(SOURCE, part));
 
 it("is the only place that names a colour", () => {
   for (const path of PARTS.flatMap((part) => files(part, /\.(vue|css)$/))) {

@@ -1,16 +1,22 @@
 """Contacts: reading, writing, noting, ending, wrapping up."""
 
-from service_desk.actions import messages, wrap_up
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from service_desk.actions import drafts, messages, parking, wrap_up, writing
 from service_desk.domain.access import Principal
-from service_desk.domain.views import EntriesPageView, EntryView, InteractionView
+from service_desk.domain.views import DraftBody, DraftView, EntriesPageView, EntryView, InteractionView
+from service_desk.errors import Conflict
+from service_desk.queries.drafts import draft_view
 from service_desk.queries.interactions import entries_page, entry_view, interaction_view
+from service_desk.storage import schema
 from service_desk.storage.store import Reader
 from service_desk.storage.transaction import Tx
-from service_desk.web.api.inputs import EntriesPage, Text, WrapUp
+from service_desk.web.api.inputs import EntriesPage, NewMail, NewMessage, Text, WrapUp
 from service_desk.web.api.rights import require_contact
 from service_desk.web.openapi import Routes
 from service_desk.web.reading import reading
-from service_desk.web.serving import found
+from service_desk.web.serving import found, there
 
 routes = Routes("interactions")
 ONE = "/api/v1/interactions/{interaction_id}"
@@ -31,10 +37,80 @@ def get_entries(reader: Reader, who: Principal, interaction_id: str, query: Entr
 
 
 @routes.post(ONE + "/messages", needs="contact.handle", size="text_body_bytes")
-def send_message(tx: Tx, who: Principal, interaction_id: str, body: Text, key: str) -> EntryView:
-    """Write to the customer."""
-    entry_id = messages.say_as_agent(tx, interaction_id, who.agent_id, body.text, key)
+def send_message(tx: Tx, who: Principal, interaction_id: str, body: NewMessage, key: str) -> EntryView:
+    """Write to the customer, in a chat or by text. 409 `thread_moved_on` with `entries` if they wrote meanwhile."""
+    contact = there(tx.get(schema.interaction, interaction_id))
+    with showing_newer(tx):
+        if contact["channel"] == "sms":
+            entry_id = writing.send_text(tx, interaction_id, who.agent_id, body.text, key, body.seen)
+            writing.then(tx, interaction_id, who.agent_id, body.then)
+        else:
+            entry_id = messages.say_as_agent(tx, interaction_id, who.agent_id, body.text, key)
     return found(entry_view(reading(tx), entry_id))
+
+
+@routes.post(ONE + "/mails", needs="contact.handle", size="text_body_bytes")
+def send_mail(tx: Tx, who: Principal, interaction_id: str, body: NewMail, key: str) -> EntryView:
+    """Answer by mail. 409 `thread_moved_on` with `entries` if the customer wrote meanwhile."""
+    letter = writing.Letter(body.to, body.cc, body.subject, body.text, body.html, body.attachments)
+    with showing_newer(tx):
+        entry_id = writing.send_mail(tx, interaction_id, who.agent_id, letter, key, body.seen)
+        writing.then(tx, interaction_id, who.agent_id, body.then)
+    return found(entry_view(reading(tx), entry_id))
+
+
+@routes.post(ONE + "/entries/{entry_id}/retry", needs="contact.handle")
+def retry_message(tx: Tx, who: Principal, interaction_id: str, entry_id: str) -> EntryView:
+    """Send a message that failed once more."""
+    writing.retry(tx, interaction_id, entry_id, who.agent_id)
+    return found(entry_view(reading(tx), entry_id))
+
+
+@routes.post(ONE + "/park", needs="contact.handle")
+def park_interaction(tx: Tx, who: Principal, interaction_id: str) -> InteractionView:
+    """Answered: it waits for the customer, and holds no capacity."""
+    parking.park(tx, interaction_id, who.agent_id)
+    return found(interaction_view(reading(tx), interaction_id))
+
+
+@routes.post(ONE + "/resume", needs="contact.handle")
+def resume_interaction(tx: Tx, who: Principal, interaction_id: str) -> InteractionView:
+    """Go on with one that waits for the customer."""
+    parking.take_up(tx, interaction_id, who.agent_id)
+    return found(interaction_view(reading(tx), interaction_id))
+
+
+@routes.get(ONE + "/draft", needs="contact.handle")
+def get_draft(reader: Reader, who: Principal, interaction_id: str) -> DraftView:
+    """What was typed and not sent. 404 if nothing was."""
+    require_contact(reader, who, interaction_id)
+    return found(draft_view(reader, interaction_id))
+
+
+@routes.post(ONE + "/draft", needs="contact.handle", size="text_body_bytes")
+def keep_draft(tx: Tx, who: Principal, interaction_id: str, body: DraftBody) -> DraftView:
+    """Keep what is typed; the newest typing wins."""
+    drafts.keep(tx, interaction_id, who.agent_id, body.model_dump())
+    return found(draft_view(reading(tx), interaction_id))
+
+
+@routes.delete(ONE + "/draft", needs="contact.handle")
+def discard_draft(tx: Tx, who: Principal, interaction_id: str) -> None:
+    """It is not wanted any more."""
+    require_contact(reading(tx), who, interaction_id)
+    drafts.discard(tx, interaction_id)
+
+
+@contextmanager
+def showing_newer(tx: Tx) -> Iterator[None]:
+    """Around an answer: who was too slow is sent what the customer wrote meanwhile."""
+    try:
+        yield
+    except Conflict as conflict:
+        newer = [entry_view(reading(tx), entry_id) for entry_id in conflict.extras.pop("newer", ())]
+        if newer:
+            conflict.extras["entries"] = [view.model_dump(mode="json") for view in newer if view is not None]
+        raise
 
 
 @routes.post(ONE + "/notes", needs="contact.handle", size="text_body_bytes")

@@ -10,17 +10,17 @@ from service_desk.web.api.inputs import SignIn
 from service_desk.web.keys import DESK, SETTINGS
 from service_desk.web.openapi import PUBLIC, SIGNED_IN, Routes
 from service_desk.web.serving import as_response
-from service_desk.web.sessions import SESSION, SESSIONS, Session, clear_cookie, set_cookie
+from service_desk.web.sessions import SESSION, SESSIONS, Session, clear_cookie, set_cookies
 
 routes = Routes("session")
 
 
-@routes.post("/api/v1/session", needs=PUBLIC)
+@routes.post("/api/v1/session", needs=PUBLIC, shape=SessionView)
 async def sign_in(request: web.Request, body: SignIn) -> web.Response:
     """Sign in: a session cookie, and what a console starts with."""
     session, token = await request.app[SESSIONS].sign_in(request, body.login, body.password)
     response = as_response(await _view(request, session))
-    set_cookie(response, request.app[SETTINGS], token)
+    set_cookies(response, request.app[SETTINGS], token)
     return response
 
 

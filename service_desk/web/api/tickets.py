@@ -2,18 +2,22 @@
 
 from service_desk.actions import tickets
 from service_desk.domain.access import Principal
+from service_desk.domain.page_views import StoryPageView, TicketListView
 from service_desk.domain.views import EntryView, TicketPageView, TicketView
+from service_desk.queries import search, ticket_list
 from service_desk.queries.interactions import entry_view
+from service_desk.queries.ticket_story import story_page
 from service_desk.queries.tickets import ticket_page, ticket_view
 from service_desk.storage.store import Reader
 from service_desk.storage.transaction import Tx
 from service_desk.web.api.changes import telling
-from service_desk.web.api.inputs import Link, NewTicket, Text, TicketChange
+from service_desk.web.api.inputs import Link, NewTicket, Page, Text, TicketChange, TicketFilter
 from service_desk.web.api.rights import require_contact
 from service_desk.web.openapi import Routes
 from service_desk.web.reading import reading
 from service_desk.web.serving import found
 
+TEXT_MATCHES = 500
 routes = Routes("tickets")
 ONE = "/api/v1/tickets/{ticket_id}"
 
@@ -25,6 +29,43 @@ def create_ticket(tx: Tx, who: Principal, body: NewTicket) -> TicketView:
         require_contact(reading(tx), who, body.interaction_id)
     row = tickets.open_ticket(tx, **body.model_dump(), assignee_id=who.agent_id)
     return found(ticket_view(reading(tx), row["id"]))
+
+
+@routes.get("/api/v1/tickets", needs="ticket.read")
+def list_tickets(reader: Reader, who: Principal, query: TicketFilter) -> TicketListView:
+    """Tickets by filters, a page at a time, newest change first unless asked otherwise."""
+    ids = None
+    if query.q is not None and query.q.strip():
+        ids = tuple(search.ids_of(reader, who, query.q, "ticket", TEXT_MATCHES))
+    return ticket_list.ticket_list(reader, _wanted(query, who, ids))
+
+
+def _wanted(query: TicketFilter, who: Principal, ids: tuple[str, ...] | None) -> ticket_list.Wanted:
+    return ticket_list.Wanted(
+        statuses=_values(query.status),
+        priorities=_values(query.priority),
+        queues=_values(query.queue),
+        assignee=who.agent_id if query.assignee == "me" else query.assignee,
+        brand=query.brand,
+        customer=query.customer,
+        created=(query.created_from, query.created_to),
+        updated=(query.updated_from, query.updated_to),
+        ids=ids,
+        sort=query.sort,
+        order=query.order,
+        before=ticket_list.Cursor.parse(query.before),
+        limit=query.limit,
+    )
+
+
+def _values(text: str | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(text.split(","))) if text else ()
+
+
+@routes.get(ONE + "/story", needs="ticket.read")
+def get_story(reader: Reader, ticket_id: str, query: Page) -> StoryPageView:
+    """What was said in the ticket's contacts, its notes and its changes: the newest 100, or those before a cursor."""
+    return found(story_page(reader, ticket_id, query.before))
 
 
 @routes.get(ONE, needs="ticket.read")

@@ -10,6 +10,7 @@ from service_desk.lease import SoleLease
 from service_desk.storage import schema
 from tests.e2e.console import Console, console
 from tests.e2e.world import World, add_agent, until, world
+from tests.service_desk.conftest import CONFIG
 from tests.service_desk.people import row_of, rows_of
 
 CALLS = "/Calls/"
@@ -152,3 +153,36 @@ async def test_lost_status_messages_are_found_out_by_the_sweep(sqlite_url: str, 
                 return not ann.state["offers"]
 
             await until(silent, "the bell stops")
+
+
+async def test_lost_join_messages_do_not_tear_two_people_apart(db_url: str, tmp_path: Path) -> None:
+    async with world(db_url, tmp_path, config={**CONFIG, "connect_s": 5}) as desk:
+        await add_agent(desk, "ann")
+        async with console(desk, "ann") as ann:
+            await switch(desk, {"do": "drop", "match": "/conference"})
+            call = await desk.call("+14155550100")
+            await ann.offer()
+            contact = await accept(ann)
+            await ann.take_call(contact)
+            await in_conference(desk, call, contact)
+            await ann.interaction(contact, "active")
+            await in_conference(desk, call, contact)
+            effects = await rows_of(desk.desk, schema.effect)
+            assert [row["kind"] for row in effects] == ["connect_call"], "nobody was put back"
+
+
+async def test_a_softphone_that_never_came_is_told_from_a_lost_message(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    async with world(sqlite_url, tmp_path, config={**CONFIG, "connect_s": 5}) as desk:
+        await add_agent(desk, "ann")
+        async with console(desk, "ann") as ann:
+            await switch(desk, {"do": "drop", "match": "/conference"})
+            await desk.call("+14155550100")
+            await ann.offer()
+            contact = await accept(ann)
+
+            async def back_in_line() -> bool:
+                return bool((await row_of(desk.desk, schema.interaction, contact))["state"] == "queued")
+
+            await until(back_in_line, "the caller is back in line")

@@ -1,14 +1,28 @@
 """The sweep: a leg whose end nobody told us is found out, and its contact ends as if we had been told."""
 
 import asyncio
+from typing import Any
 
-from channels.contract import AccountId, CallChanged, CallStatus, SendFailed
+import pytest
+import sqlalchemy as sa
+
+from channels.contract import (
+    AccountId,
+    AgentDialled,
+    CallChanged,
+    CallStatus,
+    ConferenceChanged,
+    ParticipantChange,
+    SendFailed,
+)
 from service_desk.actions import calls, offers
-from service_desk.background.sweep import CallSweep
+from service_desk.background.outbox import Outbox
+from service_desk.background.sweep import CallSweep, read_conference
 from service_desk.clock import HOUR
 from service_desk.desk import Desk
 from service_desk.lease import SoleLease
 from service_desk.storage import schema
+from service_desk.storage.transaction import Tx
 from tests.service_desk.background.carrier import Carrier
 from tests.service_desk.people import PHONE, join_both, make_agent, offer_to, phone, row_of, rows_of
 
@@ -99,3 +113,104 @@ async def test_it_sweeps_at_its_start_without_waiting(plain: Desk) -> None:
         await asyncio.sleep(0.01)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+# --- legs that should be gone ---------------------------------------------------------------------------------
+
+
+async def hang_ups(desk: Desk) -> list[dict[str, Any]]:
+    return [row for row in await rows_of(desk, schema.effect) if row["kind"] == "hang_up_call"]
+
+
+async def settle_hang_ups(desk: Desk, state: str) -> None:
+    """As the outbox leaves them when the provider refused, or did not do what it said."""
+
+    def settle(tx: Tx) -> None:
+        table = schema.effect
+        values = {"state": state, "done_at": tx.now}
+        tx.write(sa.update(table).where(table.c.kind == "hang_up_call").values(**values))
+
+    await desk.run(settle)
+
+
+@pytest.mark.parametrize("outcome", ["failed", "confirmed"])
+async def test_a_leg_that_outlived_its_contact_is_hung_up_again(plain: Desk, outcome: str) -> None:
+    ann = await make_agent(plain, "ann")
+    contact = await phone(plain, "CA1")
+    await plain.run(offers.accept_offer, await offer_to(plain, contact, ann), ann)
+    await join_both(plain, contact, ann, "CA1")
+    await plain.run(lambda tx: calls.hang_up(tx, tx.get_for_update(schema.interaction, contact)), actor=ann)
+    carrier = Carrier()
+    await sweep_of(plain, carrier).sweep(0)
+    assert len(await hang_ups(plain)) == 1, "the one that is on its way is left to the outbox"
+    await settle_hang_ups(plain, outcome)
+    await sweep_of(plain, carrier).sweep(0)
+    assert [row["state"] for row in await hang_ups(plain)] == [outcome, "ready", "ready"], "both legs"
+    await sweep_of(plain, carrier).sweep(0)
+    assert len(await hang_ups(plain)) == 3, "one at a time for each"
+    task = asyncio.create_task(Outbox(plain, SoleLease("outbox", plain, "nod_1"), {AccountId(PHONE): carrier}).run())
+    give_up = asyncio.get_running_loop().time() + 10
+    while ("hang_up", "CA1") not in carrier.done:
+        assert asyncio.get_running_loop().time() < give_up
+        await asyncio.sleep(0.01)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_the_leg_of_an_agent_who_lost_the_contact_is_ended_and_no_other(plain: Desk) -> None:
+    ann, bob = await make_agent(plain, "ann"), await make_agent(plain, "bob")
+    contact = await phone(plain, "CA1")
+    await plain.run(offers.accept_offer, await offer_to(plain, contact, ann), ann)
+    hers = await join_both(plain, contact, ann, "CA1")
+    await plain.run(lambda tx: calls.put_back_call(tx, tx.get_for_update(schema.interaction, contact), "x"))
+    await settle_hang_ups(plain, "failed")
+    await plain.run(offers.accept_offer, await offer_to(plain, contact, bob), bob)
+    await sweep_of(plain, Carrier()).sweep(0)
+    again = [row for row in await hang_ups(plain) if row["state"] == "ready"]
+    assert [row["data"]["call_id"] for row in again] == [hers]
+
+
+# --- joins that nobody told us --------------------------------------------------------------------------------
+
+
+async def being_connected(desk: Desk, ann: str) -> tuple[str, str]:
+    """A call whose two legs are in the conference, and of which no message of that came; the agent's leg."""
+    contact = await phone(desk, "CA1")
+    await desk.run(offers.accept_offer, await offer_to(desk, contact, ann), ann)
+    dialled = AgentDialled("CA1-agent", ann, contact, "dial-CA1")
+    await desk.run(calls.agent_dialled, PHONE, dialled, actor=PHONE)
+    return contact, "CA1-agent"
+
+
+async def test_who_joined_unheard_is_found_in_the_conference(plain: Desk) -> None:
+    ann = await make_agent(plain, "ann")
+    contact, leg = await being_connected(plain, ann)
+    carrier = Carrier()
+    carrier.in_conference.update({"CA1": contact, leg: contact})
+    await read_conference(plain, {AccountId(PHONE): carrier}, contact, 5)
+    assert await state(plain, contact) == "active"
+    assert await rows_of(plain, schema.timer) == []
+    left = ConferenceChanged(contact, "CF9", ParticipantChange.LEFT, "left-1", 9, leg)
+    await plain.run(calls.conference_changed, PHONE, left, actor=PHONE)
+    assert not (await row_of(plain, schema.call_leg, leg))["in_conference"], "later messages count"
+
+
+async def test_who_is_not_there_is_put_back_as_before(plain: Desk) -> None:
+    ann = await make_agent(plain, "ann")
+    contact, _ = await being_connected(plain, ann)
+    carrier = Carrier()
+    carrier.in_conference["CA1"] = contact
+    await read_conference(plain, {AccountId(PHONE): carrier}, contact, 5)
+    assert await state(plain, contact) == "connecting"
+    await plain.run(calls.connect_timeout, contact, {"agent_id": ann})
+    assert await state(plain, contact) == "queued"
+
+
+@pytest.mark.parametrize("trouble", ["refused", "silent"])
+async def test_a_provider_that_does_not_answer_holds_nothing_up(plain: Desk, trouble: str) -> None:
+    ann = await make_agent(plain, "ann")
+    contact, _ = await being_connected(plain, ann)
+    carrier = Carrier()
+    carrier.before["look_up"] = [SendFailed("no", 1.0) if trouble == "refused" else asyncio.Event()]
+    await read_conference(plain, {AccountId(PHONE): carrier}, contact, 0.05)
+    assert await state(plain, contact) == "connecting"

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from channels.web_chat.settings import MESSAGES_AT_ONCE, MESSAGES_PER_SECOND
 from service_desk.realtime import visitors
-from service_desk.realtime.visitors import BURST, MESSAGE_BYTES, PER_SECOND, ChatServer
+from service_desk.realtime.visitors import MESSAGE_BYTES, ChatServer
 from service_desk.storage import schema
 from tests.e2e.console import Console, console
 from tests.e2e.world import World, add_agent, until, world
@@ -223,7 +224,7 @@ async def test_the_pace_is_the_visitor_s_and_not_the_socket_s(sqlite_url: str, t
                         if not answer["ok"]:
                             assert answer["error"]["code"] == "rate_limited"
                             assert answer["error"]["message"]
-            assert taken <= BURST + (time.monotonic() - started) * PER_SECOND + 1
+            assert taken <= MESSAGES_AT_ONCE + (time.monotonic() - started) * MESSAGES_PER_SECOND + 1
             assert refused > 0
             async with raw(desk, "chat") as somebody_else:
                 await enter(somebody_else)

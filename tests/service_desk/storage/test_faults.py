@@ -17,6 +17,7 @@ from service_desk.desk import Desk
 from service_desk.errors import Unavailable
 from service_desk.lease import SoleLease
 from service_desk.storage import schema, store
+from service_desk.storage.prepared import Driver
 from service_desk.storage.store import Reader, Store, migrate
 from service_desk.storage.transaction import Tx
 from tests.servers import PostgresServer
@@ -115,16 +116,18 @@ async def test_a_commit_of_unknown_outcome_is_not_done_twice(
             add(tx, name)
             return pid
 
-        def kill_before_commit(connection: sa.Connection) -> None:
-            pid = connection.connection.driver_connection.info.backend_pid  # type: ignore[union-attr]  # psycopg's
-            _terminate(postgres_url, pid)
+        commit = Driver.commit
 
-        engine = desk.store._writer
-        sa.event.listen(engine, "commit", kill_before_commit)
-        outcomes = await within(
-            20, asyncio.gather(*(desk.run(count, f"c{n}") for n in range(3)), return_exceptions=True)
-        )
-        sa.event.remove(engine, "commit", kill_before_commit)
+        def kill_before_commit(driver: Driver) -> None:
+            pid = driver.connection.connection.driver_connection.info.backend_pid  # type: ignore[union-attr]  # psycopg's
+            _terminate(postgres_url, pid)
+            commit(driver)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Driver, "commit", kill_before_commit)
+            outcomes = await within(
+                20, asyncio.gather(*(desk.run(count, f"c{n}") for n in range(3)), return_exceptions=True)
+            )
         assert {type(each) for each in outcomes} == {Unavailable}
         assert sorted(runs) == ["c0", "c1", "c2"], "each ran once"
         assert "Look whether it is there" in str(outcomes[0])

@@ -6,13 +6,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from service_desk.actions.once import forget_answers, once
-from service_desk.bus.local import LocalBus
-from service_desk.clock import HOUR, ManualClock
-from service_desk.desk import Desk
+from service_desk.actions.once import forget_answers
 from service_desk.storage import schema
-from service_desk.storage.store import Reader, Store
-from service_desk.web.keeping import forget_hourly
 from tests.service_desk.web.world import World, a_world
 
 TICKETS = "/api/v1/tickets"
@@ -108,29 +103,12 @@ async def test_an_empty_answer_is_kept_too(world: World) -> None:
     assert await world.count(declined) == 1
 
 
-async def test_answers_are_forgotten_by_the_hour(sqlite_url: str) -> None:
-    clock = ManualClock()
-    store = Store(sqlite_url, clock)
-    desk = Desk(store, LocalBus(), clock)
-    await desk.run(once, "ada", "k", "hash", lambda _tx: (204, ""))
-    stored = sa.select(sa.func.count()).select_from(schema.idempotency)
-    task = asyncio.create_task(forget_hourly(desk, 2 * HOUR))
-    async with asyncio.timeout(20):
-        for _ in range(3):
-            while not clock._sleepers:
-                await desk.read(Reader.scalar, stored)
-            assert await desk.read(Reader.scalar, stored) == 1
-            clock.advance(HOUR)
-        while await desk.read(Reader.scalar, stored):
-            pass
-    task.cancel()
-    store.close()
-
-
 async def test_old_answers_are_forgotten(world: World) -> None:
     ada = await world.person("ada")
+    for key in ("k", "l"):
+        await ada.post(TICKETS, {"subject": "Oven"}, key=key)
+    assert await world.desk.run(forget_answers, 0, 10) == 0
+    later = world.desk.clock.now() + 1
+    assert [await world.desk.run(forget_answers, later, 1) for _ in range(3)] == [1, 1, 0]
     await ada.post(TICKETS, {"subject": "Oven"}, key="k")
-    assert await world.desk.run(forget_answers, 0) == 0
-    assert await world.desk.run(forget_answers, world.desk.clock.now() + 1) == 1
-    await ada.post(TICKETS, {"subject": "Oven"}, key="k")
-    assert await world.count(COUNT) == 2
+    assert await world.count(COUNT) == 3

@@ -7,6 +7,7 @@ from service_desk.storage import schema
 from tests.service_desk.web.world import Caller, World
 
 ALL = {"agent", "supervisor", "admin"}
+SUPERVISORS = {"supervisor", "admin"}
 NOBODY_BUT_ADMIN = {"admin"}
 
 # Which roles get in; None: no session is asked for.
@@ -34,6 +35,18 @@ EXPECTED: dict[tuple[str, str], set[str] | None] = {
     ("PATCH", "/api/v1/customers/{customer_id}"): ALL,
     ("GET", "/api/v1/customers/{customer_id}/timeline"): ALL,
     ("GET", "/api/v1/board"): ALL,
+    ("GET", "/api/v1/floor"): SUPERVISORS,
+    ("POST", "/api/v1/interactions/{interaction_id}/move"): SUPERVISORS,
+    ("POST", "/api/v1/interactions/{interaction_id}/assign"): SUPERVISORS,
+    ("POST", "/api/v1/interactions/{interaction_id}/prioritise"): SUPERVISORS,
+    ("POST", "/api/v1/agents/{agent_id}/state"): SUPERVISORS,
+    ("GET", "/api/v1/figures/{figure}/contacts"): SUPERVISORS,
+    ("GET", "/api/v1/intervals"): SUPERVISORS,
+    ("GET", "/api/v1/intervals.csv"): SUPERVISORS,
+    ("GET", "/api/v1/alerts"): SUPERVISORS,
+    ("GET", "/api/v1/alerts/now"): SUPERVISORS,
+    ("POST", "/api/v1/alerts/{alert_id}/acknowledge"): SUPERVISORS,
+    ("GET", "/api/v1/search"): ALL,
     ("GET", "/api/v1/openapi.json"): None,
     ("GET", "/api/v1/events.schema.json"): None,
     ("GET", "/health"): None,
@@ -51,11 +64,17 @@ BODIES = {
     "/api/v1/interactions/{interaction_id}/messages": {"text": "x"},
     "/api/v1/interactions/{interaction_id}/notes": {"text": "x"},
     "/api/v1/interactions/{interaction_id}/wrap-up": {"disposition": "solved"},
+    "/api/v1/interactions/{interaction_id}/move": {"queue_id": "sales", "reason": "x"},
+    "/api/v1/interactions/{interaction_id}/assign": {"agent_id": "agt_" + "0" * 26, "reason": "x"},
+    "/api/v1/interactions/{interaction_id}/prioritise": {"head_start_min": 5, "reason": "x"},
+    "/api/v1/agents/{agent_id}/state": {"state": "signed_out", "reason": "x"},
     "/api/v1/tickets": {"subject": "x"},
     "/api/v1/tickets/{ticket_id}/notes": {"text": "x"},
     "/api/v1/tickets/{ticket_id}/interactions": {"interaction_id": "int_" + "0" * 26},
 }
 VERSIONED = ("PUT", "PATCH")
+DIRECTED = {"move", "assign", "prioritise", "state", "acknowledge"}
+"""Last words of the POSTs that are made on a version."""
 ELSEWHERE = {
     "X-Forwarded-For": "192.0.2.1"
 }  # so that /metrics does not take us for a program on this machine
@@ -73,9 +92,12 @@ def routes_of(app: web.Application) -> set[tuple[str, str]]:
 async def ask(caller: Caller, method: str, pattern: str) -> int:
     path = pattern.replace("{offer_id}", "off_" + "0" * 26).replace("{interaction_id}", "int_" + "0" * 26)
     path = path.replace("{ticket_id}", "tic_" + "0" * 26).replace("{customer_id}", "cus_" + "0" * 26)
+    path = path.replace("{agent_id}", "agt_" + "0" * 26).replace("{alert_id}", "alr_" + "0" * 26)
+    path = path.replace("{figure}", "waiting")
     path = path.replace("{path}", "nothing").replace("{tail}", "nothing")
     body = BODIES.get(pattern, {}) if method in ("POST", "PUT", "PATCH") else None
-    version = 999 if method in VERSIONED else None
+    versioned = method in VERSIONED or (method == "POST" and pattern.rpartition("/")[2] in DIRECTED)
+    version = 999 if versioned else None
     return (await caller.send(method, path, body, version=version, headers=ELSEWHERE)).status
 
 

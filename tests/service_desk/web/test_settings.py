@@ -32,7 +32,7 @@ def from_text(tmp_path: Path, text: str) -> Settings:
             "limits.json_body: this setting is not known. Did you mean json_body_bytes?",
         ),
         ("[server]\nport = 70000", "server.port: "),
-        ("[accounts.fax.main]\n", "no channel 'fax'; there are phone, web_chat"),
+        ("[accounts.fax.main]\n", "no channel 'fax'; there are "),
         ("[accounts.phone.main]\nauth_tokn = 'x'", "phone.main.auth_tokn: this setting is not known"),
         ("roles = ['web', 'cook']", "roles.1: "),
         ("trusted_proxies = ['everybody']", "trusted_proxies.0: "),

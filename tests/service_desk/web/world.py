@@ -30,6 +30,7 @@ from service_desk.ids import fingerprint, new_id, new_token
 from service_desk.intake import Intake
 from service_desk.settings import Settings, load_settings
 from service_desk.storage.store import Store
+from service_desk.web.bodies import REQUEST_LINE_BYTES
 from service_desk.web.routes import make_app
 from service_desk.web.static import Pages
 from tests.servers import free_port
@@ -275,6 +276,7 @@ async def a_world(url: str, tmp_path: Path, pages: Pages | None = None, **over: 
     channels = open_channels(settings)
     app = make_app(desk, settings, channels, Intake(desk), pages)
     server_under_test = TestServer(app, port=settings.server.port)
+    await server_under_test.start_server(max_line_size=REQUEST_LINE_BYTES)  # as service_desk/app.py does
     async with TestClient(server_under_test, cookie_jar=DummyCookieJar()) as client:
         try:
             yield World(desk, settings, app, client)

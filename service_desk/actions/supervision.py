@@ -1,0 +1,363 @@
+"""A supervisor takes hold of things: contacts move, agents are told their state. Each with a reason that is kept.
+
+The version that the supervisor saw is compared under the row's lock, so that of a supervisor and an agent (or two
+supervisors) who act in the same moment one wins and the other is told.
+"""
+
+from collections import Counter
+from typing import Any
+
+import sqlalchemy as sa
+
+from routing.capacity import has_room
+from routing.commands import AgentGone, WorkChanged, WorkQueued, WorkTaken
+from service_desk.actions import admin, agents, calls, interactions, messages
+from service_desk.domain import events
+from service_desk.domain import interaction as life
+from service_desk.errors import Conflict, Invalid, NotFound, StaleVersion
+from service_desk.storage import schema
+from service_desk.storage.transaction import Row, Tx
+
+AGENT = schema.agent
+INTERACTION = schema.interaction
+OFFER = schema.offer
+SESSION = schema.session
+REASON_CHARACTERS = 500
+HEAD_START_MIN = (0, 1_440)
+SERVED = frozenset({life.CONNECTING, life.ACTIVE})
+MOVABLE = life.WAITING | SERVED | {life.PARKED}
+
+
+# --- contacts -------------------------------------------------------------------------------------------------
+
+
+def move_contact(tx: Tx, interaction_id: str, version: int, queue_id: str, reason: str) -> Row:
+    """Into the line of another queue, or (for one that somebody has) back into a line.
+
+    Who waits takes their waiting time along; who was being served begins to wait now, unless it is back to the
+    same queue, where they keep their place. What rings or is being served is taken away first.
+    """
+    words = _words(reason)
+    if queue_id not in {queue.id for queue in tx.config.queues}:
+        raise Invalid(f"There is no queue {queue_id}.", field="queue_id")
+    row = _contact(tx, interaction_id, version)
+    before = {"queue_id": row["queue_id"], "agent_id": row["agent_id"], "state": row["state"]}
+    if row["queue_id"] != queue_id:
+        row = _into_other_line(tx, row, queue_id)
+    elif row["state"] in life.WAITING:
+        raise Conflict("The contact waits in this queue already.", code="already_there")
+    else:
+        row = _back_into_line(tx, row)
+    tx.audit(
+        "contact.moved",
+        interaction_id,
+        reason=words,
+        queue_id=queue_id,
+        **{f"old_{name}": value for name, value in before.items()},
+    )
+    return row
+
+
+def _back_into_line(tx: Tx, row: Row) -> Row:
+    row = messages.add_system_line(tx, row, "routing.put_back")
+    if row["state"] == life.PARKED:
+        return interactions.requeue(tx, row, "moved")
+    if row["channel"] == "phone":
+        return calls.put_back_call(tx, row, "moved")
+    return interactions.put_back(tx, row, "moved")
+
+
+def _into_other_line(tx: Tx, row: Row, queue_id: str) -> Row:
+    row = messages.add_system_line(tx, row, "routing.moved")
+    old_agent, waits = row["agent_id"], row["state"] in life.WAITING
+    moved_from = row["queue_id"] if waits and interactions.is_unanswered(tx, row) else None
+    row = _let_go(tx, row, "moved")
+    queued_at = row["queued_at"] if waits else tx.now
+    priority = tx.config.head_start(queue_id, row["channel"]) + head_start_of(tx, row)
+    row = interactions.move(
+        tx,
+        row,
+        life.QUEUED,
+        queue_id=queue_id,
+        queued_at=queued_at,
+        priority=priority,
+        ordering_key=tx.config.ordering_key(queue_id, queued_at, priority),
+        agent_id=None,
+        answered_at=None,
+        connected_at=None,
+        handled_at=None,
+    )
+    interactions.open_segment(tx, row, entered=True)
+    tx.emit(
+        events.InteractionQueued(
+            row["id"],
+            queue_id,
+            queued_at,
+            again=False,
+            reason="moved",
+            agent_id=old_agent,
+            moved_from=moved_from,
+        )
+    )
+    # Queued again and not changed: what rang was withdrawn here, so that the router must not let it stand.
+    tx.route(WorkQueued(interactions.work_item_for(row), row["attempts"]))
+    return row
+
+
+def assign_contact(tx: Tx, interaction_id: str, version: int, agent_id: str, reason: str) -> Row:
+    """To an agent at once, without an offer; from whoever has it or is being asked.
+
+    The agent is ready and there and has room for it; skills and queues they need not have.
+    """
+    words = _words(reason)
+    agent = _assignable(tx, agent_id)
+    row = _contact(tx, interaction_id, version)
+    if row["agent_id"] == agent_id:
+        raise Conflict(f"{agent['name']} has this contact already.", code="already_there")
+    _require_room(tx, agent, row)
+    phone = row["channel"] == "phone"
+    before = {"agent_id": row["agent_id"], "state": row["state"]}
+    row = messages.add_system_line(tx, row, "routing.assigned")
+    if row["state"] not in life.WAITING:
+        row = _back_for_another(tx, row)
+    else:
+        row = _let_go(tx, row, "assigned", still_waits=True)
+    turn = row["attempts"] + 1  # effects of an earlier turn are told from those of this one
+    row = tx.change(INTERACTION, row, attempts=turn)
+    row = interactions.answer(tx, row, agent_id, life.CONNECTING if phone else life.ACTIVE)
+    tx.route(WorkTaken(interactions.work_item_for(row), agent_id))
+    tx.audit(
+        "contact.assigned",
+        interaction_id,
+        reason=words,
+        agent_id=agent_id,
+        **{f"old_{name}": value for name, value in before.items()},
+    )
+    return calls.connect(tx, row) if phone else row
+
+
+def _assignable(tx: Tx, agent_id: str) -> Row:
+    """The agent, locked: before the contact, in the fixed order."""
+    agent = tx.get_for_update(schema.agent, agent_id)
+    if agent is None or not agent["active"]:
+        raise Invalid("There is no such agent.", field="agent_id")
+    if agent["lost_at"] is not None or not agents.is_connected(tx, agent_id):
+        raise Conflict(f"{agent['name']} is not connected.", code="agent_not_there", field="agent_id")
+    if agent["chosen"] != "ready":
+        raise Conflict(f"{agent['name']} is away.", code="agent_not_there", field="agent_id")
+    return agent
+
+
+def _require_room(tx: Tx, agent: Row, row: Row) -> None:
+    """The agent can have it beside what they have; what rings at them and fits no more goes back to its line."""
+    exclusive = tx.config.policy().exclusive
+    held = sa.select(INTERACTION.c.channel).where(
+        INTERACTION.c.agent_id == agent["id"],
+        INTERACTION.c.ended_at.is_(None),
+        INTERACTION.c.state.in_(tuple(life.OWNED)),
+    )
+    load = Counter(each["channel"] for each in tx.all(held))
+    if not has_room(agent["capacity"], load, row["channel"], exclusive):
+        words = ", ".join(f"{count} × {channel}" for channel, count in sorted(load.items())) or "nothing"
+        raise Conflict(
+            f"{agent['name']} has {words} and no room for this beside it.", code="agent_full", field="agent_id"
+        )
+    load[row["channel"]] += 1
+    rings = sa.select(INTERACTION.c.id, INTERACTION.c.channel).join(
+        OFFER, sa.and_(OFFER.c.interaction_id == INTERACTION.c.id, OFFER.c.state == "pending")
+    )
+    ringing = tx.first(rings.where(OFFER.c.agent_id == agent["id"]))
+    if ringing is None or ringing["id"] == row["id"]:
+        return
+    if not has_room(agent["capacity"], load, ringing["channel"], exclusive):
+        _take_back_offer(tx, agent["id"])
+
+
+def _back_for_another(tx: Tx, row: Row) -> Row:
+    """Out of its agent's hands and, for this one moment, into the line; the router hears of the new owner only."""
+    old_agent = row["agent_id"]
+    row = _let_go(tx, row, "reassigned")
+    row = interactions.move(
+        tx, row, life.QUEUED, agent_id=None, answered_at=None, connected_at=None, handled_at=None
+    )
+    interactions.open_segment(tx, row, entered=False)
+    tx.emit(
+        events.InteractionQueued(
+            row["id"],
+            row["queue_id"],
+            row["queued_at"],
+            again=True,
+            reason="reassigned",
+            agent_id=old_agent,
+        )
+    )
+    return row
+
+
+def _let_go(tx: Tx, row: Row, outcome: str, *, still_waits: bool = False) -> Row:
+    """Nobody has it and nothing rings any more; the caller hears the waiting treatment again."""
+    if row["state"] == life.OFFERED:
+        interactions.withdraw_offer(tx, row["id"], outcome)
+        row = interactions.move(tx, row, life.QUEUED)
+    if row["state"] in SERVED:
+        if row["channel"] == "phone":
+            calls.take_from_agent(tx, row)
+        interactions.idle_from_now(tx, row["agent_id"])
+    if not still_waits:
+        interactions.close_segment(tx, row, outcome)
+    return row
+
+
+def prioritise_contact(tx: Tx, interaction_id: str, version: int, head_start_min: int, reason: str) -> Row:
+    """So many minutes ahead of its medium's usual place; for what is being served it counts if it is put back."""
+    words = _words(reason)
+    least, most = HEAD_START_MIN
+    if not least <= head_start_min <= most:
+        raise Invalid(f"head_start_min is {least} to {most} minutes.", field="head_start_min")
+    row = _contact(tx, interaction_id, version)
+    old = head_start_of(tx, row)
+    priority = tx.config.head_start(row["queue_id"], row["channel"]) + head_start_min
+    key = tx.config.ordering_key(row["queue_id"], row["queued_at"], priority)
+    row = tx.change(INTERACTION, row, priority=priority, ordering_key=key)
+    tx.emit(events.InteractionPrioritised(row["id"], row["queue_id"], head_start_min))
+    if row["state"] in life.WAITING:
+        tx.route(WorkChanged(interactions.work_item_for(row)))
+    tx.audit(
+        "contact.prioritised",
+        interaction_id,
+        reason=words,
+        head_start_min=head_start_min,
+        old_head_start_min=old,
+    )
+    return row
+
+
+def head_start_of(tx: Tx, row: Row) -> int:
+    """Minutes ahead of the medium's usual place."""
+    usual = tx.config.head_start(row["queue_id"], row["channel"])
+    return int(row["priority"] - usual)
+
+
+def _contact(tx: Tx, interaction_id: str, version: int) -> Row:
+    """The contact, locked, as the supervisor saw it, and in a state in which it can be taken hold of."""
+    row = interactions.must_get(tx, interaction_id)
+    if row["version"] != version:
+        raise StaleVersion("The contact changed meanwhile.", version=row["version"])
+    if row["state"] not in MOVABLE:
+        words = {
+            life.MENU: "The caller is still choosing in the menu.",
+            life.WRAP_UP: "The customer has gone; its agent is writing the outcome.",
+            life.ENDED: "The contact is over.",
+        }
+        raise Conflict(words[row["state"]], code="not_movable", state=row["state"])
+    return row
+
+
+# --- agents ---------------------------------------------------------------------------------------------------
+
+
+def force_state(tx: Tx, agent_id: str, version: int, state: str, away_reason: str | None, reason: str) -> Row:
+    """An agent is told to be ready, away with a reason of the configuration, or signed out.
+
+    What rings at them goes back to its line at once; what they serve stays theirs, but for a sign-out, after
+    which it goes back too, with its place kept.
+    """
+    words = _words(reason)
+    row = agents.must_get(tx, agent_id)
+    if row["version"] != version:
+        raise StaleVersion("The agent's state changed meanwhile.", version=row["version"])
+    if not row["active"]:
+        raise NotFound("There is no such agent.")
+    before = {"old_state": row["chosen"], "old_reason": row["reason"]}
+    if state == "ready":
+        row = _make_ready(tx, row)
+    else:
+        _take_back_offer(tx, agent_id)
+        row = _sign_out(tx, row) if state == "signed_out" else _send_away(tx, row, away_reason)
+    tx.audit("agent.state_forced", agent_id, reason=words, state=state, away_reason=away_reason, **before)
+    return row
+
+
+def _make_ready(tx: Tx, row: Row) -> Row:
+    if row["lost_at"] is not None or not agents.is_connected(tx, row["id"]):
+        raise Conflict(f"{row['name']} is not connected.", code="agent_not_there")
+    return agents.choose_state(tx, row["id"], row["version"], "ready", None)
+
+
+def _send_away(tx: Tx, row: Row, away_reason: str | None) -> Row:
+    known = [item.id for item in tx.config.away_reasons]
+    if away_reason not in known:
+        raise Invalid(f"away_reason is one of {', '.join(known)}.", field="away_reason")
+    if row["reason"] == agents.SIGNED_OUT:
+        raise Conflict(f"{row['name']} is signed out.", code="agent_not_there")
+    return agents.choose_state(tx, row["id"], row["version"], "away", away_reason)
+
+
+def _sign_out(tx: Tx, row: Row) -> Row:
+    agent_id = row["id"]
+    for session in tx.all(
+        sa.select(SESSION.c.fingerprint)
+        .where(SESSION.c.agent_id == agent_id, SESSION.c.revoked_at.is_(None))
+        .order_by(SESSION.c.fingerprint)
+    ):
+        admin.revoke_session(tx, session["fingerprint"], "signed_out_by_supervisor")
+    agents.send_away(tx, agent_id, agents.SIGNED_OUT)  # also for one whose sessions had run out
+    tx.route(AgentGone(agent_id))
+    _put_back_all(tx, agent_id)
+    return agents.must_get(tx, agent_id)
+
+
+def _put_back_all(tx: Tx, agent_id: str) -> None:
+    held = sa.select(INTERACTION.c.id).where(
+        INTERACTION.c.agent_id == agent_id,
+        INTERACTION.c.ended_at.is_(None),
+        INTERACTION.c.state.in_(tuple(SERVED)),
+    )
+    for each in tx.all(held.order_by(INTERACTION.c.id)):
+        row = interactions.must_get(tx, each["id"])
+        if row["agent_id"] != agent_id or row["state"] not in SERVED:
+            continue  # it ended or moved on while we waited for its lock
+        if row["channel"] == "phone":
+            calls.put_back_call(tx, row, "agent_signed_out")
+        else:
+            interactions.put_back(tx, row, "agent_signed_out")
+
+
+def _take_back_offer(tx: Tx, agent_id: str) -> None:
+    """What rings at the agent is withdrawn with the word that takes them away, not a moment after it."""
+    found = tx.first(
+        sa.select(OFFER.c.interaction_id).where(OFFER.c.agent_id == agent_id, OFFER.c.state == "pending")
+    )
+    if found is None:
+        return
+    row = interactions.must_get(tx, found["interaction_id"])
+    offer = tx.first(
+        sa.select(OFFER)
+        .where(OFFER.c.interaction_id == row["id"], OFFER.c.agent_id == agent_id, OFFER.c.state == "pending")
+        .with_for_update()
+    )
+    if offer is None or not interactions.close_offer(tx, offer, "withdrawn", "agent_forced"):
+        return
+    if row["state"] == life.OFFERED:
+        interactions.move(tx, row, life.QUEUED)
+
+
+def _words(reason: str) -> str:
+    """The reason, which nobody may leave out."""
+    words = " ".join(reason.split())
+    if not words:
+        raise Invalid("reason says why, in your own words.", field="reason")
+    if len(words) > REASON_CHARACTERS:
+        raise Invalid(f"reason is at most {REASON_CHARACTERS} characters.", field="reason")
+    return words
+
+
+def told(row: Row) -> dict[str, Any]:
+    """An agent's row as the answer of `force_state`."""
+    return {
+        "id": row["id"],
+        "chosen": row["chosen"],
+        "reason": row["reason"],
+        "since": row["chosen_at"],
+        "version": row["version"],
+    }

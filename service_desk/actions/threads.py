@@ -1,0 +1,146 @@
+"""Threads of mail and texts: which contact takes a new message, by the state tables of `domain.media`."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from service_desk.actions import interactions, parking, tickets
+from service_desk.domain import media
+from service_desk.domain.interaction import TICKET_DONE
+from service_desk.storage import schema
+from service_desk.storage.transaction import Row, Tx
+
+THREAD = schema.thread
+LINK = schema.ticket_interaction
+REFERENCES_KEPT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Newcomer:
+    """What a new contact of a thread is opened with. `number`: the thread is all that passes with this number."""
+
+    channel: str
+    account: str
+    external_id: str
+    peer: str
+    customer_id: str | None
+    caller: str | None
+    subject: str
+    brand_id: str
+    language: str | None
+    queue_id: str
+    number: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Where a message goes: its thread, its contact, and the step that the state table said."""
+
+    thread: Row
+    contact: Row
+    step: str
+
+
+def of_number(tx: Tx, account: str, number: str) -> Row | None:
+    """The thread of a telephone number, locked."""
+    return tx.first(
+        sa.select(THREAD).where(THREAD.c.account == account, THREAD.c.number == number).with_for_update()
+    )
+
+
+def take_turn(tx: Tx, thread: Row | None, new: Newcomer) -> Turn:
+    """The contact for a new message of the customer; it may be a new one. A parked one is not yet woken."""
+    if thread is None:
+        contact = _open(tx, new)
+        return Turn(_begin(tx, contact, new), contact, media.START)
+    last = interactions.must_get(tx, thread["interaction_id"])
+    step = media.next_step(new.channel, last["state"], last["ended_at"], tx.now)
+    if step in (media.CONTINUE, media.RESUME):
+        return Turn(thread, last, step)
+    contact = _open(tx, new)
+    if step == media.REOPEN:
+        _same_case(tx, last["id"], contact["id"])
+    thread = tx.change(
+        THREAD,
+        thread,
+        interaction_id=contact["id"],
+        contacts=thread["contacts"] + 1,
+        customer_id=thread["customer_id"] or new.customer_id,
+        at=tx.now,
+    )
+    return Turn(thread, contact, step)
+
+
+def wake(tx: Tx, contact: Row, reason: str) -> Row:
+    """Put a parked contact back in its line; any other stays where it is."""
+    return parking.requeue(tx, contact, reason)
+
+
+def remember(tx: Tx, thread: Row, message_id: str | None) -> Row:
+    """The newest mail: answers refer to it and to those before it."""
+    if message_id is None:
+        return tx.change(THREAD, thread, at=tx.now)
+    known = [each for each in thread["references"] if each != message_id]
+    references = [*known, message_id][-REFERENCES_KEPT:]
+    return tx.change(THREAD, thread, last_message_id=message_id, references=references, at=tx.now)
+
+
+def _open(tx: Tx, new: Newcomer) -> Row:
+    return interactions.open_interaction(
+        tx,
+        channel=new.channel,
+        account=new.account,
+        external_id=new.external_id,
+        brand_id=new.brand_id,
+        customer_id=new.customer_id,
+        caller=new.caller,
+        topic=new.subject or None,
+        language=new.language,
+        queue_id=new.queue_id,
+    )
+
+
+def _begin(tx: Tx, contact: Row, new: Newcomer) -> Row:
+    row: dict[str, Any] = {
+        "id": contact["id"],
+        "account": new.account,
+        "channel": new.channel,
+        "peer": new.peer,
+        "customer_id": new.customer_id,
+        "interaction_id": contact["id"],
+        "subject": new.subject,
+        "contacts": 1,
+        "last_message_id": None,
+        "references": [],
+        "number": new.number,
+        "at": tx.now,
+        "version": 1,
+    }
+    return tx.add(THREAD, row)
+
+
+def _same_case(tx: Tx, before: str, contact_id: str) -> None:
+    """The cases of the contact before are this one's too, and open again."""
+    rows = tx.all(
+        sa.select(LINK.c.ticket_id).where(LINK.c.interaction_id == before).order_by(LINK.c.ticket_id)
+    )
+    for link in rows:
+        tickets.link_interaction(tx, link["ticket_id"], contact_id)
+        reopen(tx, link["ticket_id"])
+
+
+def reopen(tx: Tx, ticket_id: str) -> None:
+    """The customer wrote about it: a case that was done or waiting is open."""
+    row = tickets.must_get(tx, ticket_id)
+    if row["status"] in TICKET_DONE or row["status"] == "pending":
+        tickets.change_ticket(tx, ticket_id, row["version"], {"status": "open"})
+
+
+def reopen_cases(tx: Tx, contact_id: str) -> None:
+    """Every case of a contact whose customer wrote."""
+    rows = tx.all(
+        sa.select(LINK.c.ticket_id).where(LINK.c.interaction_id == contact_id).order_by(LINK.c.ticket_id)
+    )
+    for link in rows:
+        reopen(tx, link["ticket_id"])

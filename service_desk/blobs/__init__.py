@@ -1,0 +1,1 @@
+"""Where the bytes of mails and files lie."""
