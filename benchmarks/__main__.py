@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import bundles, contacts, databases, routing, search, start_call
+from benchmarks import bundles, contacts, databases, mail, routing, search, start_call
 from benchmarks.report import BENCH_FILE, Row, table, write
 
 ROUTING = "python -m benchmarks.routing: decisions of the router alone, CPU time, one core"
@@ -33,6 +33,12 @@ def _contacts() -> Iterator[Row]:
     for database in _databases():
         with tempfile.TemporaryDirectory(prefix="sd-bench-") as folder:
             yield from contacts.measure(database, Path(folder))
+
+
+def _mail() -> Iterator[Row]:
+    for database in _databases():
+        with tempfile.TemporaryDirectory(prefix="sd-bench-") as folder:
+            yield from mail.measure(database, Path(folder))
 
 
 def _search() -> Iterator[Row]:
@@ -58,6 +64,7 @@ def _routing() -> Iterator[Row]:
 PARTS: dict[str, Callable[[], Iterator[Row]]] = {
     "start-call": _start_call,
     "contacts": _contacts,
+    "mail": _mail,
     "routing": _routing,
     "search": _search,
     "bundles": lambda: iter(bundles.measure()),

@@ -238,7 +238,7 @@ class Child:
 
 
 @contextlib.contextmanager
-def _child(module: str, values: dict[str, Any], folder: Path) -> Iterator[Child]:
+def child(module: str, values: dict[str, Any], folder: Path) -> Iterator[Child]:
     """A module of ours with its values in a file; ends when its standard input does."""
     config, log = folder / f"{module}.json", folder / f"{module}.log"
     config.write_text(json.dumps(values), encoding="utf-8")
@@ -265,7 +265,7 @@ def _child(module: str, values: dict[str, Any], folder: Path) -> Iterator[Child]
 
 
 def _generator(plan: Plan, folder: Path) -> contextlib.AbstractContextManager[Child]:
-    return _child("benchmarks.generator", asdict(plan), folder)
+    return child("benchmarks.generator", asdict(plan), folder)
 
 
 def _desk(database: Database, carrier: str, folder: Path) -> contextlib.AbstractContextManager[Child]:
@@ -285,4 +285,4 @@ def _desk(database: Database, carrier: str, folder: Path) -> contextlib.Abstract
         "var_dir": str(folder),
         "accounts": {"phone": {ACCOUNT: phone}},
     }
-    return _child("benchmarks.desk_process", values, folder)
+    return child("benchmarks.desk_process", values, folder)

@@ -71,7 +71,7 @@ config_option = click.option(
 )
 @click.version_option(__version__, prog_name="service-desk")
 def main() -> None:
-    """An open call centre and service desk: phone and chat on one agent screen.
+    """An open call centre and service desk: phone, chat, mail and texts on one agent screen.
 
     To look at it, with invented people and a simulated telephone carrier:
 
@@ -98,13 +98,13 @@ def main() -> None:
     type=click.FloatRange(0, TRAFFIC_MOST),
     default=4.0,
     show_default=True,
-    help="Customers who call by themselves, per minute.",
+    help="Customers who call by themselves, per minute; others chat, mail and text.",
 )
 @click.option("--seed", type=int, default=7, show_default=True, help="Other people, another past.")
 @click.option("--fresh", is_flag=True, help="Throw away what an earlier demo left in var/ and begin anew.")
 @click.option("--log-level", type=click.Choice(LEVELS), default="warning", show_default=True)
 def demo(*, port: int, traffic: float, seed: int, fresh: bool, log_level: Level) -> None:
-    """Start a desk with invented people, a simulated carrier and customers who call.
+    """Start a desk with invented people, a simulated carrier, and customers who call, chat, mail and text.
 
     It listens on this machine only, prints its address and logins, and keeps everything in var/ below the
     current folder. Ctrl-C stops it; the next start goes on where it was.
@@ -135,18 +135,25 @@ def _demo(folder: Path, port: int, traffic: float, seed: int, *, fresh: bool) ->
             for suffix in ("", "-wal", "-shm"):
                 file.with_name(file.name + suffix).unlink(missing_ok=True)
         config, people = _prepare_demo(url, seed)
+        stage.check_config(config)
         carrier = stage.Carrier.new()
         base = f"http://{stage.HOST}:{port}"
-        line = config.phone_lines[0]
+        mail_port = stage.free_port(0)
         with contextlib.ExitStack() as others:
-            carrier_url = others.enter_context(
-                stage.running_carrier(carrier.settings(line, base, people, seed), folder)
-            )
+            told = carrier.settings(config, base, people, mail_port=mail_port, seed=seed)
+            carrier_url = others.enter_context(stage.running_carrier(told, folder))
+            mail = stage.MailPorts(mail_port, stage.customers_mail_port(carrier_url))
             settings = stage.demo_settings(
-                url, folder, port, carrier_url, carrier, config, ROBOTS if traffic else ()
+                url, folder, port, carrier_url, carrier, config, mail, ROBOTS if traffic else ()
             )
             robots = robot_settings(
-                base, seed=seed, traffic=traffic, passwords=PASSWORDS, config=config, people=people
+                base,
+                carrier_url=carrier_url,
+                seed=seed,
+                traffic=traffic,
+                passwords=PASSWORDS,
+                config=config,
+                people=people,
             )
 
             def ready(address: str) -> None:
@@ -205,7 +212,7 @@ def _welcome(brand: str, address: str, traffic: float) -> str:
         for role, password in PASSWORDS.items()
     )
     lively = (
-        f"About {traffic:g} customers a minute call by themselves, and half as many chat.\n"
+        f"About {traffic:g} customers a minute call by themselves; others chat, mail and text.\n"
         f"        The other {len(ROBOTS)} colleagues are robots: they take what you leave to them."
         if traffic
         else "Nobody calls by themselves."
@@ -218,7 +225,7 @@ def _welcome(brand: str, address: str, traffic: float) -> str:
 {accounts}
 
     2.  Set your state to Ready. {lively}
-    3.  Open {address}/simulator in a second window and phone or chat as a customer.
+    3.  Open {address}/simulator in a second window and phone, chat, mail or text as a customer.
 
     The wallboard is at {address}/wallboard. Ctrl-C stops everything; the data stays in var/.
 """

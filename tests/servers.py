@@ -8,6 +8,7 @@ with the test run, also when that is killed. PostgreSQL refuses to run as root, 
 import contextlib
 import ctypes
 import importlib.util
+import itertools
 import os
 import pwd
 import shutil
@@ -26,6 +27,8 @@ import pytest
 
 Found = TypeVar("Found")
 
+FIRST_PORT, PORTS = 15_000, 16_000
+_PORTS = itertools.count()
 PREFIX = "sd-"
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 START_SECONDS = 30.0
@@ -240,11 +243,18 @@ def _in_package(package: str, pattern: str) -> Sequence[Path]:
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody used a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of the loopback address that nobody used a moment ago.
+
+    Below the range out of which the system takes ports for connections, and each process in a place of its own: a
+    port that a test was told to use must still be free when it does.
+    """
+    for number in _PORTS:
+        port = FIRST_PORT + (os.getpid() * 61 + number) % PORTS
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("counting has no end")
 
 
 def sweep_abandoned_folders() -> None:

@@ -21,6 +21,7 @@ const router = createRouter({
         { path: "customers/:id", component: () => import("@/pages/CustomerPage.vue"), props: true },
       ],
     },
+    { path: "/supervisor", component: () => import("@/supervisor/Supervisor.vue") },
     { path: "/wallboard", component: () => import("@/wallboard/Wallboard.vue") },
     { path: "/:rest(.*)*", redirect: "/" },
   ],

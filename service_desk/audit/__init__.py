@@ -31,6 +31,7 @@ def audit(reader: Reader, *, patience: Micros = PATIENCE) -> list[Finding]:
         edges.check_calls(reader),
         edges.check_inputs(reader),
         edges.check_effects(reader, patience),
+        edges.check_messages(reader),
         numbers.check_numbering(reader),
         numbers.check_tickets(reader, log),
         streams.check_counters(reader, log),

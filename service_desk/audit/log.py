@@ -101,25 +101,26 @@ class Log:
         self.findings.append(Finding("history", subject, f"event {position}: {detail}"))
 
 
+_LEADS_TO = {
+    "interaction.queued": life.QUEUED,
+    "offer.made": life.OFFERED,
+    "interaction.connected": life.ACTIVE,
+    "interaction.resumed": life.ACTIVE,
+    "interaction.parked": life.PARKED,
+    "wrap_up.started": life.WRAP_UP,
+    "interaction.ended": life.ENDED,
+}
+
+
 def _next_state(told: Told, kind: str, data: Mapping[str, Any]) -> str | None:
     """The state that an event leads to; None if it leads nowhere."""
     match kind:
-        case "interaction.queued":
-            return life.QUEUED
-        case "offer.made":
-            return life.OFFERED
         case "offer.closed":
             current = data["offer_id"] == told.offer_id and told.state == life.OFFERED
             return life.QUEUED if current and data["state"] != "accepted" else None
         case "interaction.answered":
             return life.CONNECTING if told.channel == "phone" else life.ACTIVE
-        case "interaction.connected":
-            return life.ACTIVE
-        case "wrap_up.started":
-            return life.WRAP_UP
-        case "interaction.ended":
-            return life.ENDED
-    return None
+    return _LEADS_TO.get(kind)
 
 
 def _remember(told: Told, kind: str, data: Mapping[str, Any]) -> None:

@@ -33,6 +33,7 @@ from service_desk.lease import Lease, hold_and_work
 from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared
 from service_desk.storage.store import Reader
+from service_desk.storage.transaction import Foreseen
 
 EFFECT = schema.effect
 AT_ONCE = 50
@@ -227,6 +228,9 @@ def due_effects(reader: Reader, limit: int, busy: Collection[str] = ()) -> tuple
 
     If there is none, when the next one's will come. A claimed one that nobody settled counts as unknown.
     """
+    wanted = {"busy": list(busy)}
+    ready = {"now": reader.now, "limit": limit, **wanted}
+    reader.foresee(Foreseen(_DUE, ready), Foreseen(_NEXT, wanted))
     due = [
         Due(
             row["position"],
@@ -235,6 +239,6 @@ def due_effects(reader: Reader, limit: int, busy: Collection[str] = ()) -> tuple
             row["attempts"],
             EFFECTS[row["kind"]](**row["data"]),
         )
-        for row in reader.all(_DUE, {"now": reader.now, "limit": limit, "busy": list(busy)})
+        for row in reader.all(_DUE, ready)
     ]
-    return due, None if due else reader.scalar(_NEXT, {"busy": list(busy)})
+    return due, None if due else reader.scalar(_NEXT, wanted)

@@ -12,7 +12,7 @@ from service_desk.clock import SECOND, Micros
 from service_desk.demo.chance import Random
 from service_desk.demo.robot_console import Console, Lost, Pace, Problem
 from service_desk.demo.robot_faults import Faults
-from service_desk.demo.robot_words import Reply, is_thanks, phrases, reply_to, typing_s
+from service_desk.demo.robot_words import Reply, is_thanks, letter, phrases, reply_in, reply_to, typing_s
 from service_desk.demo.words import LANGUAGES
 from service_desk.ports import Clock
 
@@ -30,6 +30,9 @@ SPEAK_EVERY_S = 11.0
 CONNECT_S = 30.0
 SILENCE_S = 75.0
 SILENCES = 2
+QUIET_S = 240.0
+"""After so long without a word from the customer a robot ends what it has parked."""
+READING_S = (3.0, 9.0)
 COMING_BACK_S = (8.0, 35.0)
 RETRY_S = (1.0, 4.0)
 RETRY_MOST_S = 30.0
@@ -101,6 +104,12 @@ class RobotAgent:
         self._console: Console = Console(base, pace.clock)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._break_due = self._next_break()
+        self._by_channel: dict[str, Callable[[str], Awaitable[None]]] = {
+            "phone": self._talk,
+            "web_chat": self._chat,
+            "email": self._correspond,
+            "sms": self._correspond,
+        }
 
     async def run(self) -> None:
         """Sign in, connect, work; after a loss again, later each time."""
@@ -153,10 +162,11 @@ class RobotAgent:
         console = self._console
         for offer in console.state["offers"].values():
             self._begin(offer["id"], lambda offer=offer: self._consider(offer))  # type: ignore[misc]  # as above
-        mine = [
+        owned = [
             view for view in console.state["interactions"].values() if view["agent_id"] == console.agent_id
         ]
-        for view in mine:
+        mine = [view for view in owned if view["state"] != "parked"]
+        for view in (*mine, *(view for view in owned if self._is_quiet(view))):
             self._begin(view["id"], lambda view=view: self._serve(view))  # type: ignore[misc]  # as above
         if console.me["state"]["chosen"] == "away":
             self._begin("state", self._come_back)
@@ -255,8 +265,11 @@ class RobotAgent:
 
     async def _serve(self, view: dict[str, Any]) -> None:
         """One contact of ours, from wherever it stands to its end."""
+        if view["state"] == "parked":
+            await self._console.ask("POST", f"/interactions/{view['id']}/end", {})
+            await self._console.until(lambda: self._state_of(view["id"]) != "parked", 5.0)
         if view["state"] in ("connecting", "active"):
-            await (self._talk(view["id"]) if view["channel"] == "phone" else self._chat(view["id"]))
+            await self._by_channel[view["channel"]](view["id"])
         if self._state_of(view["id"]) == "wrap_up":
             await self._wrap_up(view["id"])
 
@@ -317,6 +330,64 @@ class RobotAgent:
                 await self._pace.rest(self._random.uniform(2, 6))
                 if self._state_of(interaction_id) == "active":
                     await self._end(interaction_id)
+
+    def _is_quiet(self, view: dict[str, Any]) -> bool:
+        """Whether a parked contact has heard nothing for so long that nothing more is expected."""
+        quiet = round(self._pace.real(QUIET_S) * SECOND)
+        newest = view["last_entry_at"] or view["created_at"]
+        return bool(view["state"] == "parked" and newest + quiet < self._pace.clock.now())
+
+    async def _correspond(self, interaction_id: str) -> None:
+        """Answer a mail or text, and let it wait for the customer; end what needs no answer any more."""
+        await self._pace.rest(self._random.uniform(*READING_S))
+        while self._state_of(interaction_id) == "active":
+            line = self._unanswered(interaction_id)
+            if line is None or not _can_answer(line):  # it came back because an answer did not arrive, say
+                await self._end(interaction_id)
+                return
+            try:
+                over = await self._answer_letter(interaction_id, line)
+            except Problem as problem:
+                if problem.code != "thread_moved_on":
+                    await self._give_up_letter(interaction_id, problem)
+                continue
+            if over:
+                await self._write_down(interaction_id)
+                await self._end(interaction_id)
+                return
+
+    async def _give_up_letter(self, interaction_id: str, problem: Problem) -> None:
+        """The customer wants no texts, or has gone: nothing to be done here."""
+        self._faults.refused(problem)
+        if self._state_of(interaction_id) == "active":
+            await self._end(interaction_id)
+
+    async def _answer_letter(self, interaction_id: str, line: dict[str, Any]) -> bool:
+        """One answer; whether it was the last one."""
+        text: str = line["text"]
+        reply = reply_in(text, self._random, self._pace.clock.now(), self._first_name(interaction_id))
+        over = is_thanks(text) or (reply is not None and reply.text == "")
+        words = self._words(interaction_id, reply, over=over)
+        await self._pace.rest(min(typing_s(words), 12.0))
+        wish = {"seen": line["seq"], "then": "stay" if over else "wait"}
+        if line["mail"] is None:
+            path, wish = "messages", {**wish, "text": words}
+        else:
+            code = reply.language if reply is not None else self._language(interaction_id)
+            first, name = self._first_name(interaction_id), self._console.me["name"]
+            subject: str = line["mail"]["subject"]
+            wish |= {
+                "to": [_answers_to(line["mail"])],
+                "subject": subject if subject.lower().startswith("re:") else f"Re: {subject}",
+                "text": letter(code, self._random, first, [words], name),
+            }
+            path = "mails"
+        await self._console.ask("POST", f"/interactions/{interaction_id}/{path}", wish)
+        await self._console.until(
+            lambda: self._state_of(interaction_id) != "active" or self._unanswered(interaction_id) is None,
+            5.0,
+        )
+        return over
 
     def _unanswered(self, interaction_id: str) -> dict[str, Any] | None:
         """The customer's newest line, if nobody wrote after it."""
@@ -409,3 +480,17 @@ class RobotAgent:
             "POST", f"/interactions/{interaction_id}/wrap-up", {"disposition": disposition}
         )
         await self._console.until(lambda: self._console.contact(interaction_id) is None, 5.0)
+
+
+def _can_answer(line: dict[str, Any]) -> bool:
+    """Whether a customer's message says where an answer goes, and a person wrote it."""
+    mail = line["mail"]
+    return mail is None or (
+        mail["machine"] == "none" and (mail["sender"] is not None or bool(mail["reply_to"]))
+    )
+
+
+def _answers_to(mail: dict[str, Any]) -> str:
+    """The address that an answer goes to."""
+    address: str = (mail["reply_to"] or [mail["sender"]])[0]["address"]
+    return address

@@ -17,19 +17,22 @@ FOR_PEOPLE = ("anna", "david")
 ROBOTS = tuple(each.login for each in TEAM if each.role == "agent" and each.login not in FOR_PEOPLE)
 
 CHATS_PER_CALL = 0.5
+MAILS_PER_CALL = 0.25
+TEXTS_PER_CALL = 0.25
 STOP_S = 3.0
 
 
 def robot_settings(
     base: str,
     *,
+    carrier_url: str,
     seed: int,
     traffic: float,
     passwords: Mapping[str, str],
     config: DeskConfig,
     people: list[dict[str, Any]],
 ) -> dict[str, Any]:
-    """What `demo.robots` reads. `traffic`: calls per minute, beside which there are half as many chats.
+    """What `demo.robots` reads. `traffic`: calls per minute; chats, mails and texts come beside in fixed shares.
 
     `passwords` by role, `people` as the carrier gets them.
     """
@@ -37,6 +40,7 @@ def robot_settings(
     chatting = [
         {name: each[name] for name in ("name", "mailbox", "language")} for each in people if each["mailbox"]
     ]
+    writing = [{name: each[name] for name in ("name", "mailbox", "number", "language")} for each in people]
     return {
         "base": base,
         "seed": seed,
@@ -47,6 +51,12 @@ def robot_settings(
             "patience_mean_s": PATIENCE_S,
             "topics": {topic.id: topic.queue for topic in widget.topics},
             "people": chatting,
+        },
+        "letters": {
+            "carrier": carrier_url,
+            "mails_per_minute": traffic * MAILS_PER_CALL,
+            "texts_per_minute": traffic * TEXTS_PER_CALL,
+            "people": writing,
         },
     }
 

@@ -1,8 +1,10 @@
 """What robots say: a scenario of the demo's past played live, and phrases for what no scenario covers."""
 
 import re
+import struct
 import tomllib
-from collections.abc import Mapping
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -73,6 +75,12 @@ def reply_to(text: str, random: Random, now: Micros, first: str) -> Reply | None
     return None
 
 
+def reply_in(text: str, random: Random, now: Micros, first: str) -> Reply | None:
+    """Like `reply_to`, for a mail: one of its paragraphs is such a line."""
+    replies = (reply_to(part.strip(), random, now, first) for part in text.split("\n\n"))
+    return next((reply for reply in replies if reply is not None), None)
+
+
 @cache
 def _customer_lines() -> list[tuple[re.Pattern[str], str, Scenario, int]]:
     """Every line that customers say in scenarios, as a pattern, with its place."""
@@ -100,8 +108,31 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 
 def is_thanks(text: str) -> bool:
-    """Whether somebody says goodbye with one of our phrases."""
-    return any(text in phrases(code)["thanks"] for code in LANGUAGES)
+    """Whether somebody says goodbye with one of our phrases, in a mail as one of its paragraphs."""
+    parts = {part.strip() for part in text.split("\n\n")}
+    return any(not parts.isdisjoint(phrases(code)["thanks"]) for code in LANGUAGES)
+
+
+def letter(code: str, random: Random, first: str, lines: Sequence[str], sender: str) -> str:
+    """A mail's text around its lines: a greeting, by the first name if there is one, and the writer's name."""
+    words = phrases(code)
+    greeting = random.choice(words["dear"]).format(first=first) if first else random.choice(words["hello"])
+    return "\n\n".join([greeting, *lines, f"{random.choice(words['close'])}\n{sender}"])
+
+
+def photo(random: Random) -> bytes:
+    """A small picture, as a customer's telephone would take one of a bright door in a dark room: PNG."""
+    width, height = 96, 64
+    dark, bright = ([random.randrange(low, low + 80) for _ in range(3)] for low in (20, 170))
+    left = random.randrange(10, 50)
+    line = b"\0" + b"".join(bytes(bright if left <= x < left + 30 else dark) for x in range(width))
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = ((b"IHDR", head), (b"IDAT", zlib.compress(line * height)), (b"IEND", b""))
+    chunks = (
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        for name, data in parts
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
 def typing_s(text: str) -> float:

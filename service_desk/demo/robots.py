@@ -19,6 +19,7 @@ from service_desk.demo.robot_agent import RobotAgent, Team
 from service_desk.demo.robot_console import Pace
 from service_desk.demo.robot_customer import ChatTraffic, RobotCustomers
 from service_desk.demo.robot_faults import Faults
+from service_desk.demo.robot_writers import RobotWriters, WriterTraffic
 from service_desk.logs import LEVELS, set_up_logs
 from service_desk.ports import Clock
 
@@ -44,6 +45,7 @@ class RobotSettings(BaseModel):
     speed: float = Field(default=1.0, gt=0, le=1_000, description="How much quicker than people.")
     agents: tuple[Login, ...] = ()
     chats: ChatTraffic | None = None
+    letters: WriterTraffic | None = None
 
 
 async def run(settings: RobotSettings, clock: Clock) -> None:
@@ -62,6 +64,10 @@ async def run(settings: RobotSettings, clock: Clock) -> None:
             chance = Random(f"{settings.seed} chats")
             customers = RobotCustomers(settings.base, settings.chats, pace=pace, random=chance, faults=faults)
             group.create_task(customers.run())
+        if settings.letters is not None:
+            chance = Random(f"{settings.seed} letters")
+            writers = RobotWriters(settings.letters, pace=pace, random=chance, faults=faults)
+            group.create_task(writers.run())
 
 
 def main() -> int:

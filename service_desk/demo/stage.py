@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from channels.contract import CallChanged, CallStatus, ChatClosed
 from service_desk.actions import calls, chats
-from service_desk.domain.config import DeskConfig, PhoneLine
+from service_desk.domain.config import DeskConfig, Mailbox
 from service_desk.ids import random_bytes
 from service_desk.settings import Settings, load_settings
 from service_desk.storage import schema
@@ -27,6 +27,8 @@ HOST = "127.0.0.1"
 CARRIER_START_S = 20.0
 CARRIER_STOP_S = 1.0
 CONTROL_S = 5.0
+TEXTS_PER_SECOND = 50
+UPLOAD_BYTES = 40_000_000  # a mail that is written at the simulator's page has its files in it as base64
 PATIENCE_S = 240.0  # mean: a visitor of the demo is alone and slower than a team
 
 
@@ -51,21 +53,30 @@ class Carrier:
         account, token, key, secret, app = hexadecimal
         return cls(f"AC{account}", token, f"SK{key}", secret, f"AP{app}")
 
-    def account(self, line: PhoneLine, url: str) -> dict[str, Any]:
-        """The phone account's settings for our side, with the carrier at `url`."""
-        return {
+    def accounts(self, config: DeskConfig, url: str, mail: "MailPorts") -> dict[str, Any]:
+        """Our side's settings of its three accounts, with the carrier at `url`."""
+        account = {
             "account_sid": self.account_sid,
             "auth_token": self.auth_token,
             "api_key_sid": self.api_key_sid,
             "api_key_secret": self.api_key_secret,
-            "twiml_app_sid": self.app_sid,
-            "numbers": [line.number],
             "api_base_url": url,
         }
+        (phone, *_), (texts, *_), (box, *_) = config.phone_lines, config.text_lines, config.mailboxes
+        return {
+            "phone": {phone.account: {**account, "twiml_app_sid": self.app_sid, "numbers": [phone.number]}},
+            "sms": {
+                texts.account: {**account, "numbers": [texts.number], "messages_per_second": TEXTS_PER_SECOND}
+            },
+            "email": {box.account: mail.account(box)},
+        }
 
-    def settings(self, line: PhoneLine, base: str, people: list[dict[str, Any]], seed: int) -> dict[str, Any]:
-        """The carrier's own settings: where calls to our number ask, and whom a person can play."""
-        hooks = f"{base}/hooks/phone/{line.account}"
+    def settings(
+        self, config: DeskConfig, base: str, people: list[dict[str, Any]], *, mail_port: int, seed: int
+    ) -> dict[str, Any]:
+        """The carrier's own settings: where calls, texts and mail for us are brought, and whom a person can play."""
+        (line, *_), (texts, *_), (box, *_) = config.phone_lines, config.text_lines, config.mailboxes
+        hooks, incoming = f"{base}/hooks/phone/{line.account}", f"{base}/hooks/sms/{texts.account}/incoming"
         return {
             "host": HOST,
             "port": 0,
@@ -85,12 +96,43 @@ class Carrier:
             "apps": [
                 {"sid": self.app_sid, "voice_url": f"{hooks}/agent", "status_callback": f"{hooks}/status"}
             ],
+            "texts": [
+                {
+                    "number": texts.number,
+                    "label": texts.label,
+                    "sms_url": incoming,
+                    "fallback_url": incoming,
+                }
+            ],
+            "mail": {
+                "host": HOST,
+                "desk_host": HOST,
+                "desk_port": mail_port,
+                "desk_mailboxes": [box.address],
+            },
             "seed": seed,
             "people": people,
             "traffic": {
                 "callers": [person["number"] for person in people if person["number"]],
                 "patience_mean_s": PATIENCE_S,
             },
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class MailPorts:
+    """Where mail is taken on this machine: the desk's own door, and that of the customers' provider."""
+
+    desk: int
+    customers: int
+
+    def account(self, box: Mailbox) -> dict[str, Any]:
+        """A mailbox's settings; its relay is the customers' provider itself."""
+        return {
+            "mailbox": box.address,
+            "display_name": box.name,
+            "listener": {"host": HOST, "port": self.desk},
+            "relay": {"host": HOST, "port": self.customers, "tls": "none"},
         }
 
 
@@ -151,14 +193,26 @@ def _write_private(path: Path, text: str) -> None:
 
 def set_traffic(carrier_url: str, calls_per_minute: float) -> None:
     """Let customers call by themselves from now on."""
+    _ask(carrier_url, "PUT", "/control/traffic", {"calls_per_minute": calls_per_minute})
+
+
+def customers_mail_port(carrier_url: str) -> int:
+    """Where the carrier takes mail for customers."""
+    port: int = _ask(carrier_url, "GET", "/control/mail")["port"]
+    return port
+
+
+def _ask(carrier_url: str, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
+    """A request to the carrier's control API; the answer's JSON."""
     request = urllib.request.Request(  # noqa: S310 - the address of our own child on this machine
-        f"{carrier_url}/control/traffic",
-        json.dumps({"calls_per_minute": calls_per_minute}).encode(),
+        f"{carrier_url}{path}",
+        None if body is None else json.dumps(body).encode(),
         {"Content-Type": "application/json"},
-        method="PUT",
+        method=method,
     )
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=CONTROL_S):
-        pass
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=CONTROL_S) as answer:
+        return json.load(answer)
 
 
 def free_port(port: int) -> int:
@@ -182,10 +236,10 @@ def demo_settings(
     carrier_url: str,
     carrier: Carrier,
     config: DeskConfig,
+    mail: MailPorts,
     robots: Sequence[str] = (),
 ) -> Settings:
-    """One process on this machine only, with the pretend carrier as its phone account. `robots`: their logins."""
-    line = config.phone_lines[0]
+    """One process on this machine only, with the pretend carrier behind all of its accounts. `robots`: their logins."""
     return load_settings(
         None,
         server={"host": HOST, "port": port, "public_base": f"http://{HOST}:{port}"},
@@ -193,9 +247,19 @@ def demo_settings(
         redis_url=None,
         var_dir=folder,
         roles=("web", "route", "send"),
-        accounts={"phone": {line.account: carrier.account(line, carrier_url)}},
+        accounts=carrier.accounts(config, carrier_url, mail),
+        limits={"proxy_body_bytes": UPLOAD_BYTES},
         simulator={"enabled": True, "url": carrier_url, "robots": tuple(robots)},
     )
+
+
+def check_config(config: DeskConfig) -> None:
+    """StageError unless the desk has a phone line, a text line, a mailbox and a widget."""
+    if not (config.phone_lines and config.text_lines and config.mailboxes and config.widgets):
+        raise StageError(
+            "The demo in var/ was made by an earlier version and does not have all channels. "
+            "Begin anew: service-desk demo --fresh"
+        )
 
 
 def people(reader: Reader) -> list[dict[str, Any]]:

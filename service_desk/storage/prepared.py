@@ -26,8 +26,8 @@ Convert = Callable[[Any], Any]
 Place = tuple[str, str, int | None]
 NAMED = re.compile(r"%\((\w+)\)s")
 NO_VALUES: Values = {}
-NAMES = "straight statements"
-"""Where a connection keeps the names of what it has prepared: it forgets them when it is opened anew."""
+CURSOR = "straight cursor"
+"""Where a connection keeps its one cursor, which knows what is prepared there, until it is opened anew."""
 
 
 class Driver:
@@ -90,8 +90,12 @@ def _straight(connection: sa.Connection) -> "StraightCursor | None":
         return None
     from service_desk.storage.straight import StraightCursor  # noqa: PLC0415 - embedded, nobody needs psycopg
 
-    driver: Any = connection.connection.driver_connection
-    return StraightCursor(driver, connection.info.setdefault(NAMES, {}))
+    cursor: StraightCursor | None = connection.info.get(CURSOR)
+    if cursor is None:
+        driver: Any = connection.connection.driver_connection
+        cursor = connection.info[CURSOR] = StraightCursor(driver)
+    cursor.begin()
+    return cursor
 
 
 class _Text:

@@ -243,6 +243,51 @@ class _Near:
         self._engine.dispose()
 
 
+class _Held:
+    """A connection to PostgreSQL for each reading thread, which keeps it: none is fetched and tidied each time."""
+
+    def __init__(self, url: str, *, begins: bool) -> None:
+        self._engine = make_engine(url, reader=True, size=READERS, begins=begins)
+        self._own = threading.local()
+        self._open: list[sa.Connection] = []
+
+    @contextlib.contextmanager
+    def look(self) -> Iterator[sa.Connection]:
+        """This thread's connection; what was begun on it is ended."""
+        connection: sa.Connection | None = getattr(self._own, "connection", None)
+        if connection is None:
+            connection = self._own.connection = self._engine.connect()
+            self._open.append(connection)
+        try:
+            yield connection
+        finally:
+            if connection.invalidated or not _ended(connection):
+                self._own.connection = None
+                self._open.remove(connection)
+                with contextlib.suppress(DBAPIError):
+                    connection.close()
+
+    def close(self) -> None:
+        """When no thread reads any more."""
+        for connection in self._open:
+            with contextlib.suppress(DBAPIError):
+                connection.close()
+        self._engine.dispose()
+
+
+def _ended(connection: sa.Connection) -> bool:
+    """End what was begun on a connection that has only read; False if it broke meanwhile."""
+    driver = Driver(connection)
+    try:
+        if driver.straight is not None:
+            with driver.errors("ROLLBACK"):
+                driver.straight.end()
+        connection.rollback()  # what SQLAlchemy believes to have begun
+    except DBAPIError:
+        return False
+    return True
+
+
 class Store:
     """Opens a migrated database. `run` from any thread, results come through the job's callback."""
 
@@ -254,7 +299,8 @@ class Store:
         self._readers = make_engine(url, reader=True, size=READERS)
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="desk-read")
         self._near = _Near(self.url) if self.dialect == "sqlite" else None
-        self._glances = None if self._near else make_engine(url, reader=True, size=READERS, begins=False)
+        self._views = None if self._near else _Held(url, begins=True)
+        self._glances = None if self._near else _Held(url, begins=False)
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._lingers = self.dialect != "sqlite"
         self._crowded = False
@@ -303,13 +349,22 @@ class Store:
 
     def read(self, query: Callable[Concatenate[Reader, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a query in this thread on one consistent view."""
-        return self._read(self._readers, lambda reader: query(reader, *args, **kwargs))
+        return self._read(self._view, lambda reader: query(reader, *args, **kwargs))
 
-    def _read(self, engine: sa.Engine, query: Callable[[Reader], T]) -> T:
+    @contextlib.contextmanager
+    def _view(self) -> Iterator[sa.Connection]:
+        with self._readers.connect() as connection, connection.begin():
+            yield connection
+
+    def _read(
+        self,
+        look: Callable[[], contextlib.AbstractContextManager[sa.Connection]],
+        query: Callable[[Reader], T],
+    ) -> T:
         """Once more if the connection had broken while nobody used it."""
         for last in (False, True):
             try:
-                with engine.connect() as connection, connection.begin():
+                with look() as connection:
                     return query(Reader(connection, self._clock.now(), self._configs))
             except DBAPIError as error:
                 if last or not error.connection_invalidated:
@@ -321,7 +376,10 @@ class Store:
     ) -> T:
         """The same on a reader thread."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, lambda: self.read(query, *args, **kwargs))
+        look = self._view if self._views is None else self._views.look
+        return await loop.run_in_executor(
+            self._pool, lambda: self._read(look, lambda reader: query(reader, *args, **kwargs))
+        )
 
     async def glance(
         self, query: Callable[Concatenate[Reader, P], T], *args: P.args, **kwargs: P.kwargs
@@ -339,9 +397,9 @@ class Store:
             ):  # busy, which is rare
                 return query(Reader(connection, self._clock.now(), self._configs), *args, **kwargs)
         loop = asyncio.get_running_loop()
-        engine = self._glances if self._glances is not None else self._readers
+        look = self._view if self._glances is None else self._glances.look
         return await loop.run_in_executor(
-            self._pool, lambda: self._read(engine, lambda reader: query(reader, *args, **kwargs))
+            self._pool, lambda: self._read(look, lambda reader: query(reader, *args, **kwargs))
         )
 
     def close(self) -> None:
@@ -355,8 +413,9 @@ class Store:
         self._drop_connection()
         if self._near is not None:
             self._near.close()
-        if self._glances is not None:
-            self._glances.dispose()
+        for held in (self._views, self._glances):
+            if held is not None:
+                held.close()
         self._writer.dispose()
         self._readers.dispose()
 

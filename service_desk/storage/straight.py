@@ -41,16 +41,26 @@ _COMMIT = _Step("COMMIT", None, None)
 
 
 class StraightCursor:
-    """A cursor as far as `Prepared` uses one. `names` are those of the connection: they live as long as it does."""
+    """A cursor as far as `Prepared` uses one. It lives as long as its connection, with what it has prepared there."""
 
-    def __init__(self, connection: "psycopg.Connection[Any]", names: dict[str, bytes]) -> None:
+    def __init__(self, connection: "psycopg.Connection[Any]") -> None:
         self._connection = connection
-        self._names = names
+        self._names: dict[str, bytes] = {}
         self._plain = connection.cursor()
         self._adapt = Transformer(connection)
         self._kept: list[_Step] = []
         self._result: Any = None
         self._poll: select.poll | None = None
+
+    def begin(self) -> None:
+        """A new transaction is to begin; what an earlier one that was rolled back had kept is forgotten."""
+        self._kept.clear()
+
+    def end(self) -> None:
+        """End a transaction that has only read, if one was begun."""
+        pgconn = self._connection.pgconn
+        if pgconn.transaction_status not in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN):
+            self._checked(pgconn.exec_(b"ROLLBACK"))
 
     def execute(self, sql: str, values: Sequence[Any]) -> None:
         """Raises psycopg's errors, also those of statements that were kept for later."""

@@ -20,6 +20,8 @@ async def test_another_agent_s_contact(world: World) -> None:
         await eve.post(f"{path}/messages", {"text": "I am your agent"}),
         await eve.post(f"{path}/end"),
         await eve.post(f"{path}/wrap-up", {"disposition": "solved"}),
+        await eve.get(f"{path}/candidates"),
+        await eve.post(f"{path}/customer", {"name": "Eve"}),
     ):
         assert answer.status in (403, 409), answer.body
         assert b"1234" not in answer.body
@@ -61,6 +63,33 @@ async def test_a_foreign_contact_as_a_side_effect_of_a_ticket(world: World) -> N
         assert b"1234" not in answer.body
         assert b"cus_" not in answer.body
     assert await world.count(sa.select(sa.func.count()).select_from(schema.ticket_interaction)) == 0
+
+
+async def test_a_contact_is_not_given_to_another_record_by_a_stranger_to_it(world: World) -> None:
+    """Whose contact it is decides which record shows it: only who may handle the contact may say so."""
+    ada, eve = await world.person("ada"), await world.person("eve")
+    for caller in (ada, eve):
+        await world.ready(caller)
+    theirs = await world.served(ada, await world.chat("My secret is 1234."))
+    mine = await world.row(schema.interaction, await world.served(eve, await world.call()))
+    before = await world.row(schema.interaction, theirs)
+    body = {"customer_id": mine["customer_id"], "remember": True}
+    taken = await eve.post(f"/api/v1/interactions/{theirs}/customer", body)
+    assert (taken.status, taken.code) == (403, "forbidden")
+    assert await world.row(schema.interaction, theirs) == before
+    story = await eve.get(f"/api/v1/tickets/{(await world.ticket())['id']}/story")
+    assert b"1234" not in story.body
+
+
+async def test_an_address_of_somebody_else_is_not_removed_through_ones_own_customer(world: World) -> None:
+    ada = await world.person("ada")
+    await world.ready(ada)
+    one = await world.row(schema.interaction, await world.call())
+    other = await world.row(schema.interaction, await world.call())
+    points = (await ada.get(f"/api/v1/customers/{one['customer_id']}")).json()["identities"]
+    crossed = await ada.delete(f"/api/v1/customers/{other['customer_id']}/identities/{points[0]['id']}")
+    assert (crossed.status, crossed.code) == (404, "not_found")
+    assert await world.count(sa.select(sa.func.count()).select_from(schema.contact_point)) == 2
 
 
 async def test_a_key_of_somebody_else_shows_no_stored_answer(world: World) -> None:

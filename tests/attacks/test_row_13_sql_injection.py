@@ -57,6 +57,38 @@ async def test_in_queries_and_cursors(world: World) -> None:
         assert answer.status == 404, payload
 
 
+async def test_in_the_filters_of_the_ticket_list(world: World) -> None:
+    ada = await world.person("ada")
+    await world.ticket()
+    fields = (
+        "status", "priority", "queue", "assignee", "brand", "customer", "created_from", "created_to", "updated_from",
+        "updated_to", "sort", "order", "before", "limit",
+    )  # fmt: skip
+    for payload in (*PAYLOADS, "updated_at; DROP TABLE ticket", "3.1.tic_' OR '1'='1", "1.1e9.tic_0"):
+        text = quote(payload, safe="")
+        for field in fields:
+            answer = await ada.get(f"/api/v1/tickets?{field}={text}")
+            assert (answer.status, answer.json()["field"]) == (422, field), (field, payload)
+        searched = await ada.get(f"/api/v1/tickets?q={text}")
+        assert searched.status in (200, 422), payload
+        assert searched.status == 422 or searched.json()["items"] == [], payload
+    assert len((await ada.get("/api/v1/tickets")).json()["items"]) == 1
+
+
+async def test_in_addresses(world: World) -> None:
+    ada = await world.person("ada")
+    await world.ready(ada)
+    contact = await world.served(ada, await world.call())
+    customer = (await ada.get(f"/api/v1/interactions/{contact}")).json()["customer_id"]
+    for payload in PAYLOADS:
+        text = quote(payload, safe="")
+        assert (await ada.get(f"/api/v1/addresses?address={text}")).status == 422, payload
+        linked = await ada.post(f"/api/v1/customers/{customer}/identities", {"address": payload})
+        assert (linked.status, linked.json()["field"]) == (422, "address"), payload
+        assert (await ada.delete(f"/api/v1/customers/{customer}/identities/{text}")).status in (400, 404)
+    assert await world.count(sa.select(sa.func.count()).select_from(schema.contact_point)) == 1
+
+
 async def test_in_bodies(world: World) -> None:
     ada = await world.person("ada")
     for payload in PAYLOADS:

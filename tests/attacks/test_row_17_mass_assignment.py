@@ -29,6 +29,8 @@ RIGHT: dict[str, dict[str, Any]] = {
     "note_ticket": {"text": "x"},
     "link_interaction": {"interaction_id": "int_00000000000000000000000000"},
     "change_customer": {"name": "x"},
+    "link_identity": {"address": "vera@example.org"},
+    "set_customer": {"name": "x"},
     "accept_offer": {},
     "end_interaction": {},
     "softphone_token": {},

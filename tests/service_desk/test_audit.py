@@ -318,7 +318,8 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
         "has 2 open segments",
         (
             "INSERT INTO segment SELECT id || 'x', interaction_id, queue_id, agent_id, queued_at, answered_at,"
-            " handled_at, ended_at, outcome, target_s FROM segment WHERE interaction_id = :queued"
+            " handled_at, ended_at, outcome, target_s, entered, in_target FROM segment"
+            " WHERE interaction_id = :queued"
         ),
     ),
     "an open segment of an ended interaction": (

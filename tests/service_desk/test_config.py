@@ -1,5 +1,7 @@
 """The files in config/ are what they say: they can be read, they fit together, and a slip in them is named."""
 
+import itertools
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -94,14 +96,35 @@ def test_a_cluster_is_postgres_and_redis_behind_https() -> None:
     assert not settings.trusts("192.0.2.1")
 
 
-def test_the_phone_account_that_is_written_as_a_comment_is_right() -> None:
+SMS = {name: PHONE[name] for name in PHONE if name != "twiml_app_sid"}
+WRITTEN = [
+    ("embedded.toml", "phone", "phone-main", PHONE),
+    ("embedded.toml", "sms", "text-main", {**SMS, "messages_per_second": 1.0}),
+    ("embedded.toml", "email", "mail-main", {}),
+    ("cluster.toml", "email", "mail-main", {}),
+]
+
+
+@pytest.mark.parametrize(("name", "channel", "account", "filled_in"), WRITTEN)
+def test_an_account_that_is_written_as_a_comment_is_right(
+    name: str, channel: str, account: str, filled_in: dict[str, Any]
+) -> None:
     """Uncommented and filled in, it is accepted: its names are those of the adapter."""
+    lines = (FOLDER / name).read_text(encoding="utf-8").splitlines()
+    start = lines.index(f"# [accounts.{channel}.{account}]")
+    block = list(itertools.takewhile(lambda line: line.startswith("# "), lines[start:]))
+    written = tomllib.loads("\n".join(line.removeprefix("# ") for line in block))
+    values = written["accounts"][channel][account]
+    if filled_in:
+        assert set(values) == set(filled_in)
+    assert find(channel).settings.model_validate({**values, **filled_in})
+
+
+def test_the_seed_names_the_accounts_of_the_process_files(seed: DeskConfig) -> None:
     text = (FOLDER / "embedded.toml").read_text(encoding="utf-8")
-    start = text.index("# [accounts.phone.phone-main]")
-    block = tomllib.loads("\n".join(line.removeprefix("# ") for line in text[start:].splitlines()))
-    written = block["accounts"]["phone"]["phone-main"]
-    assert set(written) == set(PHONE)
-    assert find("phone").settings.model_validate({**written, **PHONE})
+    named = set(re.findall(r"\[accounts\.[a-z_]+\.([a-z-]+)\]", text))
+    lines = [*seed.phone_lines, *seed.mailboxes, *seed.text_lines]
+    assert {line.account for line in lines} == named
 
 
 @pytest.mark.parametrize("name", PROCESS_FILES)

@@ -43,6 +43,8 @@ export function useActs(open: Openers): ComputedRef<DeskAct[]> {
     const ringing = desk.selectedOffer ?? desk.offers[0] ?? null;
     const canAnswer = ringing !== null && !live.isLost;
     const isLive = here !== null && (here.state === "connecting" || here.state === "active");
+    const isParked = here?.state === "parked";
+    const isOpen = here !== null && (isLive || isParked);
     const act = (
       id: string,
       group: ActGroup,
@@ -69,13 +71,19 @@ export function useActs(open: Openers): ComputedRef<DeskAct[]> {
       act("close-customer", "go", "act.close_customer", "Escape", desk.drawer, () => {
         desk.drawer = false;
       }),
-      act("reply", "contact", "act.reply", "r", isLive && channels[here.channel].composer !== null, () => {
+      act("reply", "contact", "act.reply", "r", isOpen && channels[here.channel].composer !== null, () => {
         desk.write("message");
       }),
-      act("note", "contact", "act.note", "n", isLive, () => {
+      act("note", "contact", "act.note", "n", isOpen, () => {
         desk.write("note");
       }),
-      act("end", "contact", "act.end", "e", isLive, desk.focusEnd),
+      act("end", "contact", "act.end", "e", isOpen, desk.focusEnd),
+      act("wait", "contact", "act.wait", "h", here?.state === "active" && channels[here.channel].canWait, () => {
+        if (here !== null) void desk.park(here.id, true);
+      }),
+      act("resume", "contact", "act.resume", "h", isParked, () => {
+        if (here !== null) void desk.park(here.id, false);
+      }),
       act("wrap-up", "contact", "act.wrap_up", "w", desk.wrapUps.length > 0, () => {
         const [first] = desk.wrapUps;
         if (first !== undefined && here?.state !== "wrap_up") desk.select(first.id);

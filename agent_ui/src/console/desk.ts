@@ -46,6 +46,8 @@ export const useDesk = defineStore("desk", () => {
   /** Offers whose accept or decline is on its way. */
   const answering = ref<ReadonlySet<string>>(new Set());
   const ending = ref<ReadonlySet<string>>(new Set());
+  /** Contacts that are on their way to waiting, or back. */
+  const parking = ref<ReadonlySet<string>>(new Set());
   const declineAsked = ref<string | null>(null);
   /** The offer whose record was asked for, beside the contact in front. */
   const lookedAt = ref<string | null>(null);
@@ -67,11 +69,13 @@ export const useDesk = defineStore("desk", () => {
   );
   const mine = computed(() => live.interactions.filter((interaction) => interaction.agent_id === live.me?.id));
   const active = computed(() => mine.value.filter(({ state }) => state === "connecting" || state === "active"));
+  const parked = computed(() => mine.value.filter(({ state }) => state === "parked"));
   const wrapUps = computed(() => mine.value.filter(({ state }) => state === "wrap_up"));
   /** In the order of the work list. */
   const rows = computed<InteractionView[]>(() => [
     ...offers.value.map(({ interaction }) => interaction),
     ...active.value,
+    ...parked.value,
     ...wrapUps.value,
   ]);
   const selected = computed(() => rows.value.find(({ id }) => id === selectedId.value) ?? null);
@@ -89,7 +93,7 @@ export const useDesk = defineStore("desk", () => {
     const wanted = wantedState.value;
     return wanted?.state === "away" ? wanted.reason : (live.me?.state.reason ?? null);
   });
-  const unread = computed(() => new Set(active.value.filter(isUnread).map(({ id }) => id)));
+  const unread = computed(() => new Set([...active.value, ...parked.value].filter(isUnread).map(({ id }) => id)));
 
   watch(selectedId, (id) => {
     newTicketFor.value = null;
@@ -202,6 +206,20 @@ export const useDesk = defineStore("desk", () => {
     }
   }
 
+  /** Let it wait for the customer, or go on with one that waits. */
+  async function park(interactionId: string, waits: boolean): Promise<void> {
+    if (parking.value.has(interactionId)) return;
+    parking.value = new Set([...parking.value, interactionId]);
+    try {
+      const perform = waits ? api.park : api.resume;
+      await withKey(`${interactionId} ${waits ? "park" : "resume"}`, (key) => perform(interactionId, key));
+    } catch (error) {
+      toasts.show(t("channel.not_moved"), explain(error), "urgent");
+    } finally {
+      parking.value = new Set([...parking.value].filter((id) => id !== interactionId));
+    }
+  }
+
   /** Run an act with its key, which stays the same as long as nobody knows whether the act arrived. */
   async function withKey(about: string, perform: (key: string) => Promise<unknown>): Promise<void> {
     const key = keys.get(about) ?? newAct();
@@ -301,10 +319,12 @@ export const useDesk = defineStore("desk", () => {
     focusAsked,
     answering,
     ending,
+    parking,
     declineAsked,
     wantedState,
     offers,
     active,
+    parked,
     wrapUps,
     rows,
     selected,
@@ -319,6 +339,7 @@ export const useDesk = defineStore("desk", () => {
     accept,
     decline,
     end,
+    park,
     choose,
     modeOf,
     write,

@@ -11,8 +11,10 @@ export interface Row {
   text: string;
   at: Micros;
   /** `delivered` and the like for stored entries; `queued`, `sending`, `failed` for our own lines on their way. */
-  status: EntryView["status"] | "queued" | "sending";
+  status: EntryView["status"];
   error: string | null;
+  /** The stored entry; null for a line that is still on its way. */
+  entry: EntryView | null;
   /** The key of a line that is still on its way. */
   lineKey: string | null;
   /** First of a day: the heading's instant. */
@@ -55,7 +57,8 @@ function rowOfEntry(entry: EntryView): Row {
     text: entry.text,
     at: entry.at,
     status: entry.status,
-    error: null,
+    error: entry.error ?? null,
+    entry,
     lineKey: null,
     day: null,
     continues: false,
@@ -72,6 +75,7 @@ function rowOfLine(line: Line, myName: string): Row {
     at: line.at,
     status: line.state === "done" ? "sent" : line.state,
     error: line.error,
+    entry: null,
     lineKey: line.state === "done" ? null : line.key,
     day: null,
     continues: false,

@@ -175,7 +175,10 @@ export class Reply {
 
   /** What is in the conversation now, in order. */
   heard(entries: readonly EntryView[]): void {
-    this.newest = Math.max(this.newest, ...entries.map(({ seq }) => seq));
+    const newest = Math.max(this.newest, ...entries.map(({ seq }) => seq));
+    // Something was said since: it may have been the word that lets us write again.
+    if (newest > this.newest && this.state.refusal !== null) this.set({ refusal: null });
+    this.newest = newest;
     const key = this.act?.key;
     if (key !== undefined && this.state.sending === "no" && entries.some((entry) => entry.key === key)) {
       // Nobody answered, but it arrived all the same. What was changed since is another answer.

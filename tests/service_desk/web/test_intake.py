@@ -9,13 +9,12 @@ from channels.contract import (
     CallWaiting,
     ChatClosed,
     ChatOpened,
-    DeliveryChanged,
-    DeliveryStatus,
     HangUp,
     Hold,
     Join,
     MessageReceived,
     Prompt,
+    RecordingReady,
     Unrecognised,
 )
 from service_desk.actions import calls, chats
@@ -71,7 +70,7 @@ async def test_a_chat_comes_with_its_first_words_and_ends_by_the_visitor(world: 
 async def test_what_nobody_takes_is_refused(quick_world: World) -> None:
     receive = quick_world.app[INTAKE].receive
     with pytest.raises(Unrecognised):
-        await receive(AccountId("x"), DeliveryChanged("m", DeliveryStatus.SENT, "k"))
+        await receive(AccountId("x"), RecordingReady("CA1", "RE1", "https://api.example/RE1", 5, "k"))
     with pytest.raises(Unrecognised):
         await receive(WIDGET, ChatOpened("c", "v", "open:c"))
 

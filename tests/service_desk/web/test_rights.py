@@ -24,6 +24,17 @@ EXPECTED: dict[tuple[str, str], set[str] | None] = {
     ("GET", "/api/v1/interactions/{interaction_id}/entries"): ALL,
     ("POST", "/api/v1/interactions/{interaction_id}/messages"): ALL,
     ("POST", "/api/v1/interactions/{interaction_id}/notes"): ALL,
+    ("POST", "/api/v1/interactions/{interaction_id}/mails"): ALL,
+    ("POST", "/api/v1/interactions/{interaction_id}/entries/{entry_id}/retry"): ALL,
+    ("POST", "/api/v1/interactions/{interaction_id}/park"): ALL,
+    ("POST", "/api/v1/interactions/{interaction_id}/resume"): ALL,
+    ("GET", "/api/v1/interactions/{interaction_id}/draft"): ALL,
+    ("POST", "/api/v1/interactions/{interaction_id}/draft"): ALL,
+    ("DELETE", "/api/v1/interactions/{interaction_id}/draft"): ALL,
+    ("POST", "/api/v1/interactions/{interaction_id}/attachments"): ALL,
+    ("DELETE", "/api/v1/interactions/{interaction_id}/attachments/{attachment_id}"): ALL,
+    ("GET", "/api/v1/attachments/{attachment_id}"): ALL,
+    ("GET", "/api/v1/entries/{entry_id}/html"): ALL,
     ("POST", "/api/v1/interactions/{interaction_id}/end"): ALL,
     ("POST", "/api/v1/interactions/{interaction_id}/wrap-up"): ALL,
     ("POST", "/api/v1/tickets"): ALL,
@@ -62,6 +73,8 @@ BODIES = {
     "/api/v1/me/state": {"state": "ready"},
     "/api/v1/offers/{offer_id}/decline": {"reason": "unfinished"},
     "/api/v1/interactions/{interaction_id}/messages": {"text": "x"},
+    "/api/v1/interactions/{interaction_id}/mails": {"to": ["x@example.org"], "subject": "x", "text": "x"},
+    "/api/v1/interactions/{interaction_id}/draft": {"text": "x"},
     "/api/v1/interactions/{interaction_id}/notes": {"text": "x"},
     "/api/v1/interactions/{interaction_id}/wrap-up": {"disposition": "solved"},
     "/api/v1/interactions/{interaction_id}/move": {"queue_id": "sales", "reason": "x"},
@@ -93,6 +106,7 @@ async def ask(caller: Caller, method: str, pattern: str) -> int:
     path = pattern.replace("{offer_id}", "off_" + "0" * 26).replace("{interaction_id}", "int_" + "0" * 26)
     path = path.replace("{ticket_id}", "tic_" + "0" * 26).replace("{customer_id}", "cus_" + "0" * 26)
     path = path.replace("{agent_id}", "agt_" + "0" * 26).replace("{alert_id}", "alr_" + "0" * 26)
+    path = path.replace("{attachment_id}", "att_" + "0" * 26).replace("{entry_id}", "msg_" + "0" * 26)
     path = path.replace("{figure}", "waiting")
     path = path.replace("{path}", "nothing").replace("{tail}", "nothing")
     body = BODIES.get(pattern, {}) if method in ("POST", "PUT", "PATCH") else None

@@ -1,0 +1,59 @@
+import { describe, expect, it } from "vitest";
+import type { AgentBoardView, LiveContactView } from "@/api/types.ts";
+import { agentChoices, sameForUs } from "./choices.ts";
+
+const contact = (change: Partial<LiveContactView> = {}): LiveContactView => ({
+  id: "int_1",
+  channel: "phone",
+  state: "queued",
+  title: "Vera Sample",
+  queue_id: "service",
+  agent_id: null,
+  rings_at: null,
+  head_start_min: 0,
+  since: 1,
+  queued_at: 1,
+  answered_at: null,
+  tier: null,
+  version: 1,
+  ...change,
+});
+const agent = (id: string, change: Partial<AgentBoardView> = {}): AgentBoardView => ({
+  id,
+  name: id,
+  status: "ready",
+  reason: null,
+  since: 1,
+  interactions: 0,
+  queues: [],
+  version: 1,
+  ...change,
+});
+
+describe("who can be given a contact", () => {
+  it("is there and ready by their own word; who holds least comes first", () => {
+    const agents = [
+      agent("busy", { status: "busy", interactions: 2 }),
+      agent("away", { status: "away", reason: "lunch" }),
+      agent("lost", { status: "lost" }),
+      agent("leaving", { status: "busy", reason: "lunch" }),
+      agent("free"),
+      agent("owner", { status: "busy", interactions: 1 }),
+    ];
+    expect(agentChoices(agents, contact({ agent_id: "owner" })).map(({ id }) => id)).toEqual(["free", "busy"]);
+  });
+});
+
+describe("what changed meanwhile", () => {
+  it("does not matter when only the version or the bell did", () => {
+    expect(sameForUs(contact(), contact({ version: 9 }))).toBe(true);
+    expect(sameForUs(contact(), contact({ state: "offered", rings_at: "a" }))).toBe(true);
+  });
+
+  it("matters when somebody took it, moved it or finished it", () => {
+    expect(sameForUs(contact(), contact({ state: "active", agent_id: "a" }))).toBe(false);
+    expect(sameForUs(contact(), contact({ queue_id: "sales" }))).toBe(false);
+    expect(sameForUs(contact(), contact({ state: "ended" }))).toBe(false);
+    expect(sameForUs(contact(), contact({ head_start_min: 5 }))).toBe(false);
+  });
+});
