@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import bundles, contacts, databases, mail, routing, search, start_call
+from benchmarks import bundles, contacts, databases, mail, routing, search, start_call, wallboard
 from benchmarks.report import BENCH_FILE, Row, table, write
 
 ROUTING = "python -m benchmarks.routing: decisions of the router alone, CPU time, one core"
@@ -67,6 +67,7 @@ PARTS: dict[str, Callable[[], Iterator[Row]]] = {
     "mail": _mail,
     "routing": _routing,
     "search": _search,
+    "wallboard": lambda: iter(wallboard.measure()),
     "bundles": lambda: iter(bundles.measure()),
 }
 

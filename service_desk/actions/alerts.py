@@ -36,8 +36,9 @@ def change_alerts(
 def _raise(tx: Tx, rule: AlertRule, value: float) -> None:
     if tx.first(sa.select(ALERT.c.id).where(ALERT.c.rule_id == rule.id, _OPEN)) is not None:
         return  # raised by the holder before us, which we had not read yet
+    alert_id = tx.new_id("alr")
     row = {
-        "id": tx.new_id("alr"),
+        "id": alert_id,
         "rule_id": rule.id,
         "name": rule.name,
         "figure": rule.figure,
@@ -55,7 +56,7 @@ def _raise(tx: Tx, rule: AlertRule, value: float) -> None:
         "version": 1,
     }
     tx.add(ALERT, row)
-    tx.emit(events.AlertRaised(row["id"], rule.id, rule.queue, rule.level))
+    tx.emit(events.AlertRaised(alert_id, rule.id, rule.queue, rule.level))
 
 
 def _clear(tx: Tx, rule_id: str, reason: str) -> None:

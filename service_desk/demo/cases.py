@@ -29,6 +29,7 @@ class Case:
     worker: Worker | None = None
     contact: Values = field(default_factory=dict)
     left_text: str | None = None
+    left_subject: str | None = None
     row: Values = field(default_factory=dict)
     notes: int = 0
 
@@ -36,9 +37,9 @@ class Case:
         """During a contact, by its agent."""
         self.opened_at, self.worker, self.contact = at, worker, contact
 
-    def leave(self, at: Micros, contact: Values, text: str) -> None:
-        """By a chat that found nobody."""
-        self.opened_at, self.contact, self.left_text = at, contact, text
+    def leave(self, at: Micros, contact: Values, text: str, subject: str | None = None) -> None:
+        """By a chat that found nobody, or by a mail, which has a subject."""
+        self.opened_at, self.contact, self.left_text, self.left_subject = at, contact, text, subject
 
     def fill(self, text: str) -> str:
         return text.format_map(self.values)
@@ -107,6 +108,8 @@ class Cases:
 
     @staticmethod
     def _subject(case: Case) -> str:
+        if case.left_subject is not None:
+            return case.left_subject[:SUBJECT_CHARACTERS]
         if case.left_text is None:
             return case.fill(case.scenario.subject)[:SUBJECT_CHARACTERS]
         return "Chat message: " + " ".join(case.left_text.split())[:80]

@@ -4,19 +4,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from channels.contract import MailAddress
 from service_desk.clock import DAY, HOUR, MINUTE, SECOND, Micros
 from service_desk.demo.book import Book
 from service_desk.demo.cases import Case, Cases
 from service_desk.demo.contact import Contact, Origin
 from service_desk.demo.people import HOUSES, Client, Register, Worker
+from service_desk.demo.robot_words import letter
 from service_desk.demo.words import Scenario, amount, short_day
-from service_desk.domain.config import PhoneLine, Widget
+from service_desk.domain.config import Mailbox, PhoneLine, TextLine, Widget
 
 BUSY_HOURS = (7, 8, 8, 9, 9, 9, 10, 10, 11, 12, 13, 13, 14, 14, 15, 16)
 WEEKDAY_WEIGHTS = (1.3, 1.1, 1.0, 1.0, 0.9, 0.3, 0.0)  # Monday to Sunday
 TODAY_WEIGHT = 0.35
 LONGEST: Micros = 45 * MINUTE  # a contact with its wrap-up: none may reach into the present
-CHAT_SHARE = 0.3
+LONGEST_WRITTEN: Micros = 5 * HOUR  # the same for mail and texts, whose customers take their time
+CHANNEL_SHARES = (("web_chat", 30), ("email", 6), ("sms", 8), ("phone", 56))
+WRITTEN = ("email", "sms")
+REPLY_SHARE = 0.6  # of answered mails and texts
+READ_S = (90.0, 2_400.0)  # until an agent turns to a mail or text
+REPLY_S = (240.0, 5_400.0)  # until a customer answers
 ABANDONED_SHARE = 0.06
 DECLINED_SHARE = 0.04
 BUSY_LINE_SHARE = 0.18
@@ -42,7 +49,7 @@ class Plan:
     at: Micros
     client: Client
     scenario: Scenario
-    chat: bool
+    channel: str
     abandoned: bool
     night: bool = False
     case: Case | None = None
@@ -51,6 +58,10 @@ class Plan:
     def fill(self, text: str) -> str:
         """A text of the scenario with this contact's facts."""
         return text.format_map(self.values)
+
+    @property
+    def chat(self) -> bool:
+        return self.channel == "web_chat"
 
 
 class Past:
@@ -64,6 +75,9 @@ class Past:
         self.since = now // DAY * DAY - size.days * DAY
         self._line: PhoneLine = book.config.phone_lines[0]
         self._widget: Widget = book.config.widgets[0]
+        self._box: Mailbox = book.config.mailboxes[0]
+        self._texts: TextLine = book.config.text_lines[0]
+        self._texted: set[str] = set()
         self._free: dict[str, Micros] = {}
         self._days = self._working_days()
 
@@ -119,11 +133,27 @@ class Past:
         random = self._random
         owned = {kind for kind, _ in client.appliances}
         fitting = [each for each in client.words.scenarios if each.only == client.only]
+        channel = "phone" if client.only is not None else self._channel(client, at)
+        if channel in WRITTEN:
+            line = self._box if channel == "email" else self._texts
+            fitting = [each for each in fitting if each.queue == line.default_queue] or fitting
         scenario = random.choice([each for each in fitting if owned & set(each.appliances)] or fitting)
-        chat = client.only is None and client.mailbox is not None and random.random() < CHAT_SHARE
-        plan = Plan(at, client, scenario, chat, random.random() < ABANDONED_SHARE)
+        abandoned = random.random() < ABANDONED_SHARE and channel not in WRITTEN
+        plan = Plan(at, client, scenario, channel, abandoned)
         plan.values = self._facts(client, scenario, at)
         return plan
+
+    def _channel(self, client: Client, at: Micros) -> str:
+        """How somebody gets in touch. A number has one thread of texts; in the past it is used once."""
+        names, shares = [name for name, _ in CHANNEL_SHARES], [share for _, share in CHANNEL_SHARES]
+        channel = self._random.choices(names, shares)[0]
+        if channel in WRITTEN and at > self._now - LONGEST_WRITTEN:
+            return "phone"
+        if channel == "sms" and client.id in self._texted:
+            return "email"
+        if channel == "sms":
+            self._texted.add(client.id)
+        return channel
 
     def _facts(self, client: Client, scenario: Scenario, at: Micros) -> dict[str, str]:
         random, code = self._random, client.words.code
@@ -145,26 +175,32 @@ class Past:
         day = self._moment() // DAY * DAY
         at = day - DAY + 21 * HOUR + self._random.randrange(3 * HOUR)
         plan = self._plan(client, max(at, client.known_since + MINUTE))
-        plan.chat = plan.night = True
+        plan.channel, plan.night = "web_chat", True
         return plan
 
     def _choose_cases(self, plans: list[Plan], count: int, cases: Cases) -> None:
-        """Which contacts become tickets: those that say so more often than others."""
+        """Which contacts become tickets: every mail, of the others those that say so more often."""
         random = self._random
+        mails = [plan for plan in plans if plan.channel == "email"]
+        for plan in mails:
+            plan.case = cases.plan(plan.client, plan.scenario, plan.values)
         weighted = []
         for plan in plans:
-            if plan.abandoned:
+            if plan.abandoned or plan.case is not None:
                 continue
             weight = 4.0 if plan.scenario.outcome in {"ticket", "technician"} else 1.0
             weight *= 0.15 if plan.client.only else 1.0
             weighted.append((random.random() ** (1 / weight), plan))
         weighted.sort(key=lambda pair: pair[0], reverse=True)
-        for _, plan in weighted[:count]:
+        for _, plan in weighted[: count - len(mails)]:
             plan.case = cases.plan(plan.client, plan.scenario, plan.values)
 
     # --- happening ------------------------------------------------------------------------------------------
 
     def _happen(self, plan: Plan, register: Register, workers: list[Worker]) -> None:
+        if plan.channel in WRITTEN:
+            self._correspond(plan, workers)
+            return
         contact, at = self._arrive(plan, register)
         at += SECOND if plan.chat else round(self._random.uniform(4, 14) * SECOND)
         contact.join_queue(at, plan.scenario.queue)
@@ -174,6 +210,33 @@ class Past:
         worker, at = self._ring(plan, contact, at, workers)
         ended_at = self._talk(plan, contact, worker, at)
         self._free[worker.id] = self._wrap_up(plan, contact, ended_at)
+
+    def _correspond(self, plan: Plan, workers: list[Worker]) -> None:
+        """A mail or text, its answer, mostly the customer's reply and an end."""
+        random, lines = self._random, [plan.fill(line) for line in plan.scenario.talk]
+        letters = Letters(self._book, plan, self._box, self._texts)
+        worker, at = self._take_turn(plan, letters, plan.at, lines[:2], workers)
+        if len(lines) > 3 and random.random() < REPLY_SHARE:
+            letters.contact.park(at)
+            self._free[worker.id] = at
+            at += round(random.uniform(*REPLY_S) * SECOND)
+            worker, at = self._take_turn(plan, letters, at, lines[2:4], workers)
+        at += round(random.uniform(5, 30) * SECOND)
+        if plan.channel == "sms" and plan.case is not None:
+            plan.case.open(at, worker, letters.contact.row)
+        letters.contact.end(at, "agent")
+        self._free[worker.id] = self._wrap_up(plan, letters.contact, at)
+
+    def _take_turn(
+        self, plan: Plan, letters: "Letters", at: Micros, lines: list[str], workers: list[Worker]
+    ) -> tuple[Worker, Micros]:
+        """The customer's message and its answer: (who answered, when)."""
+        letters.receive(at, lines[0])
+        at += round(self._random.uniform(*READ_S) * SECOND)
+        worker, at = self._ring(plan, letters.contact, at, workers)
+        at += round(self._random.uniform(40, 240) * SECOND)
+        letters.answer(at, worker, lines[1])
+        return worker, at
 
     def _arrive(self, plan: Plan, register: Register) -> tuple[Contact, Micros]:
         client = plan.client
@@ -213,12 +276,11 @@ class Past:
 
     def _candidates(self, plan: Plan, at: Micros, workers: list[Worker]) -> list[Worker]:
         """Who may take it, those first who are free, speak the language and have idled longest."""
-        medium = "web_chat" if plan.chat else "phone"
         able = [
             worker
             for worker in workers
             if plan.scenario.queue in worker.person.queues
-            and worker.person.capacity.get(medium, 0)
+            and worker.person.capacity.get(plan.channel, 0)
             and worker.person.role == "agent"
         ]
         skill = plan.client.words.skill
@@ -288,3 +350,64 @@ class Past:
         case = cases.plan(plan.client, plan.scenario, plan.values)
         case.leave(at, contact.row, plan.fill(plan.scenario.talk[0]))
         contact.leave_message(at, plan.scenario.queue)
+
+
+class Letters:
+    """The messages of one correspondence, by mail or by text."""
+
+    def __init__(self, book: Book, plan: Plan, box: Mailbox, texts: TextLine) -> None:
+        client = plan.client
+        assert client.mailbox is not None, "everybody has one"
+        assert client.phone is not None, "everybody has one"
+        self._book = book
+        self._plan = plan
+        self._mail = plan.channel == "email"
+        self._subject = plan.fill(plan.scenario.subject)
+        self._queue = box.default_queue if self._mail else texts.default_queue
+        self._number = client.phone.value
+        self._address = MailAddress(client.mailbox.value, client.name)
+        self._greeting = client.first
+        if self._mail:
+            origin = Origin(
+                "email",
+                box.account,
+                box.brand_id,
+                client.id,
+                client.mailbox.value,
+                self._subject,
+                client.words.code,
+            )
+        else:
+            origin = Origin(
+                "sms",
+                texts.account,
+                texts.brand_id,
+                client.id,
+                client.phone.display,
+                language=texts.language,
+            )
+        self.contact = Contact(book, plan.at, origin)
+        self.contact.begin_in_queue(plan.at, self._queue)
+        self._began = False
+
+    def receive(self, at: Micros, line: str) -> None:
+        """The customer writes."""
+        client, code = self._plan.client, self._plan.client.words.code
+        if not self._mail:
+            self.contact.receive_text(at, self._number, line)
+            return
+        text = letter(code, self._book.random, "", [line], client.name)
+        subject = f"Re: {self._subject}" if self._began else self._subject
+        self.contact.receive_mail(at, self._address, subject, text)
+        if not self._began and self._plan.case is not None:
+            self._plan.case.leave(at, self.contact.row, text, self._subject)
+        self._began = True
+
+    def answer(self, at: Micros, worker: Worker, line: str) -> None:
+        """An agent answers."""
+        name, code = worker.person.name, self._plan.client.words.code
+        if not self._mail:
+            self.contact.answer_text(at, name, self._number, line)
+            return
+        text = letter(code, self._book.random, self._greeting, [line], name)
+        self.contact.answer_mail(at, name, self._address, f"Re: {self._subject}", text)

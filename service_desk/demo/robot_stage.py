@@ -17,8 +17,12 @@ FOR_PEOPLE = ("anna", "david")
 ROBOTS = tuple(each.login for each in TEAM if each.role == "agent" and each.login not in FOR_PEOPLE)
 
 CHATS_PER_CALL = 0.5
-MAILS_PER_CALL = 0.25
-TEXTS_PER_CALL = 0.25
+MAILS_PER_CALL = 0.2
+TEXTS_PER_CALL = 0.2
+LETTERS_PER_MINUTE_MOST = 1.0
+LETTERS_LIVING_MOST = 8
+LETTERS_PATIENCE_S = 1_800.0
+"""Calls that find nobody are given up; mail and texts wait, and would pile up where calls take all the robots."""
 STOP_S = 3.0
 
 
@@ -54,8 +58,10 @@ def robot_settings(
         },
         "letters": {
             "carrier": carrier_url,
-            "mails_per_minute": traffic * MAILS_PER_CALL,
-            "texts_per_minute": traffic * TEXTS_PER_CALL,
+            "mails_per_minute": min(traffic * MAILS_PER_CALL, LETTERS_PER_MINUTE_MOST),
+            "texts_per_minute": min(traffic * TEXTS_PER_CALL, LETTERS_PER_MINUTE_MOST),
+            "living_max": LETTERS_LIVING_MOST,
+            "patience_mean_s": LETTERS_PATIENCE_S,
             "people": writing,
         },
     }

@@ -43,10 +43,14 @@ def value_of(rule: AlertRule, readings: Readings, now: Micros) -> float | None:
         case "agents_ready":
             return readings.agents_ready
         case "service_level_pct":
-            share = readings.today.service_levels().of_offered
+            return _percent(rule, readings.today, readings.today.service_levels().of_offered)
         case "abandoned_pct":
-            share = readings.today.abandoned_share()
-    return None if share is None or readings.today.stayed < rule.least_offered else share * 100
+            return _percent(rule, readings.today, readings.today.abandoned_share())
+
+
+def _percent(rule: AlertRule, today: Count, share: float | None) -> float | None:
+    """Of too few contacts a share says nothing."""
+    return None if share is None or today.stayed < rule.least_offered else share * 100
 
 
 def is_beyond(rule: AlertRule, value: float | None) -> bool:

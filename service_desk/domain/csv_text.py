@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 Cell = str | int | float | None
 BOM = "\ufeff"
 """Tells spreadsheets on Windows that the text is UTF-8."""
-STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "|", "%")
+STARTS_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20", "|", "%")
 """What programs take for the beginning of a formula or a command, full-width forms included."""
 
 

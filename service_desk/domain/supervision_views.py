@@ -94,7 +94,7 @@ class AlertsView(View):
     """Alerts, the newest first; open ones are among them however old they are."""
 
     items: list[AlertView]
-    more: str | None = None
+    more: str | None
 
 
 class AlertsNowView(View):

@@ -339,9 +339,9 @@ class QueueBoardView(View):
     abandoned_today: int
     answered_in_target_today: int
     target_s: int
-    abandoned_in_target_today: int = 0
-    moved_out_today: int = Field(0, description="Left for another queue before anybody answered.")
-    wait_us_today: int = Field(0, description="Sum of the waits of the answered ones.")
+    abandoned_in_target_today: int
+    moved_out_today: int = Field(description="Left for another queue before anybody answered.")
+    wait_us_today: int = Field(description="Sum of the waits of the answered ones.")
 
 
 class AgentBoardView(View):
@@ -353,8 +353,8 @@ class AgentBoardView(View):
     reason: str | None
     since: Micros
     interactions: int
-    queues: list[str] = []
-    version: int = Field(0, description="Of the agent, for If-Match.")
+    queues: list[str]
+    version: int = Field(description="Of the agent, for If-Match.")
 
 
 class TrendView(View):
@@ -396,10 +396,10 @@ class BoardView(View):
     position: int
     queues: list[QueueBoardView]
     agents: list[AgentBoardView]
-    trend: TrendView | None = None
-    alerts: list[AlertView] = Field([], description="Those that are raised now, urgent and oldest first.")
+    trend: TrendView | None
+    alerts: list[AlertView] = Field(description="Those that are raised now, urgent and oldest first.")
     targets: dict[str, float] = Field(
-        {}, description="The strictest threshold per figure over all queues together, in the figure's unit."
+        description="The first threshold that each figure of all queues together would pass, in its unit."
     )
 
 

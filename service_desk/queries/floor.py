@@ -1,6 +1,7 @@
 """What a supervisor can take hold of: every contact that is not over, as one projection for all who look."""
 
 import sqlalchemy as sa
+from pydantic import ValidationError
 
 from service_desk.clock import Micros
 from service_desk.domain.interaction import ACTIVE, CONNECTING, OFFERED, PARKED, QUEUED, WRAP_UP
@@ -25,7 +26,12 @@ _WAITS = INTERACTION.c.state.in_((QUEUED, OFFERED))
 def floor_view(reader: Reader) -> FloorView:
     """The floor as last written by its projection; computed now if there is none yet."""
     row = reader.first(sa.select(BOARD).where(BOARD.c.id == FLOOR_ROW))
-    return FloorView.model_validate(row["body"]) if row is not None else compute_floor(reader)
+    if row is None:
+        return compute_floor(reader)
+    try:
+        return FloorView.model_validate(row["body"])
+    except ValidationError:  # of another build, from before an update: its holder writes a new one at once
+        return compute_floor(reader)
 
 
 def compute_floor(reader: Reader) -> FloorView:

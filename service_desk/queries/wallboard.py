@@ -7,6 +7,7 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
+from pydantic import ValidationError
 
 from service_desk.clock import MINUTE, SECOND, Micros
 from service_desk.domain.alerts import Readings, together
@@ -34,7 +35,12 @@ Status = Literal["ready", "offered", "busy", "wrap_up", "away", "lost", "signed_
 def board_view(reader: Reader) -> BoardView:
     """The board as last written by its projection; computed now if there is none yet."""
     row = reader.first(sa.select(BOARD).where(BOARD.c.id == BOARD_ROW))
-    return BoardView.model_validate(row["body"]) if row is not None else compute_board(reader)
+    if row is None:
+        return compute_board(reader)
+    try:
+        return BoardView.model_validate(row["body"])
+    except ValidationError:  # of another build, from before an update: its holder writes a new one at once
+        return compute_board(reader)
 
 
 def compute_board(reader: Reader) -> BoardView:

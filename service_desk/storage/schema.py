@@ -356,8 +356,8 @@ segment = sa.Table(
     sa.Column("entered", sa.Boolean, nullable=False, server_default=sa.true()),
     sa.Column("in_target", sa.Boolean),
     sa.Index("ix_segment_queued", "queued_at", "id"),
-    comment="One stay of an interaction in one queue with at most one agent. Metrics count segments that `entered` their "
-    "queue: those of a contact that was put back are none. `in_target`: answered or abandoned within the target.",
+    comment="One stay of an interaction in one queue with at most one agent. Metrics count segments that `entered` "
+    "their queue: those of a contact that was put back are none. `in_target`: answered or abandoned within the target.",
 )
 
 call_leg = sa.Table(

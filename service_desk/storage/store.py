@@ -476,7 +476,7 @@ class Store:
         """Run one action inside the group. A refusal before the first write costs the others nothing."""
         tx = Tx(group, self._clock.now(), job.actor)
         try:
-            result = job.action(tx, *job.args)
+            result = _act(group, tx, job)
         except DeskError as error:
             if tx.wrote:
                 raise
@@ -493,7 +493,7 @@ class Store:
                 with self._begin() as connection:
                     group = Group(connection, self._configs)
                     tx = Tx(group, self._clock.now(), job.actor)
-                    result = self._run_settled(group, job, tx)
+                    result = _act(group, tx, job)
                     group.gathered.add(tx.gathered)
                     write_log(group)
                     committing = True
@@ -506,15 +506,6 @@ class Store:
                 if not _worth_another_try(caught):
                     break
         return _Outcome(job, error=_as_desk_error(error))
-
-    @staticmethod
-    def _run_settled(group: Group, job: _Job, tx: Tx) -> Any:
-        """A refusal counts only if what was written before it was no lost race: that is told first."""
-        try:
-            return job.action(tx, *job.args)
-        except DeskError:
-            group.driver.settle()
-            raise
 
     @contextlib.contextmanager
     def _begin(self) -> Iterator[sa.Connection]:
@@ -534,6 +525,18 @@ class Store:
             with contextlib.suppress(DBAPIError):
                 self._connection.close()
             self._connection = None
+
+
+def _act(group: Group, tx: Tx, job: _Job) -> Any:
+    """Run an action. What it raises after it wrote counts only if it lost no race before: that is told first."""
+    try:
+        return job.action(tx, *job.args)
+    except (StaleRow, DBAPIError):
+        raise
+    except Exception:
+        if tx.wrote:
+            group.driver.settle()
+        raise
 
 
 def _tell(outcome: _Outcome) -> None:

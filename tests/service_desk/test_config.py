@@ -123,8 +123,9 @@ def test_an_account_that_is_written_as_a_comment_is_right(
 def test_the_seed_names_the_accounts_of_the_process_files(seed: DeskConfig) -> None:
     text = (FOLDER / "embedded.toml").read_text(encoding="utf-8")
     named = set(re.findall(r"\[accounts\.[a-z_]+\.([a-z-]+)\]", text))
-    lines = [*seed.phone_lines, *seed.mailboxes, *seed.text_lines]
-    assert {line.account for line in lines} == named
+    phones = {line.account for line in seed.phone_lines}
+    boxes = {box.account for box in seed.mailboxes}
+    assert phones | boxes | {line.account for line in seed.text_lines} == named
 
 
 @pytest.mark.parametrize("name", PROCESS_FILES)

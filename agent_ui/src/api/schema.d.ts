@@ -832,11 +832,8 @@ export interface components {
             interactions: number;
             /** Name */
             name: string;
-            /**
-             * Queues
-             * @default []
-             */
-            queues?: string[];
+            /** Queues */
+            queues: string[];
             /** Reason */
             reason: string | null;
             /** Since */
@@ -849,9 +846,8 @@ export interface components {
             /**
              * Version
              * @description Of the agent, for If-Match.
-             * @default 0
              */
-            version?: number;
+            version: number;
         };
         /**
          * AgentForcedView
@@ -958,11 +954,8 @@ export interface components {
         AlertsView: {
             /** Items */
             items: components["schemas"]["AlertView"][];
-            /**
-             * More
-             * @default null
-             */
-            more?: string | null;
+            /** More */
+            more: string | null;
         };
         /**
          * Assign
@@ -1017,9 +1010,8 @@ export interface components {
             /**
              * Alerts
              * @description Those that are raised now, urgent and oldest first.
-             * @default []
              */
-            alerts?: components["schemas"]["AlertView"][];
+            alerts: components["schemas"]["AlertView"][];
             /** At */
             at: number;
             /** Position */
@@ -1028,14 +1020,12 @@ export interface components {
             queues: components["schemas"]["QueueBoardView"][];
             /**
              * Targets
-             * @description The strictest threshold per figure over all queues together, in the figure's unit.
-             * @default {}
+             * @description The first threshold that each figure of all queues together would pass, in its unit.
              */
-            targets?: {
+            targets: {
                 [key: string]: number;
             };
-            /** @default null */
-            trend?: components["schemas"]["TrendView"] | null;
+            trend: components["schemas"]["TrendView"] | null;
         };
         /**
          * BootstrapView
@@ -2145,11 +2135,8 @@ export interface components {
          * @description One queue on the wallboard; `_today` counts since midnight of the configured time zone.
          */
         QueueBoardView: {
-            /**
-             * Abandoned In Target Today
-             * @default 0
-             */
-            abandoned_in_target_today?: number;
+            /** Abandoned In Target Today */
+            abandoned_in_target_today: number;
             /** Abandoned Today */
             abandoned_today: number;
             /** Active */
@@ -2169,9 +2156,8 @@ export interface components {
             /**
              * Moved Out Today
              * @description Left for another queue before anybody answered.
-             * @default 0
              */
-            moved_out_today?: number;
+            moved_out_today: number;
             /** Name */
             name: string;
             /** Offered Today */
@@ -2183,9 +2169,8 @@ export interface components {
             /**
              * Wait Us Today
              * @description Sum of the waits of the answered ones.
-             * @default 0
              */
-            wait_us_today?: number;
+            wait_us_today: number;
             /** Waiting */
             waiting: number;
         };
@@ -2794,12 +2779,14 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
-            204: {
+            /** @description The text. */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "application/octet-stream": string;
+                };
             };
             /** @description Refused, with the reason. */
             default: {
@@ -3057,12 +3044,14 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Done. */
-            204: {
+            /** @description The text. */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
-                content?: never;
+                content: {
+                    "text/html": string;
+                };
             };
             /** @description Refused, with the reason. */
             default: {
@@ -3226,7 +3215,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Nothing"];
+                "application/octet-stream": unknown;
             };
         };
         responses: {

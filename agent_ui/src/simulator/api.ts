@@ -26,6 +26,68 @@ export interface Traffic {
   readonly gave_up?: number;
 }
 
+/** A number of the desk that can be texted; the same shape as one that can be called. */
+export type TextNumber = DeskNumber;
+
+export interface MailAddress {
+  readonly address: string;
+  readonly name: string;
+}
+
+/** A mail in a customer's mailbox. Numbers ascend; `at` is in microseconds since 1970-01-01 UTC. */
+export interface Mail {
+  readonly number: number;
+  readonly at: number;
+  readonly from: MailAddress | null;
+  readonly to: readonly MailAddress[];
+  readonly cc: readonly MailAddress[];
+  readonly reply_to: readonly MailAddress[];
+  readonly subject: string;
+  readonly text: string;
+  /** The history below what was written now. */
+  readonly quoted: string | null;
+  readonly automatic: boolean;
+  readonly attachments: readonly { readonly name: string; readonly media_type: string; readonly size: number }[];
+}
+
+/** A file to send. `content` is base64. */
+export interface FileToSend {
+  readonly name: string;
+  readonly media_type: string;
+  readonly content: string;
+}
+
+/** A mail to send; `answers` is the number of a mail in the sender's mailbox, which says where it goes. */
+export interface MailToSend {
+  readonly from: string;
+  readonly name: string;
+  readonly subject: string;
+  readonly text: string;
+  readonly attachments: readonly FileToSend[];
+  readonly answers?: number;
+}
+
+/** A text on a customer's phone, `incoming` for the desk. `arrived`: it stands on the phone. */
+export interface TextMessage {
+  readonly message_sid: string;
+  readonly from: string | null;
+  readonly to: string;
+  readonly text: string;
+  readonly media: readonly { readonly url: string; readonly media_type: string }[];
+  readonly incoming: boolean;
+  readonly by_carrier: boolean;
+  readonly status: string;
+  readonly arrived: boolean;
+  readonly created_at: number;
+}
+
+export interface TextThread {
+  readonly messages: readonly TextMessage[];
+  /** Ours from which this customer gets nothing. */
+  readonly opted_out_of: readonly string[];
+  readonly last: number;
+}
+
 const BASE = "/simulator-api";
 
 /** The desk's customers; none where the carrier runs without the demo's data. */
@@ -69,6 +131,60 @@ export async function isKnown(sid: string): Promise<boolean> {
 /** Where the words of a call come from, after the event with this id. */
 export function eventsUrl(sid: string, after: number): string {
   return `${BASE}/calls/${encodeURIComponent(sid)}/events?last_event_id=${after}`;
+}
+
+/** The desk's own mail addresses; null where customers have no mail. */
+export async function fetchDeskMailboxes(): Promise<readonly string[] | null> {
+  const mail = await askIfThere<{ desk: { mailboxes: string[] } | null }>("/mail");
+  return mail === null ? null : (mail.desk?.mailboxes ?? []);
+}
+
+/** What stands in a mailbox after the mail of this number, oldest first. */
+export async function fetchMails(mailbox: string, after: number): Promise<readonly Mail[]> {
+  return (await ask<{ mails: Mail[] }>("GET", `/mailboxes/${encodeURIComponent(mailbox)}?after=${after}`)).mails;
+}
+
+/** Where new mails of a mailbox come from. */
+export function mailEventsUrl(mailbox: string, after: number): string {
+  return `${BASE}/mailboxes/${encodeURIComponent(mailbox)}/events?last_event_id=${after}`;
+}
+
+/** A file that came with a mail; it comes as a download. */
+export function mailFileUrl(mailbox: string, number: number, place: number): string {
+  return `${BASE}/mailboxes/${encodeURIComponent(mailbox)}/mails/${number}/attachments/${place}`;
+}
+
+/** Sends a mail to the desk by SMTP. */
+export async function sendMail(mail: MailToSend): Promise<void> {
+  await ask("POST", "/mails", mail);
+}
+
+/** The numbers that can be texted. */
+export async function fetchTextNumbers(): Promise<readonly TextNumber[]> {
+  return (await askIfThere<{ numbers: TextNumber[] }>("/texts"))?.numbers ?? [];
+}
+
+/** All texts of a customer's phone, oldest first. */
+export function fetchTexts(number: string): Promise<TextThread> {
+  return ask("GET", `/texts/${encodeURIComponent(number)}`);
+}
+
+export function textEventsUrl(number: string, after: number): string {
+  return `${BASE}/texts/${encodeURIComponent(number)}/events?last_event_id=${after}`;
+}
+
+/** A picture of a text; the carrier names it by an address of its own, of which the page needs the last part. */
+export function textPictureUrl(url: string): string {
+  return `${BASE}/texts/media/${encodeURIComponent(url.slice(url.lastIndexOf("/") + 1))}`;
+}
+
+export async function sendText(
+  from: string,
+  to: string,
+  text: string,
+  media: readonly { readonly media_type: string; readonly data: string }[] = [],
+): Promise<void> {
+  await ask("POST", "/texts", { from, to, text, media });
 }
 
 /** The background customers, or null when this carrier has none. */

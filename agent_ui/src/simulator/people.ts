@@ -22,6 +22,12 @@ export function strangerRole(digits: string): Role {
   return { id: `stranger-${digits}`, kind: "stranger", name: "A stranger", number: `+1555${digits}`, mailbox: null, language: null };
 }
 
+/** Where this role gets mail: a stranger has an address, too, but tells it to nobody who does not get a mail. */
+export function mailAddress(role: Role): string | null {
+  if (role.kind === "stranger") return `${role.id.replace("-", ".")}@example.net`;
+  return role.mailbox;
+}
+
 export const WITHHELD: Role = {
   id: "withheld",
   kind: "withheld",

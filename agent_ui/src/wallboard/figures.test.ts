@@ -18,16 +18,19 @@ function queue(change: Partial<QueueBoardView> = {}): QueueBoardView {
     abandoned_today: 0,
     answered_in_target_today: 0,
     target_s: 20,
+    abandoned_in_target_today: 0,
+    moved_out_today: 0,
+    wait_us_today: 0,
     ...change,
   };
 }
 
 function agent(status: AgentBoardView["status"], change: Partial<AgentBoardView> = {}): AgentBoardView {
-  return { id: status, name: status, status, reason: null, since: T0, interactions: 0, ...change };
+  return { id: status, name: status, status, reason: null, since: T0, interactions: 0, queues: [], version: 1, ...change };
 }
 
 function board(queues: QueueBoardView[], agents: AgentBoardView[]): BoardView {
-  return { at: T0, position: 1, queues, agents };
+  return { at: T0, position: 1, queues, agents, trend: null, alerts: [], targets: {} };
 }
 
 describe("the board's sums", () => {

@@ -158,9 +158,12 @@ def board(waiting: int, at_s: int, *raised: AlertView) -> BoardView:
     queue = QueueBoardView(
         id="service", name="Service", waiting=waiting, oldest_at=None, expected_wait_s=None, active=0,
         agents_ready=0, agents_busy=0, offered_today=0, answered_today=0, abandoned_today=0,
-        answered_in_target_today=0, target_s=20,
+        answered_in_target_today=0, target_s=20, abandoned_in_target_today=0, moved_out_today=0,
+        wait_us_today=0,
     )  # fmt: skip
-    return BoardView(at=at_s * SECOND, position=1, queues=[queue], agents=[], alerts=list(raised))
+    return BoardView(
+        at=at_s * SECOND, position=1, queues=[queue], agents=[], trend=None, alerts=list(raised), targets={}
+    )
 
 
 def alert(rule: AlertRule) -> AlertView:
@@ -225,7 +228,9 @@ async def test_raised_acknowledged_cleared_and_shown_on_the_board(plain: Desk) -
     with pytest.raises(NotFound):
         await plain.run(alerts.acknowledge, "alr_0", 1, ann, actor=ann)
     await plain.run(alerts.acknowledge, shown.id, 1, ann, actor=ann)
-    await plain.run(alerts.acknowledge, shown.id, 1, "agt_other", actor="agt_other")  # the first one's name stays
+    await plain.run(
+        alerts.acknowledge, shown.id, 1, "agt_other", actor="agt_other"
+    )  # the first one's name stays
 
     async def taken() -> bool:
         return (await plain.read(board_view)).alerts[0].acknowledged_by == ann

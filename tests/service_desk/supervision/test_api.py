@@ -121,7 +121,11 @@ async def test_intervals_and_their_csv(world: World) -> None:
     assert text.endswith("\r\n")
     assert "\n" not in text.replace("\r\n", "")
     (first, *_) = list(csv.DictReader(io.StringIO(text, newline="")))
-    assert (first["queue"], first["offered"], first["service_level_of_offered_pct"]) == ("Service", "1", "0.0")
+    assert (first["queue"], first["offered"], first["service_level_of_offered_pct"]) == (
+        "Service",
+        "1",
+        "0.0",
+    )
     assert first["service_level_of_answered_pct"] == "", "nothing to divide by"
     with_bom = await sue.get("/api/v1/intervals.csv?queue=service&bom=true")
     assert with_bom.body.startswith(b"\xef\xbb\xbf")

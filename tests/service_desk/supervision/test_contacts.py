@@ -48,9 +48,7 @@ async def assign(desk: Desk, contact_id: str, agent: str) -> Any:
 
 async def force(desk: Desk, agent: str, state: str, away: str | None = None) -> Any:
     row = await row_of(desk, schema.agent, agent)
-    return await desk.run(
-        supervision.force_state, agent, row["version"], state, away, WHY, actor="agt_sue"
-    )
+    return await desk.run(supervision.force_state, agent, row["version"], state, away, WHY, actor="agt_sue")
 
 
 async def commands(desk: Desk) -> list[str]:
@@ -154,7 +152,10 @@ async def test_what_is_over_or_in_the_menu_cannot_be_moved(desk: Desk) -> None:
     await desk.run(offers.accept_offer, await offer_to(desk, call, ann), ann, actor=ann)
     await desk.run(wrap_up.end_contact, call, ann)
     for contact_id in (menu, call):
-        for act in (move(desk, contact_id), assign(desk, contact_id, await make_agent(desk, f"x{contact_id}"))):
+        for act in (
+            move(desk, contact_id),
+            assign(desk, contact_id, await make_agent(desk, f"x{contact_id}")),
+        ):
             with pytest.raises(Conflict) as refused:
                 await act
             assert refused.value.code == "not_movable"

@@ -38,9 +38,7 @@ async def ringing(desk: Desk) -> list[Any]:
     people = await asyncio.gather(*(make_agent(desk, f"agent{n}") for n in range(RACES)))
     contacts = await asyncio.gather(*(phone(desk, f"CA{n}", f"+1415555{n:04d}") for n in range(RACES)))
     now = desk.clock.now()
-    made = [
-        Offer(f"{c}.1", c, a, now, now + 20 * SECOND, 1) for c, a in zip(contacts, people, strict=True)
-    ]
+    made = [Offer(f"{c}.1", c, a, now, now + 20 * SECOND, 1) for c, a in zip(contacts, people, strict=True)]
     assert await desk.run(offers.apply_decisions, [OfferMade(offer) for offer in made], 1) == []
     return made
 

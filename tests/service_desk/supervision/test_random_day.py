@@ -1,4 +1,4 @@
-"""After a random day with a supervisor in it: board, intervals and lists equal a recount of the log; nothing is stuck."""
+"""After a random day with a supervisor in it: board, intervals and lists equal a recount of the log."""
 
 import contextlib
 import random
@@ -39,7 +39,9 @@ async def meddle(place: Floor, dice: random.Random) -> str:
     """A supervisor does something to somebody; refusals are part of the day."""
     contacts = [
         row
-        for row in sorted(await rows_of(place.desk, schema.interaction), key=lambda row: place.names[row["id"]])
+        for row in sorted(
+            await rows_of(place.desk, schema.interaction), key=lambda row: place.names[row["id"]]
+        )
         if row["state"] != "ended"
     ]
     what = dice.choice(("move", "move", "assign", "assign", "prioritise", "away", "ready", "signed_out"))

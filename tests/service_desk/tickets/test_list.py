@@ -160,7 +160,7 @@ async def test_wrong_filters_are_named(quick_world: World) -> None:
         assert (answer.status, answer.json()["field"]) == (422, field), (field, value)
 
 
-SHAPES = (
+SHAPES: tuple[dict[str, Any], ...] = (
     {},
     {"statuses": ("open", "pending")},
     {"assignee": "agt_x"},
@@ -178,7 +178,7 @@ async def test_no_shape_scans_the_table(quick_world: World, sort: Any) -> None:
     def plans(reader: Reader) -> list[str]:
         found = []
         for shape in SHAPES:
-            statement = page_statement(Wanted(sort=sort, **shape))  # type: ignore[arg-type]  # a table of cases
+            statement = page_statement(Wanted(sort=sort, **shape))
             sql = str(statement.compile(reader._connection, compile_kwargs={"literal_binds": True}))
             lines = reader._connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}").fetchall()
             found += [f"{shape}: {line[3]}" for line in lines if " ticket" in line[3]]
@@ -195,7 +195,7 @@ async def test_a_page_of_fifty_thousand_tickets_is_quick(quick_world: World) -> 
     await fill(quick_world, ada, 50_000)
     for shape in SHAPES:
         for sort in ("updated", "created", "priority"):
-            wanted = Wanted(sort=sort, **shape)  # type: ignore[arg-type]  # a table of cases
+            wanted = Wanted(sort=sort, **shape)
             await quick_world.desk.read(ticket_list, wanted)
             begun = time.perf_counter()
             await quick_world.desk.read(ticket_list, wanted)

@@ -29,7 +29,8 @@ export function readRich(root: Node): Rich {
 
 /** Foreign rich text (a clipboard's, an older draft's) as clean elements of `document`. Parsed without running anything. */
 export function parseRich(html: string, document: Document): DocumentFragment {
-  return cleaned(document.importNode(new DOMParser().parseFromString(html, "text/html").body, true));
+  // Cleaned in a document of its own: in ours, its pictures would begin to load.
+  return document.importNode(cleaned(new DOMParser().parseFromString(html, "text/html").body), true);
 }
 
 /** Plain text as paragraphs. */
@@ -183,5 +184,6 @@ function inlineText(node: Node): string {
   if (node.tagName === "BR") return "\n";
   const words = Array.from(node.childNodes, inlineText).join("");
   const href = node.tagName === "A" ? (node.getAttribute("href") ?? "") : "";
-  return href === "" || href.replace(/^mailto:/i, "") === words.trim() ? words : `${words} (${href})`;
+  const isItself = [href, href.replace(LINK, "")].some((each) => each.replace(/\/$/, "") === words.trim().replace(/\/$/, ""));
+  return href === "" || isItself ? words : `${words} (${href})`;
 }
