@@ -37,7 +37,9 @@ def measure(database: Database, folder: Path) -> list[Row]:
         before = _tickets(database)
         told = _send(smtp, SPAN_S)
         made = _tickets(database) - before
-    how = f"closed loop: {CONNECTIONS} SMTP connections for {SPAN_S:g} s, 4 kB, each a new customer and ticket"
+    how = (
+        f"closed loop: {CONNECTIONS} SMTP connections for {SPAN_S:g} s, 4 kB, each a new customer and ticket"
+    )
     return [
         Row(
             f"{database.name}: mails from SMTP to routed ticket",

@@ -334,7 +334,9 @@ def _end_other_agent_legs(tx: Tx, account: str, row: Row, keep: str | None) -> N
         if leg["role"] != "agent" or leg["call_id"] == keep:
             continue
         hang_up = HangUpCall(account, row["id"], leg["call_id"])
-        if tx.first(_EFFECT, {"effect": hang_up.key}) is None:  # told before, and its end has not been said yet
+        if (
+            tx.first(_EFFECT, {"effect": hang_up.key}) is None
+        ):  # told before, and its end has not been said yet
             tx.later(hang_up)
 
 

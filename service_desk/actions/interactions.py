@@ -186,7 +186,7 @@ def park(tx: Tx, row: Row, until: Micros) -> Row:
 
 
 def resume(tx: Tx, row: Row) -> Row:
-    """Its agent takes a parked contact up again, beyond their capacity if need be."""
+    """Its agent takes a parked contact up again."""
     agent_id = row["agent_id"]
     open_segment(tx, row)
     row = move(tx, row, life.ACTIVE, answered_at=tx.now, handled_at=None)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from service_desk.actions import agents, interactions, messages
+from service_desk.actions.room import require_room
 from service_desk.domain import interaction as life
 from service_desk.domain.media import ASYNCHRONOUS, PARKED_FOR
 from service_desk.errors import Conflict
@@ -30,14 +31,15 @@ def park(tx: Tx, interaction_id: str, agent_id: str) -> Row:
 
 
 def take_up(tx: Tx, interaction_id: str, agent_id: str) -> Row:
-    """Its agent goes on with a parked contact before the customer has written."""
-    agents.must_get(tx, agent_id)
+    """Its agent goes on with a parked contact before the customer has written, if they have room for it."""
+    agent = agents.must_get(tx, agent_id)
     row = interactions.must_get(tx, interaction_id)
     interactions.require_owner(row, agent_id)
     if row["state"] == life.ACTIVE:
         return row
     if row["state"] != life.PARKED:
         raise Conflict("Only a parked contact can be taken up again.", code="not_parked")
+    require_room(tx, agent, row)
     tx.clear_timer(TIMER, interaction_id)
     return interactions.resume(tx, row)
 

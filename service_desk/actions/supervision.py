@@ -4,14 +4,13 @@ The version that the supervisor saw is compared under the row's lock, so that of
 supervisors) who act in the same moment one wins and the other is told.
 """
 
-from collections import Counter
 from typing import Any
 
 import sqlalchemy as sa
 
-from routing.capacity import has_room
 from routing.commands import AgentGone, WorkChanged, WorkQueued, WorkTaken
 from service_desk.actions import admin, agents, calls, interactions, messages
+from service_desk.actions.room import require_room, take_back_offer
 from service_desk.domain import events
 from service_desk.domain import interaction as life
 from service_desk.errors import Conflict, Invalid, NotFound, StaleVersion
@@ -114,7 +113,7 @@ def assign_contact(tx: Tx, interaction_id: str, version: int, agent_id: str, rea
     row = _contact(tx, interaction_id, version)
     if row["agent_id"] == agent_id:
         raise Conflict(f"{agent['name']} has this contact already.", code="already_there")
-    _require_room(tx, agent, row)
+    require_room(tx, agent, row)
     phone = row["channel"] == "phone"
     before = {"agent_id": row["agent_id"], "state": row["state"]}
     row = messages.add_system_line(tx, row, "routing.assigned")
@@ -146,31 +145,6 @@ def _assignable(tx: Tx, agent_id: str) -> Row:
     if agent["chosen"] != "ready":
         raise Conflict(f"{agent['name']} is away.", code="agent_not_there", field="agent_id")
     return agent
-
-
-def _require_room(tx: Tx, agent: Row, row: Row) -> None:
-    """The agent can have it beside what they have; what rings at them and fits no more goes back to its line."""
-    exclusive = tx.config.policy().exclusive
-    held = sa.select(INTERACTION.c.channel).where(
-        INTERACTION.c.agent_id == agent["id"],
-        INTERACTION.c.ended_at.is_(None),
-        INTERACTION.c.state.in_(tuple(life.OWNED)),
-    )
-    load = Counter(each["channel"] for each in tx.all(held))
-    if not has_room(agent["capacity"], load, row["channel"], exclusive):
-        words = ", ".join(f"{count} × {channel}" for channel, count in sorted(load.items())) or "nothing"
-        raise Conflict(
-            f"{agent['name']} has {words} and no room for this beside it.", code="agent_full", field="agent_id"
-        )
-    load[row["channel"]] += 1
-    rings = sa.select(INTERACTION.c.id, INTERACTION.c.channel).join(
-        OFFER, sa.and_(OFFER.c.interaction_id == INTERACTION.c.id, OFFER.c.state == "pending")
-    )
-    ringing = tx.first(rings.where(OFFER.c.agent_id == agent["id"]))
-    if ringing is None or ringing["id"] == row["id"]:
-        return
-    if not has_room(agent["capacity"], load, ringing["channel"], exclusive):
-        _take_back_offer(tx, agent["id"])
 
 
 def _back_for_another(tx: Tx, row: Row) -> Row:
@@ -272,7 +246,7 @@ def force_state(tx: Tx, agent_id: str, version: int, state: str, away_reason: st
     if state == "ready":
         row = _make_ready(tx, row)
     else:
-        _take_back_offer(tx, agent_id)
+        take_back_offer(tx, agent_id)
         row = _sign_out(tx, row) if state == "signed_out" else _send_away(tx, row, away_reason)
     tx.audit("agent.state_forced", agent_id, reason=words, state=state, away_reason=away_reason, **before)
     return row
@@ -321,25 +295,6 @@ def _put_back_all(tx: Tx, agent_id: str) -> None:
             calls.put_back_call(tx, row, "agent_signed_out")
         else:
             interactions.put_back(tx, row, "agent_signed_out")
-
-
-def _take_back_offer(tx: Tx, agent_id: str) -> None:
-    """What rings at the agent is withdrawn with the word that takes them away, not a moment after it."""
-    found = tx.first(
-        sa.select(OFFER.c.interaction_id).where(OFFER.c.agent_id == agent_id, OFFER.c.state == "pending")
-    )
-    if found is None:
-        return
-    row = interactions.must_get(tx, found["interaction_id"])
-    offer = tx.first(
-        sa.select(OFFER)
-        .where(OFFER.c.interaction_id == row["id"], OFFER.c.agent_id == agent_id, OFFER.c.state == "pending")
-        .with_for_update()
-    )
-    if offer is None or not interactions.close_offer(tx, offer, "withdrawn", "agent_forced"):
-        return
-    if row["state"] == life.OFFERED:
-        interactions.move(tx, row, life.QUEUED)
 
 
 def _words(reason: str) -> str:

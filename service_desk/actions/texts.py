@@ -114,7 +114,7 @@ def _keep(
         contact,
         author_kind="customer",
         author_id=customer_id,
-        author_name=contact["caller"] or number,
+        author_name=_name_of(tx, customer_id) or contact["caller"] or number,
         text=event.text,
         key=event.message_id,
         letter=letter,
@@ -123,6 +123,12 @@ def _keep(
     for attachment_id, each in zip(ids, event.media, strict=True):
         tx.later(FetchMedia(contact["account"], contact["id"], attachment_id, each.url))
     return contact
+
+
+def _name_of(tx: Tx, customer_id: str | None) -> str | None:
+    """The record's name: only agents see who wrote a text."""
+    row = tx.get(schema.customer, customer_id) if customer_id is not None else None
+    return None if row is None else row["name"]
 
 
 def _line(tx: Tx, account: str) -> TextLine:

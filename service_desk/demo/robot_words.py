@@ -117,7 +117,14 @@ def letter(code: str, random: Random, first: str, lines: Sequence[str], sender: 
     """A mail's text around its lines: a greeting, by the first name if there is one, and the writer's name."""
     words = phrases(code)
     greeting = random.choice(words["dear"]).format(first=first) if first else random.choice(words["hello"])
-    return "\n\n".join([greeting, *lines, f"{random.choice(words['close'])}\n{sender}"])
+    above = [] if _greets(lines[0], words, first) else [greeting]
+    return "\n\n".join([*above, *lines, f"{random.choice(words['close'])}\n{sender}"])
+
+
+def _greets(line: str, words: Mapping[str, list[str]], first: str) -> bool:
+    """Whether a line greets by itself."""
+    begins = line.startswith(tuple(each.rstrip(",:").split(" ")[0] for each in words["hello"]))
+    return begins or (first != "" and first in line[:40])
 
 
 def photo(random: Random) -> bytes:

@@ -135,7 +135,11 @@ class RobotWriters:
 
     def _person(self, kind: "type[Mailing | Texting]", random: Random) -> tuple[Writer, bool]:
         """Somebody whom the desk knows, or a stranger: (who, known)."""
-        able = [each for each in self._traffic.people if getattr(each, kind.address) is not None]
+        able = [
+            each
+            for each in self._traffic.people
+            if getattr(each, kind.address) is not None and each.name not in self._busy
+        ]
         if able and random.random() >= STRANGER_SHARE:
             return random.choice(able), True
         return stranger(random), False

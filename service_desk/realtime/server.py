@@ -245,9 +245,7 @@ class LiveServer:
         if board.alerts != self._alerts:
             self._alerts = board.alerts
             if await self._has_room(ALERT_ROOM):
-                await self.io.emit(
-                    "alerts", AlertsNowView(at=board.at, alerts=board.alerts), room=ALERT_ROOM
-                )
+                await self.io.emit("alerts", AlertsNowView(at=board.at, alerts=board.alerts), room=ALERT_ROOM)
 
     async def _has_room(self, room: str) -> bool:
         """Whether anybody is in the room; who does not read is cut off first."""

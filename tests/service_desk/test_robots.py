@@ -2,7 +2,10 @@
 
 import asyncio
 import json
+import re
+import struct
 import time
+import zlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,8 @@ from service_desk.demo.chance import Random
 from service_desk.demo.robot_console import apply_frame
 from service_desk.demo.robot_faults import Faults
 from service_desk.demo.robot_stage import FOR_PEOPLE, ROBOTS, running_robots
-from service_desk.demo.robot_words import facts, is_thanks, phrases, reply_to
+from service_desk.demo.robot_words import facts, is_thanks, letter, photo, phrases, reply_in, reply_to
+from service_desk.demo.robot_writers import stranger
 from service_desk.demo.words import LANGUAGES, language
 from service_desk.storage import schema
 from tests.e2e.console import console
@@ -26,7 +30,7 @@ from tests.service_desk.people import rows_of
 
 NOW = 1_700_000_000_000_000
 QUICK = {**CONFIG, "queues": [{**queue, "ring_s": 5} for queue in CONFIG["queues"]]}
-CALLS, CHATS = 5, 3
+CALLS, CHATS, LETTERS = 5, 3, 3
 SPEED = 40.0
 
 
@@ -90,6 +94,88 @@ async def test_robots_serve_calls_and_chats_from_ring_to_wrap_up(sqlite_url: str
         assert said["customer"] >= CHATS
         assert said["agent"] >= CHATS
         assert await desk.desk.read(audit) == []
+
+
+async def test_robots_answer_mails_and_texts_until_nothing_is_left(sqlite_url: str, tmp_path: Path) -> None:
+    """Customers write, reply and thank; robots answer, let it wait, take it up again, and end what is quiet."""
+    async with world(sqlite_url, tmp_path, config=QUICK) as desk:
+        logins = ["rob", "tom", "uma"]
+        for login in logins:
+            await add_agent(desk, login)
+        away = tmp_path / "writers"
+        away.mkdir()
+        with running_robots(colleagues(desk.base, logins), tmp_path) as agents:
+            with running_robots(writers(desk, LETTERS), away) as customers:
+
+                async def over() -> bool:
+                    written = await rows_of(desk.desk, schema.message, author_kind="customer")
+                    contacts = {row["id"]: row for row in await rows_of(desk.desk, schema.interaction)}
+                    channels = Counter(contacts[row["interaction_id"]]["channel"] for row in written)
+                    all_ended = all(row["state"] == "ended" for row in contacts.values())
+                    return all_ended and channels["email"] >= LETTERS and channels["sms"] >= LETTERS
+
+                await until(over, "all letters are answered and over", within_s=90)
+                assert customers.poll() is None, "they live as long as we do"
+            assert agents.poll() is None
+        said = await rows_of(desk.desk, schema.message, kind="message")
+        ours = [row for row in said if row["author_kind"] == "agent"]
+        assert {row["status"] for row in ours} <= {"sent", "delivered"}, "all of them arrived"
+        assert len(ours) >= 2 * LETTERS
+        again = [row for row in await rows_of(desk.desk, schema.segment) if not row["entered"]]
+        assert again, "somebody wrote back and stood in line again"
+        unsaid = [row for row in await rows_of(desk.desk, schema.effect) if row["state"] != "confirmed"]
+        assert unsaid == []
+        assert await desk.desk.read(audit) == []
+        for log in (tmp_path / "robots.log", away / "robots.log"):
+            assert log.read_text(encoding="utf-8") == ""
+
+
+def writers(desk: World, count: int) -> dict[str, Any]:
+    people = [
+        {"name": "Vera Sample", "mailbox": "vera@example.org", "number": "+14155550111", "language": "de"},
+        {"name": "Luis Prueba", "mailbox": "luis@example.org", "number": "+14155550112", "language": "es"},
+    ]
+    letters = {
+        "carrier": desk.carrier.base_url,
+        "mails_per_minute": 60,
+        "texts_per_minute": 60,
+        "most": count,
+        "people": people,
+        "patience_mean_s": 1_000_000,
+    }
+    return {"base": desk.base, "seed": 3, "speed": SPEED, "letters": letters}
+
+
+def test_a_letter_greets_once_and_its_line_is_found() -> None:
+    for code in LANGUAGES:
+        scenario = language(code).scenarios[0]
+        values = facts(code, scenario, Random(1), NOW, "Ada")
+        line = scenario.talk[0].format_map(values)
+        text = letter(code, Random(1), "Ada", [line], "Ada Sample")
+        reply = reply_in(text, Random(1), NOW, "Ada")
+        assert reply is not None
+        assert reply.text == scenario.talk[1].format_map(values)
+        assert letter(code, Random(1), "Ada", ["Ada, it is done."], "Bob").count("Ada") == 1
+        thanks = phrases(code)["thanks"][0]
+        assert is_thanks(letter(code, Random(2), "", [thanks], "Ada"))
+        assert not is_thanks(text)
+
+
+def test_strangers_have_addresses_that_nobody_has() -> None:
+    for number in range(200):
+        person = stranger(Random(number))
+        assert re.fullmatch(r"\+1[2-9]\d{2}55501\d{2}", person.number or "")
+        assert re.fullmatch(r"[a-z0-9.]+@example\.(com|org|net)", person.mailbox or ""), person.mailbox
+
+
+def test_a_photo_is_a_picture() -> None:
+    content = photo(Random(4))
+    assert content.startswith(b"\x89PNG\r\n\x1a\n")
+    assert content == photo(Random(4)) != photo(Random(5))
+    width, height = struct.unpack(">II", content[16:24])
+    start = content.index(b"IDAT") + 4
+    (length,) = struct.unpack(">I", content[start - 8 : start - 4])
+    assert len(zlib.decompress(content[start : start + length])) == height * (1 + 3 * width)
 
 
 async def test_robots_leave_the_next_contact_to_a_person_who_is_free(sqlite_url: str, tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ export interface Composer {
 export interface Writer {
   /** Given `FormProps`. */
   form: Component;
+  /** Whether the form says itself to whom the answer goes. */
+  namesRecipients: boolean;
   deliver: (
     interactionId: string,
     body: ReplyBody & { attachments: string[] },

@@ -215,3 +215,152 @@ describe("the simulator", () => {
     expect(wrapper.find("output").text()).toBe("20 a minute");
   });
 });
+
+const ANSWER = {
+  number: 7,
+  at: 1_700_000_000_000_000,
+  from: { address: "help@desk.example", name: "Ann" },
+  to: [{ address: "maria@example.es", name: "" }],
+  cc: [],
+  reply_to: [{ address: "help+t.1@desk.example", name: "" }],
+  subject: "Re: Horno",
+  text: "Adjunto el plano.",
+  quoted: null,
+  automatic: false,
+  attachments: [{ name: "plano.pdf", media_type: "application/pdf", size: 2_100 }],
+};
+const TEXT = {
+  message_sid: "SM1",
+  from: "+15005550006",
+  to: "+34911000001",
+  text: "Mañana a las ocho.",
+  media: [],
+  incoming: false,
+  by_carrier: false,
+  status: "delivered",
+  arrived: true,
+  error_code: null,
+  segments: 1,
+  created_at: 4_000_000_000_000_000,
+};
+
+describe("mail and texts", () => {
+  beforeEach(() => {
+    answers["GET /simulator-api/mail"] = [200, { port: 25, desk: { mailboxes: ["help@desk.example"] } }];
+    answers["GET /simulator-api/mailboxes/maria%40example.es?after=0"] = [200, { mails: [] }];
+    answers["POST /simulator-api/mails"] = [201, { message_id: "<1@example.es>" }];
+    answers["GET /simulator-api/texts"] = [200, { numbers: [{ number: "+15005550006", label: "Texts" }], threads: [], last: 0 }];
+    answers["GET /simulator-api/texts/%2B34911000001"] = [200, { messages: [], opted_out_of: [], last: 3 }];
+    answers["POST /simulator-api/texts"] = [201, { message_sid: "SM9" }];
+  });
+
+  async function played(way: "mail" | "texts"): Promise<VueWrapper> {
+    const wrapper = await page();
+    await part(wrapper, "sim-person").trigger("click");
+    await part(wrapper, `sim-way-${way}`).trigger("click");
+    await flushPromises();
+    return wrapper;
+  }
+
+  it("writes a mail, shows the answer as it comes, and answers that", async () => {
+    const wrapper = await played("mail");
+    await part(wrapper, "sim-mail-write").trigger("click");
+    await part(wrapper, "sim-mail-subject").setValue("Horno");
+    await part(wrapper, "sim-mail-text").setValue("No calienta.");
+    await wrapper.find("form.write").trigger("submit");
+    await flushPromises();
+    const first = { from: "maria@example.es", name: "María López", subject: "Horno", text: "No calienta.", attachments: [] };
+    expect(requests.at(-1)).toEqual({ method: "POST", path: "/simulator-api/mails", body: first });
+    expect(part(wrapper, "sim-mail-line").text()).toContain("To help@desk.example");
+
+    expect(stream().url).toBe("/simulator-api/mailboxes/maria%40example.es/events?last_event_id=0");
+    stream().send(7, "mail", ANSWER);
+    await flushPromises();
+    expect(part(wrapper, "sim-way-mail").text()).toContain("1 unread");
+    await part(wrapper, "sim-mail-line", 1).trigger("click");
+    expect(part(wrapper, "sim-mail-open").text()).toContain("Adjunto el plano.");
+    expect(part(wrapper, "sim-mail-file").attributes()).toMatchObject({
+      href: "/simulator-api/mailboxes/maria%40example.es/mails/7/attachments/0",
+      download: "plano.pdf",
+    });
+    expect(part(wrapper, "sim-way-mail").text()).not.toContain("unread");
+
+    await part(wrapper, "sim-mail-reply").trigger("click");
+    await part(wrapper, "sim-mail-text").setValue("Gracias");
+    await wrapper.find("form.write").trigger("submit");
+    await flushPromises();
+    expect(requests.at(-1)?.body).toMatchObject({ subject: "Re: Horno", text: "Gracias", answers: 7 });
+  });
+
+  it("keeps what is written when the desk does not take it, and finds sent mails after a reload", async () => {
+    const wrapper = await played("mail");
+    answers["POST /simulator-api/mails"] = [502, { detail: "the server refused the mail: 552" }];
+    await part(wrapper, "sim-mail-write").trigger("click");
+    await part(wrapper, "sim-mail-text").setValue("Hola");
+    await wrapper.find("form.write").trigger("submit");
+    await flushPromises();
+    expect(wrapper.find("form.write [role=alert]").text()).toBe("the server refused the mail: 552");
+    expect((part(wrapper, "sim-mail-text").element as HTMLTextAreaElement).value).toBe("Hola");
+    answers["POST /simulator-api/mails"] = [201, { message_id: "<1@example.es>" }];
+    await wrapper.find("form.write").trigger("submit");
+    await flushPromises();
+    wrapper.unmount();
+    expect(part(await page(), "sim-mail-line").text()).toContain("Hola");
+  });
+
+  it("texts, shows what arrives, and says when texts are stopped", async () => {
+    const wrapper = await played("texts");
+    await part(wrapper, "sim-text-words").setValue("¿Cuándo vienen?");
+    await wrapper.find(".texts form.write").trigger("submit");
+    await flushPromises();
+    const body = { from: "+34911000001", to: "+15005550006", text: "¿Cuándo vienen?", media: [] };
+    expect(requests.at(-1)).toEqual({ method: "POST", path: "/simulator-api/texts", body });
+    expect(stream().url).toBe("/simulator-api/texts/%2B34911000001/events?last_event_id=3");
+
+    stream().send(4, "text", { ...TEXT, status: "sent", arrived: false });
+    await flushPromises();
+    expect(part(wrapper, "sim-texts").text()).not.toContain("Mañana");
+    stream().send(5, "text", { ...TEXT });
+    await flushPromises();
+    expect(part(wrapper, "sim-texts").text()).toContain("Mañana a las ocho.");
+
+    await part(wrapper, "sim-text-stop").trigger("click");
+    expect(requests.at(-1)?.body).toMatchObject({ text: "STOP" });
+    stream().send(6, "text", { ...TEXT, message_sid: "SM2", from: "+34911000001", to: "+15005550006", text: "STOP", incoming: true });
+    await flushPromises();
+    expect(part(wrapper, "sim-text-blocked").text()).toContain("START");
+    stream().send(7, "text", { ...TEXT, message_sid: "SM3", from: "+34911000001", to: "+15005550006", text: " start", incoming: true });
+    await flushPromises();
+    expect(wrapper.find('[data-testid="sim-text-blocked"]').exists()).toBe(false);
+  });
+
+  it("pushes only what is on the screen, and looks for the rest now and then", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const wrapper = mount(Simulator, { attachTo: document.body });
+      await vi.advanceTimersByTimeAsync(0);
+      await part(wrapper, "sim-person").trigger("click");
+      await vi.advanceTimersByTimeAsync(0);
+      expect(PlayedEvents.all).toHaveLength(0);
+      answers["GET /simulator-api/texts/%2B34911000001"] = [200, { messages: [TEXT], opted_out_of: [], last: 5 }];
+      await vi.advanceTimersByTimeAsync(5_000);
+      expect(part(wrapper, "sim-way-texts").text()).toContain("1 unread");
+      await part(wrapper, "sim-way-texts").trigger("click");
+      await vi.advanceTimersByTimeAsync(0);
+      expect(part(wrapper, "sim-way-texts").text()).not.toContain("unread");
+      expect(PlayedEvents.all.map(({ url }) => url)).toEqual(["/simulator-api/texts/%2B34911000001/events?last_event_id=5"]);
+      await part(wrapper, "sim-way-phone").trigger("click");
+      await vi.advanceTimersByTimeAsync(0);
+      expect(stream().readyState).toBe(PlayedEvents.CLOSED);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it("offers neither to who withholds their number", async () => {
+    const wrapper = await page();
+    await part(wrapper, "sim-withheld").trigger("click");
+    expect(part(wrapper, "sim-mail-write").attributes("disabled")).toBeDefined();
+    expect(wrapper.find('[data-testid="sim-text-send"]').exists()).toBe(false);
+  });
+});

@@ -132,6 +132,11 @@ async def test_lost_status_messages_are_found_out_by_the_sweep(sqlite_url: str, 
             await switch(desk, {"do": "drop", "match": "/status"}, {"do": "drop", "match": "/conference"})
             call = await desk.call("+14155550100")
             contact = (await ann.offer())["interaction_id"]
+
+            async def waits() -> bool:
+                return bool((await desk.leg(call))["status"] == "in-progress")
+
+            await until(waits, "the carrier has our answer: before that, hanging up is not answering")
             await desk.control("POST", f"/calls/{call}/hangup", {})
 
             async def lost() -> bool:

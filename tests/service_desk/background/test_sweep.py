@@ -148,7 +148,9 @@ async def test_a_leg_that_outlived_its_contact_is_hung_up_again(plain: Desk, out
     assert [row["state"] for row in await hang_ups(plain)] == [outcome, "ready", "ready"], "both legs"
     await sweep_of(plain, carrier).sweep(0)
     assert len(await hang_ups(plain)) == 3, "one at a time for each"
-    task = asyncio.create_task(Outbox(plain, SoleLease("outbox", plain, "nod_1"), {AccountId(PHONE): carrier}).run())
+    task = asyncio.create_task(
+        Outbox(plain, SoleLease("outbox", plain, "nod_1"), {AccountId(PHONE): carrier}).run()
+    )
     give_up = asyncio.get_running_loop().time() + 10
     while ("hang_up", "CA1") not in carrier.done:
         assert asyncio.get_running_loop().time() < give_up

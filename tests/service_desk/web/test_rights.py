@@ -45,6 +45,13 @@ EXPECTED: dict[tuple[str, str], set[str] | None] = {
     ("GET", "/api/v1/customers/{customer_id}"): ALL,
     ("PATCH", "/api/v1/customers/{customer_id}"): ALL,
     ("GET", "/api/v1/customers/{customer_id}/timeline"): ALL,
+    ("GET", "/api/v1/tickets"): ALL,
+    ("GET", "/api/v1/tickets/{ticket_id}/story"): ALL,
+    ("GET", "/api/v1/addresses"): ALL,
+    ("POST", "/api/v1/customers/{customer_id}/identities"): ALL,
+    ("DELETE", "/api/v1/customers/{customer_id}/identities/{identity_id}"): ALL,
+    ("GET", "/api/v1/interactions/{interaction_id}/candidates"): ALL,
+    ("POST", "/api/v1/interactions/{interaction_id}/customer"): ALL,
     ("GET", "/api/v1/board"): ALL,
     ("GET", "/api/v1/floor"): SUPERVISORS,
     ("POST", "/api/v1/interactions/{interaction_id}/move"): SUPERVISORS,
@@ -81,6 +88,8 @@ BODIES = {
     "/api/v1/interactions/{interaction_id}/assign": {"agent_id": "agt_" + "0" * 26, "reason": "x"},
     "/api/v1/interactions/{interaction_id}/prioritise": {"head_start_min": 5, "reason": "x"},
     "/api/v1/agents/{agent_id}/state": {"state": "signed_out", "reason": "x"},
+    "/api/v1/customers/{customer_id}/identities": {"address": "vera@example.org"},
+    "/api/v1/interactions/{interaction_id}/customer": {"name": "x"},
     "/api/v1/tickets": {"subject": "x"},
     "/api/v1/tickets/{ticket_id}/notes": {"text": "x"},
     "/api/v1/tickets/{ticket_id}/interactions": {"interaction_id": "int_" + "0" * 26},
@@ -107,6 +116,7 @@ async def ask(caller: Caller, method: str, pattern: str) -> int:
     path = path.replace("{ticket_id}", "tic_" + "0" * 26).replace("{customer_id}", "cus_" + "0" * 26)
     path = path.replace("{agent_id}", "agt_" + "0" * 26).replace("{alert_id}", "alr_" + "0" * 26)
     path = path.replace("{attachment_id}", "att_" + "0" * 26).replace("{entry_id}", "msg_" + "0" * 26)
+    path = path.replace("{identity_id}", "cpt_" + "0" * 26)
     path = path.replace("{figure}", "waiting")
     path = path.replace("{path}", "nothing").replace("{tail}", "nothing")
     body = BODIES.get(pattern, {}) if method in ("POST", "PUT", "PATCH") else None

@@ -162,8 +162,9 @@ describe("rich text", () => {
   });
 });
 
-it("reckons a frame's height between two limits", () => {
-  expect(frameHeight("", 0)).toEqual({ first: 120, whole: 120 });
-  expect(frameHeight("x\n".repeat(1_000), 3)).toEqual({ first: 380, whole: 1_600 });
-  expect(frameHeight("x".repeat(900), 0).whole).toBeGreaterThan(frameHeight("x".repeat(300), 0).whole);
+it("reckons a frame's height between limits, and leaves a stranger's mail more to unfold", () => {
+  expect(frameHeight("", 0, true)).toEqual({ first: 120, whole: 120 });
+  expect(frameHeight("", 0, false)).toEqual({ first: 240, whole: 640 });
+  expect(frameHeight("x\n".repeat(1_000), 3, false)).toEqual({ first: 380, whole: 1_600 });
+  expect(frameHeight("x".repeat(900), 0, true).whole).toBeGreaterThan(frameHeight("x".repeat(300), 0, true).whole);
 });

@@ -18,6 +18,7 @@ export const email: ChannelUi = {
   composer: { placeholder: "composer.reply_mail", longest: 16_000 },
   writer: {
     form: lazy(() => import("./MailForm.vue")),
+    namesRecipients: true,
     deliver: (id, { text, html, to, cc, subject, attachments }, { seen, then, key }) =>
       api.sendMail(id, { text, html, to: [...to], cc: [...cc], subject, attachments, seen, then }, key),
   },

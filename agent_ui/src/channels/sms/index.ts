@@ -19,6 +19,7 @@ export const sms: ChannelUi = {
   composer: { placeholder: "composer.reply_text", longest: TEXT_CHARACTERS },
   writer: {
     form: lazy(() => import("./TextForm.vue")),
+    namesRecipients: false,
     deliver: (id, { text }, { seen, then, key }) => api.sendText(id, { text: plainText(text).trim(), seen, then }, key),
   },
   message: null,
