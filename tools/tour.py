@@ -14,7 +14,6 @@ import time
 import urllib.request
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Literal
 
 from playwright.async_api import Browser, Page, ViewportSize, async_playwright
 from playwright.async_api import TimeoutError as TooLate
@@ -24,8 +23,8 @@ FOLDER = ROOT / "docs" / "images" / "tour"
 PORT = 8091
 BASE = f"http://127.0.0.1:{PORT}"
 PASSWORDS = {"anna": "agent-demo-pass", "martin": "supervisor-demo-pass"}
-TRAFFIC = "20"
-LIVE_S = 60
+TRAFFIC = "7"
+LIVE_S = 40
 """How long the demo lives before the first picture, so that there is something to see."""
 SIZE: ViewportSize = {"width": 1440, "height": 900}
 Scene = Callable[[Page], Awaitable[None]]
@@ -63,6 +62,7 @@ async def tickets(page: Page) -> None:
 async def search(page: Page) -> None:
     """Search as one types."""
     await page.keyboard.press("Control+k")
+    await page.wait_for_timeout(600)
     await page.keyboard.type("oven", delay=40)
     await page.wait_for_timeout(1_500)
 
@@ -95,15 +95,10 @@ FILMS: tuple[tuple[str | None, tuple[tuple[str, Scene], ...]], ...] = (
 )
 
 
-async def film(browser: Browser, scheme: Literal["light", "dark"]) -> None:
-    """Every scene in one colour scheme."""
+async def film(browser: Browser) -> None:
+    """Every scene, in both colour schemes."""
     for login, scenes in FILMS:
-        context = await browser.new_context(
-            viewport=SIZE,
-            color_scheme=scheme,
-            locale="en-GB",
-            reduced_motion="reduce",
-        )
+        context = await browser.new_context(viewport=SIZE, locale="en-GB", reduced_motion="reduce")
         context.set_default_timeout(30_000)
         page = await context.new_page()
         if login is not None:
@@ -112,17 +107,26 @@ async def film(browser: Browser, scheme: Literal["light", "dark"]) -> None:
             try:
                 await scene(page)
             except TooLate as error:
-                sys.stderr.write(f"{name} ({scheme}): {error}\n")
-            await page.screenshot(path=FOLDER / f"{name}-{scheme}.jpg", type="jpeg", quality=82)
+                sys.stderr.write(f"{name}: {error}\n")
+            await expose(page, name)
         await context.close()
 
 
+async def expose(page: Page, name: str) -> None:
+    """The page as it is, light and dark."""
+    await page.emulate_media(color_scheme="dark")
+    await page.wait_for_timeout(300)
+    await page.screenshot(path=FOLDER / f"{name}-dark.jpg", type="jpeg", quality=82)
+    await page.emulate_media(color_scheme="light")
+    await page.wait_for_timeout(300)
+    await page.screenshot(path=FOLDER / f"{name}-light.jpg", type="jpeg", quality=82)
+
+
 async def shoot(program: str) -> None:
-    """Both films."""
+    """All of it."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=["--disable-dev-shm-usage"])
-        await film(browser, "light")
-        await film(browser, "dark")
+        await film(browser)
         await browser.close()
 
 

@@ -115,7 +115,7 @@ async def test_robots_answer_mails_and_texts_until_nothing_is_left(sqlite_url: s
                     return all_ended and channels["email"] >= LETTERS and channels["sms"] >= LETTERS
 
                 await until(over, "all letters are answered and over", within_s=90)
-                assert customers.poll() is None, "they live as long as we do"
+                assert customers.poll() in (None, 0), "they end well when all is written"
             assert agents.poll() is None
         said = await rows_of(desk.desk, schema.message, kind="message")
         ours = [row for row in said if row["author_kind"] == "agent"]

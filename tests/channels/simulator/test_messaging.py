@@ -382,9 +382,9 @@ async def test_the_oldest_of_several_alike_is_found(text_desk: TextDesk) -> None
 async def test_a_slow_answer_is_an_unknown_outcome(
     session: aiohttp.ClientSession, simulator: RunningSimulator, text_desk: TextDesk
 ) -> None:
-    settings = sms_settings(api_base_url=simulator.base_url, request_timeout_s=0.3)
+    settings = sms_settings(api_base_url=simulator.base_url, request_timeout_s=1)
     channel = open_sms(AccountId(SMS_ACCOUNT), settings, text_desk.base_url)
-    await switch(session, simulator, {"do": "slow", "match": "POST", "times": 1, "seconds": 1})
+    await switch(session, simulator, {"do": "slow", "match": "POST", "times": 1, "seconds": 3})
     try:
         with pytest.raises(OutcomeUnknown):
             await channel.send(text())
