@@ -6,7 +6,6 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from service_desk.storage.store import migrate
 from tests import servers
@@ -58,8 +57,3 @@ def syncs_per_second() -> float:
             file.flush()
             os.fdatasync(file.fileno())
         return SYNC_TIMES / (time.perf_counter() - started)
-
-
-def folder_of(url: str) -> Path | None:
-    """Where a file database lies."""
-    return Path(url.removeprefix("sqlite:///")).parent if url.startswith("sqlite") else None

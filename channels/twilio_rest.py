@@ -59,7 +59,7 @@ async def account_health(account: AccountContext) -> Health:
 
 def open_account(settings: TwilioSettings, http: "PatientHttpClient") -> AccountContext:
     """The account's resources; no connection is opened yet."""
-    client: Client = Client(  # type: ignore[no-untyped-call]
+    client: Client = Client(
         settings.api_key_sid,
         settings.api_key_secret.get_secret_value(),
         settings.account_sid,

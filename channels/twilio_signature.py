@@ -191,7 +191,7 @@ class Verifier:
 
 
 def _validator(secret: SecretStr) -> OfficialValidator:
-    made: OfficialValidator = RequestValidator(secret.get_secret_value())  # type: ignore[no-untyped-call]
+    made: OfficialValidator = RequestValidator(secret.get_secret_value())
     return made
 
 

@@ -8,27 +8,23 @@ import asyncio
 import hmac
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
-import structlog
 from prometheus_client import CollectorRegistry, Counter
 
 from channels.contract import AccountId, MailDoor, MailEnvelope, MailReceived, ReadMail
+from channels.email.receive import read_off_loop
 from channels.email.threads import ThreadTokens, TokenKey
 from service_desk.actions import mails
 from service_desk.actions.attachments import StoredFile
 from service_desk.desk import Desk
-from service_desk.errors import Unavailable
 from service_desk.killpoint import killpoint
 from service_desk.ports import Blobs
 
 SMALL_BYTES = 64_000
 READ_S = 20.0
-"""For reading one mail; beyond it the sender is asked to come again."""
-
-log = structlog.get_logger(__name__)
+"""For reading one mail; beyond it the mail is shown as it came in."""
 
 
 @runtime_checkable
@@ -50,6 +46,7 @@ class Mailroom:
         self._desk = desk
         self._blobs = blobs
         self._pool: ProcessPoolExecutor | None = None
+        self._reading = asyncio.Lock()
         self._mails = Counter(
             "desk_mails",
             "Mails that came in, by who wrote them.",
@@ -92,17 +89,12 @@ class Mailroom:
     async def _read(self, read: ReadMail, raw: bytes, envelope: MailEnvelope) -> MailReceived:
         if len(raw) <= SMALL_BYTES:
             return await asyncio.to_thread(read, raw, envelope)
-        loop = asyncio.get_running_loop()
-        if self._pool is None:
-            context = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(1, mp_context=context)
-        try:
-            async with asyncio.timeout(READ_S):
-                return await loop.run_in_executor(self._pool, read, raw, envelope)
-        except (TimeoutError, BrokenProcessPool) as error:
-            log.warning("a mail could not be read", bytes=len(raw), why=type(error).__name__)
-            self._drop_pool()
-            raise Unavailable("The mail could not be read now.") from error
+        async with self._reading:
+            if self._pool is None:
+                self._pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+            return await read_off_loop(
+                read, raw, envelope, self._pool, limit_s=READ_S, give_up=self._drop_pool
+            )
 
     def _drop_pool(self) -> None:
         """End its process, whatever it does, so that the next mail gets a fresh one."""

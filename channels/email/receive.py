@@ -7,7 +7,8 @@ must not hold up the loop, and a line without an end must not fill the memory.
 import asyncio
 import logging
 from collections import Counter
-from concurrent.futures import Executor
+from collections.abc import Callable
+from concurrent.futures import BrokenExecutor, Executor
 from dataclasses import dataclass, field
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -68,14 +69,28 @@ class MailServer:
 
 
 async def read_off_loop(
-    read: ReadMail, raw: bytes, envelope: MailEnvelope, executor: Executor, *, limit_s: float = PARSE_S
+    read: ReadMail,
+    raw: bytes,
+    envelope: MailEnvelope,
+    executor: Executor,
+    *,
+    limit_s: float = PARSE_S,
+    give_up: Callable[[], None] = lambda: None,
 ) -> MailReceived:
-    """Read a mail in another process or thread; one that takes too long is shown as it came in."""
+    """Read a mail in another process or thread; one that takes too long, or ends its reader, is shown as it came in.
+
+    Such a mail would do the same again, so asking its sender to come back would lose it. `give_up` is called after
+    it: the executor is still busy, or broken. Give it one mail at a time, so that no other's reading is blamed.
+    """
     try:
         async with asyncio.timeout(limit_s):
             return await asyncio.get_running_loop().run_in_executor(executor, read, raw, envelope)
     except TimeoutError:
-        return unread(raw, envelope, f"reading the mail took more than {limit_s:g} seconds")
+        why = f"reading the mail took more than {limit_s:g} seconds"
+    except BrokenExecutor:
+        why = "the program that reads mails ended over this one"
+    give_up()
+    return unread(raw, envelope, why)
 
 
 @dataclass(slots=True)

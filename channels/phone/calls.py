@@ -76,8 +76,8 @@ class TwilioCalls:
         if not 0 < lifetime_s <= TOKEN_LIFETIME_MAX_S:
             raise ValueError("a softphone token lives at most a day")
         settings = self._settings
-        grant = VoiceGrant(outgoing_application_sid=settings.twiml_app_sid)  # type: ignore[no-untyped-call]
-        token = AccessToken(  # type: ignore[no-untyped-call]
+        grant = VoiceGrant(outgoing_application_sid=settings.twiml_app_sid)
+        token = AccessToken(
             settings.account_sid,
             settings.api_key_sid,
             settings.api_key_secret.get_secret_value(),
@@ -85,7 +85,7 @@ class TwilioCalls:
             ttl=lifetime_s,
             grants=[grant],
         )
-        return str(token.to_jwt())  # type: ignore[no-untyped-call]
+        return str(token.to_jwt())
 
     async def health(self) -> Health:
         """Whether the account answers, in one small request."""

@@ -187,7 +187,7 @@ def spoken_language(tag: str) -> str:
 
 
 def _response() -> Twiml:
-    return voice_response.VoiceResponse()  # type: ignore[no-untyped-call]
+    return voice_response.VoiceResponse()
 
 
 def _document(response: Twiml) -> WebhookResponse:

@@ -48,7 +48,7 @@ class Courier:
         self._settings = settings
         self._record = record
         self._faults = faults
-        self._signer: Any = RequestValidator(settings.auth_token.get_secret_value())  # type: ignore[no-untyped-call]
+        self._signer: Any = RequestValidator(settings.auth_token.get_secret_value())
         self._session: aiohttp.ClientSession | None = None
         self._queues: dict[str, asyncio.Task[None]] = {}
         self._strays: set[asyncio.Task[None]] = set()

@@ -140,7 +140,7 @@ def _children(element: type[TwiML], classes: Mapping[str, type[TwiML]]) -> dict[
 
 
 def _attribute(parameter: str) -> str:
-    return str(lower_camel(TwiML.MAP.get(parameter, parameter)))  # type: ignore[no-untyped-call]
+    return str(lower_camel(TwiML.MAP.get(parameter, parameter)))
 
 
 GRAMMAR: Mapping[str, ElementRules] = _derive()

@@ -9,7 +9,7 @@ TWIML_TYPE = "text/xml; charset=utf-8"
 
 def empty_document(answer: Answer) -> WebhookResponse:  # noqa: ARG001 - the shape of RenderAnswer
     """An empty document, for a plain body would be sent to the customer as a text."""
-    document = MessagingResponse().to_xml()  # type: ignore[no-untyped-call]
+    document = MessagingResponse().to_xml()
     return WebhookResponse(200, str(document).encode(), TWIML_TYPE)
 
 

@@ -53,13 +53,6 @@ def claim(tx: Tx, contact: Row, message_id: str, ids: Sequence[str]) -> None:
         tx.update(ATTACHMENT, attachment_id, message_id=message_id)
 
 
-def of_message(tx: Tx, message_id: str) -> Sequence[Row]:
-    """The files of a message, in their order."""
-    return tx.all(
-        sa.select(ATTACHMENT).where(ATTACHMENT.c.message_id == message_id).order_by(ATTACHMENT.c.id)
-    )
-
-
 def discard(tx: Tx, interaction_id: str, attachment_id: str, agent_id: str) -> None:
     """An uploaded file is not to be sent after all."""
     interactions.require_owner(interactions.must_get(tx, interaction_id), agent_id)

@@ -21,7 +21,6 @@ RANKS = {
     "read": 5,
 }
 """A report counts if its rank is higher. `unknown`: the provider may have it or not."""
-PROVIDER_IDS_KEPT = 200
 ERROR_CHARACTERS = 500
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service_desk.actions import interactions, parking, tickets
+from service_desk.actions import interactions, tickets
 from service_desk.domain import media
 from service_desk.domain.interaction import TICKET_DONE
 from service_desk.storage import schema
@@ -70,11 +70,6 @@ def take_turn(tx: Tx, thread: Row | None, new: Newcomer) -> Turn:
         at=tx.now,
     )
     return Turn(thread, contact, step)
-
-
-def wake(tx: Tx, contact: Row, reason: str) -> Row:
-    """Put a parked contact back in its line; any other stays where it is."""
-    return parking.requeue(tx, contact, reason)
 
 
 def remember(tx: Tx, thread: Row, message_id: str | None) -> Row:

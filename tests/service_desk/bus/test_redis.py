@@ -181,8 +181,8 @@ async def test_redis_that_hangs_is_noticed(own_redis_server: RedisServer) -> Non
 async def test_cut_off_subscribers_come_back_by_themselves(redis_url: str) -> None:
     async with buses(redis_url) as (here, there), ears(there) as (ear,):
         admin_client: Redis = Redis.from_url(redis_url)
-        await admin_client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")  # type: ignore[no-untyped-call]  # redis types it not
-        await admin_client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")  # type: ignore[no-untyped-call]  # as above
+        await admin_client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        await admin_client.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         here.whisper("topic", "lost perhaps")
 
         def says() -> bool:
