@@ -1,7 +1,7 @@
 """Puts the exchange behind one HTTP server: the provider's REST API and our control API."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -11,6 +11,7 @@ from channels.simulator.customers import CallCustomers
 from channels.simulator.exchange import Exchange
 from channels.simulator.mailboxes import Mailboxes, MailControl
 from channels.simulator.rest import RestApi
+from channels.simulator.serving import serving
 from channels.simulator.settings import SimulatorSettings
 
 REQUEST_BYTES = 256_000
@@ -38,20 +39,14 @@ async def running(settings: SimulatorSettings) -> AsyncIterator[RunningSimulator
     mailboxes = None if settings.mail is None else Mailboxes(settings.mail, exchange.record)
     if mailboxes is not None:
         app.router.add_routes(MailControl(mailboxes).routes())
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, settings.host, settings.port).start()
+    async with AsyncExitStack() as ending:
+        base_url = await ending.enter_async_context(serving(app, settings.host, settings.port, SHUTDOWN_S))
+        ending.push_async_callback(exchange.close)
+        ending.push_async_callback(customers.close)
         if mailboxes is not None:
+            ending.push_async_callback(mailboxes.close)
             await mailboxes.start()
-        host, port = runner.addresses[0][:2]
-        exchange.messaging.base_url = f"http://{host}:{port}"
+        exchange.messaging.base_url = base_url
         if settings.traffic.calls_per_minute > 0:
             customers.set_rate(settings.traffic.calls_per_minute)
-        yield RunningSimulator(f"http://{host}:{port}", exchange, customers, mailboxes)
-    finally:
-        if mailboxes is not None:
-            await mailboxes.close()
-        await customers.close()
-        await exchange.close()
-        await runner.cleanup()
+        yield RunningSimulator(base_url, exchange, customers, mailboxes)

@@ -159,8 +159,8 @@ class DraftBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    text: str = Field("", max_length=500_000)
-    html: str | None = Field(None, max_length=1_000_000)
+    text: str = Field("", max_length=64_000)
+    html: str | None = Field(None, max_length=200_000)
     to: list[str] = Field([], max_length=100)
     cc: list[str] = Field([], max_length=100)
     subject: str = Field("", max_length=2_000)

@@ -28,6 +28,7 @@ from channels.contract import (
 )
 from channels.phone.plugin import PhoneChannel, open_phone
 from channels.phone.settings import PhoneSettings
+from channels.simulator.serving import serving
 from channels.simulator.settings import AppRoute, NumberRoute
 from tests.channels.pretend import ACCOUNT, APP_SID, NUMBER
 
@@ -140,14 +141,8 @@ async def listening(settings: PhoneSettings) -> AsyncIterator[LittleDesk]:
     desk = LittleDesk()
     app = web.Application()
     app.router.add_post(f"/hooks/phone/{ACCOUNT}/{{endpoint}}", desk.hook)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        host, port = runner.addresses[0][:2]
-        desk.base_url = f"http://{host}:{port}"
-        desk.channel = open_phone(AccountId(ACCOUNT), settings, desk.base_url)
+    async with serving(app, shutdown_s=0.5) as base_url:
+        desk.base_url = base_url
+        desk.channel = open_phone(AccountId(ACCOUNT), settings, base_url)
         yield desk
         await desk.channel.close()
-    finally:
-        await runner.cleanup()

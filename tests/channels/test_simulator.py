@@ -14,6 +14,7 @@ import pytest
 from aiohttp import web
 
 from channels.simulator.server import RunningSimulator, running
+from channels.simulator.serving import serving
 from tests.channels.little_desk import LittleDesk
 from tests.channels.people import INTERACTION, calls, dials, sse, talking
 from tests.channels.pretend import (
@@ -42,14 +43,8 @@ async def answering(documents: Callable[[web.Request], web.Response]) -> AsyncIt
 
     app = web.Application()
     app.router.add_route("*", "/{name}", hook)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    host, port = runner.addresses[0][:2]
-    try:
-        yield f"http://{host}:{port}"
-    finally:
-        await runner.cleanup()
+    async with serving(app) as base_url:
+        yield base_url
 
 
 def xml(body: str, content_type: str = "text/xml") -> web.Response:

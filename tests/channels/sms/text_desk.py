@@ -20,6 +20,7 @@ from channels.contract import (
     WebhookRequest,
 )
 from channels.simulator.server import RunningSimulator
+from channels.simulator.serving import serving
 from channels.simulator.settings import TextRoute
 from channels.sms.plugin import SmsChannel, open_sms
 from channels.sms.settings import SmsSettings
@@ -90,17 +91,11 @@ async def listening(settings: SmsSettings) -> AsyncIterator[TextDesk]:
     desk = TextDesk()
     app = web.Application()
     app.router.add_post(f"/hooks/sms/{SMS_ACCOUNT}/{{endpoint}}", desk.hook)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        host, port = runner.addresses[0][:2]
-        desk.base_url = f"http://{host}:{port}"
-        desk.channel = open_sms(AccountId(SMS_ACCOUNT), settings, desk.base_url)
+    async with serving(app, shutdown_s=0.5) as base_url:
+        desk.base_url = base_url
+        desk.channel = open_sms(AccountId(SMS_ACCOUNT), settings, base_url)
         yield desk
         await desk.channel.close()
-    finally:
-        await runner.cleanup()
 
 
 class Mobile:
