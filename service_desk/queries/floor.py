@@ -21,6 +21,17 @@ LAST = len(ORDER)
 
 _PLACE = sa.case(ORDER, value=INTERACTION.c.state, else_=LAST)
 _WAITS = INTERACTION.c.state.in_((QUEUED, OFFERED))
+_ON_THE_FLOOR = (
+    sa.select(
+        INTERACTION,
+        CUSTOMER.c.name.label("customer_name"),
+        CUSTOMER.c.tier,
+        OFFER.c.agent_id.label("rings_at"),
+        OFFER.c.made_at.label("rings_since"),
+    )
+    .outerjoin(CUSTOMER, CUSTOMER.c.id == INTERACTION.c.customer_id)
+    .outerjoin(OFFER, sa.and_(OFFER.c.interaction_id == INTERACTION.c.id, OFFER.c.state == "pending"))
+)
 
 
 def floor_view(reader: Reader) -> FloorView:
@@ -38,16 +49,7 @@ def compute_floor(reader: Reader) -> FloorView:
     """The floor of this moment: the line first, then those longest with their agent."""
     living = INTERACTION.c.ended_at.is_(None)
     rows = reader.all(
-        sa.select(
-            INTERACTION,
-            CUSTOMER.c.name.label("customer_name"),
-            CUSTOMER.c.tier,
-            OFFER.c.agent_id.label("rings_at"),
-            OFFER.c.made_at.label("rings_since"),
-        )
-        .outerjoin(CUSTOMER, CUSTOMER.c.id == INTERACTION.c.customer_id)
-        .outerjoin(OFFER, sa.and_(OFFER.c.interaction_id == INTERACTION.c.id, OFFER.c.state == "pending"))
-        .where(living)
+        _ON_THE_FLOOR.where(living)
         .order_by(
             _PLACE,
             sa.case((_WAITS, INTERACTION.c.ordering_key), else_=INTERACTION.c.answered_at),
@@ -67,18 +69,7 @@ def compute_floor(reader: Reader) -> FloorView:
 
 def live_contact(reader: Reader, interaction_id: str) -> LiveContactView | None:
     """One contact as a row of the floor, also when it is over."""
-    row = reader.first(
-        sa.select(
-            INTERACTION,
-            CUSTOMER.c.name.label("customer_name"),
-            CUSTOMER.c.tier,
-            OFFER.c.agent_id.label("rings_at"),
-            OFFER.c.made_at.label("rings_since"),
-        )
-        .outerjoin(CUSTOMER, CUSTOMER.c.id == INTERACTION.c.customer_id)
-        .outerjoin(OFFER, sa.and_(OFFER.c.interaction_id == INTERACTION.c.id, OFFER.c.state == "pending"))
-        .where(INTERACTION.c.id == interaction_id)
-    )
+    row = reader.first(_ON_THE_FLOOR.where(INTERACTION.c.id == interaction_id))
     return None if row is None else _contact(reader, row)
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
@@ -21,6 +21,7 @@ from channels.contract import (
     WebhookRequest,
 )
 from channels.phone.plugin import PhoneChannel, open_phone
+from tests.channels import changes
 from tests.channels.pretend import (
     ACCOUNT,
     AUTH_TOKEN,
@@ -69,7 +70,7 @@ def test_ten_thousand_changes_of_one_byte(channel: PhoneChannel) -> None:
     for number in range(CHANGES):
         path, form = chance.choice(list(RECORDED.values()))
         genuine = signed(f"{BASE}/{path}", form)
-        changed = _change(chance, genuine)
+        changed = changes.changed(chance, genuine, "x-twilio-signature", "content-type")
         event = parsed(channel, path, changed)
         if event is None:
             continue
@@ -79,43 +80,17 @@ def test_ten_thousand_changes_of_one_byte(channel: PhoneChannel) -> None:
     assert 0 < equivalent < CHANGES // 10
 
 
-def _change(chance: random.Random, request: WebhookRequest) -> WebhookRequest:
-    where = chance.choice(["url", "body", "body", "body", "signature", "content-type"])
-    if where == "body":
-        return replace(request, body=_other_byte(chance, request.body))
-    if where == "url":
-        return replace(request, url=_other_byte(chance, request.url.encode()).decode("latin-1"))
-    name = "x-twilio-signature" if where == "signature" else "content-type"
-    value = _other_byte(chance, request.headers[name].encode()).decode("latin-1")
-    return replace(request, headers={**request.headers, name: value})
-
-
-def _other_byte(chance: random.Random, text: bytes) -> bytes:
-    at = chance.randrange(len(text))
-    match chance.choice(["replace", "insert", "remove"]):
-        case "insert":
-            return text[:at] + bytes([chance.randrange(256)]) + text[at:]
-        case "remove":
-            return text[:at] + text[at + 1 :]
-        case _:
-            return text[:at] + bytes([(text[at] + chance.randrange(1, 256)) % 256]) + text[at + 1 :]
-
-
 def _same_spelled_otherwise(genuine: WebhookRequest, changed: WebhookRequest) -> bool:
     """The equivalence list.
 
     Other percent-encoding, order or empty separators; another border between a name and a value that
     nobody reads; parameters of the content type; an empty query or fragment; the scheme in capitals.
     """
-    same_form = _signed_text(genuine.body) == _signed_text(changed.body)
+    same_form = changes.signed_text(genuine.body) == changes.signed_text(changed.body)
     same_url = urlsplit(changed.url).geturl() == genuine.url
     same_type = changed.headers["content-type"].partition(";")[0].strip().lower() == FORM.partition(";")[0]
     same_signature = changed.headers["x-twilio-signature"] == genuine.headers["x-twilio-signature"]
     return same_form and same_url and same_type and same_signature
-
-
-def _signed_text(body: bytes) -> str:
-    return _joined(dict(parse_qsl(body.decode("latin-1"), keep_blank_values=True)))
 
 
 def _harmless(truth: InboundEvent | None) -> set[InboundEvent | None]:
@@ -124,10 +99,6 @@ def _harmless(truth: InboundEvent | None) -> set[InboundEvent | None]:
 
 
 # --- re-splitting: the signature joins names and values without a border ---
-
-
-def _joined(form: Mapping[str, str]) -> str:
-    return "".join(name + form[name] for name in sorted(form))
 
 
 def _resplits(form: dict[str, str]) -> Iterator[dict[str, str]]:
@@ -168,7 +139,7 @@ def test_resplit_parameters_change_nothing(channel: PhoneChannel, name: str) -> 
     harmless = _harmless(truth)
     tried = 0
     for other in _resplits(form):
-        if other == form or _joined(other) != _joined(form):
+        if other == form or changes.joined(other) != changes.joined(form):
             continue
         tried += 1
         event = parsed(channel, path, replace(genuine, body=urlencode(other).encode()))

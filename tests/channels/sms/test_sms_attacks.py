@@ -4,7 +4,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import pytest
 
@@ -17,6 +17,7 @@ from channels.contract import (
     WebhookRequest,
 )
 from channels.sms.plugin import open_sms
+from tests.channels import changes
 from tests.channels.pretend import ACCOUNT_SID, AUTH_TOKEN, signature, signed
 from tests.channels.sms.pretend_texts import (
     CUSTOMER,
@@ -69,44 +70,17 @@ def test_changes_of_one_byte() -> None:
     for number in range(CHANGES):
         path, form = chance.choice(list(RECORDED_TEXTS.values()))
         genuine = signed(f"{SMS_BASE}/{path}", form)
-        changed = _change(chance, genuine)
+        changed = changes.changed(chance, genuine, "x-twilio-signature")
         event = parsed(path, changed)
         if event is None:
             continue
-        assert _signed_text(genuine.body) == _signed_text(changed.body), f"change {number}: {changed}"
+        assert changes.signed_text(genuine.body) == changes.signed_text(changed.body), (
+            f"change {number}: {changed}"
+        )
         assert urlsplit(changed.url).geturl() == genuine.url, f"change {number}: {changed}"
         assert event == parsed(path, genuine), f"change {number}: {changed}"
         equivalent += 1
     assert 0 < equivalent < CHANGES // 10
-
-
-def _change(chance: random.Random, request: WebhookRequest) -> WebhookRequest:
-    where = chance.choice(["url", "body", "body", "body", "x-twilio-signature"])
-    if where == "body":
-        return replace(request, body=_other_byte(chance, request.body))
-    if where == "url":
-        return replace(request, url=_other_byte(chance, request.url.encode()).decode("latin-1"))
-    value = _other_byte(chance, request.headers[where].encode()).decode("latin-1")
-    return replace(request, headers={**request.headers, where: value})
-
-
-def _other_byte(chance: random.Random, text: bytes) -> bytes:
-    at = chance.randrange(len(text))
-    match chance.choice(["replace", "insert", "remove"]):
-        case "insert":
-            return text[:at] + bytes([chance.randrange(256)]) + text[at:]
-        case "remove":
-            return text[:at] + text[at + 1 :]
-        case _:
-            return text[:at] + bytes([(text[at] + chance.randrange(1, 256)) % 256]) + text[at + 1 :]
-
-
-def _signed_text(body: bytes) -> str:
-    return _joined(dict(parse_qsl(body.decode("latin-1"), keep_blank_values=True)))
-
-
-def _joined(form: dict[str, str]) -> str:
-    return "".join(name + form[name] for name in sorted(form))
 
 
 def _resplits(form: dict[str, str]) -> Iterator[dict[str, str]]:
@@ -137,7 +111,7 @@ def test_resplit_parameters_change_nothing(name: str) -> None:
     assert truth is not None
     tried, texts = 0, set()
     for other in _resplits(form):
-        if other == form or _joined(other) != _joined(form):
+        if other == form or changes.joined(other) != changes.joined(form):
             continue
         tried += 1
         event = parsed(path, replace(genuine, body=urlencode(other).encode()))
