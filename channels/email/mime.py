@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes
 from channels.email.settings import DEPTH, HEADER_BYTES, HEADER_LINES, PARTS
 from channels.email.words import decode_base64, decode_text, decode_words, one_line
 
-FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:")
+FIELD = re.compile(rb"([!-9;-~]{1,200}+)[ \t]*+:")
 MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,62}/[a-z0-9][a-z0-9!#$&^_.+-]{0,99}")
 PARAMETERS = 50
 VALUE_CHARACTERS = 10_000

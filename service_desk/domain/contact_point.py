@@ -45,7 +45,7 @@ def fold_mailbox(text: str) -> ContactPoint | None:
 
 INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
 """What comes along when an address is copied from a page or an address book."""
-EXTENSION = re.compile(r"\s*(?:;?ext\.?|[x#,])\s*=?\s*\d{1,7}\s*$", re.IGNORECASE)
+EXTENSION = re.compile(r"(?<!\s)\s*+(?:;?ext\.?|[x#,])\s*+=?\s*+\d{1,7}\s*+$", re.IGNORECASE)
 NAMED = re.compile(r"^[^<>]*<([^<>]+)>$")
 TYPED_CHARACTERS = 320
 SHORTEST_UNKNOWN = 8

@@ -29,7 +29,8 @@ _NO_SPACES = (
 _MARKS = "".join(char for char in map(chr, range(0x10000)) if unicodedata.category(char)[0] == "M")
 _WORD = re.compile(rf"[{_NO_SPACES}][{_MARKS}]*|(?:[^\W_{_NO_SPACES}]|[{_MARKS}])+")
 _ONE_CHARACTER = re.compile(rf"[{_NO_SPACES}]")
-_COMPOUND = re.compile(r"[^\W_]+(?:['\u2018\u2019\u02bc\u2010\u2011-][^\W_]+){1,3}")
+# From the start of a word only, and without going back: a line of letters without an end costs its length, once.
+_COMPOUND = re.compile(r"(?<![^\W_])[^\W_]++(?:['\u2018\u2019\u02bc\u2010\u2011-][^\W_]++){1,3}")
 _NUMBER = re.compile(
     r"\+?\(?[0-9](?:[0-9]|[ ()/.\u2010\u2011\u2013-](?=[ ()/.\u2010\u2011\u2013-]{0,3}[0-9])){5,28}"
 )
