@@ -611,7 +611,7 @@ thread = sa.Table(
     sa.Column("channel", sa.Text, nullable=False),
     sa.Column("peer", sa.Text, nullable=False),
     sa.Column("customer_id", sa.Text, index=True),
-    sa.Column("interaction_id", sa.Text, nullable=False),
+    sa.Column("interaction_id", sa.Text, nullable=False, index=True),
     sa.Column("subject", sa.Text, nullable=False),
     sa.Column("contacts", sa.Integer, nullable=False),
     sa.Column("last_message_id", sa.Text),
