@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import bundles, contacts, databases, mail, routing, search, start_call, wallboard
+from benchmarks import bare, bundles, contacts, databases, mail, routing, search, start_call, wallboard
 from benchmarks.report import BENCH_FILE, Row, table, write
 
 ROUTING = "python -m benchmarks.routing: decisions of the router alone, CPU time, one core"
@@ -30,6 +30,8 @@ def _start_call() -> Iterator[Row]:
 
 
 def _contacts() -> Iterator[Row]:
+    with tempfile.TemporaryDirectory(prefix="sd-bench-") as folder:
+        yield from bare.measure(Path(folder))
     for database in _databases():
         with tempfile.TemporaryDirectory(prefix="sd-bench-") as folder:
             yield from contacts.measure(database, Path(folder))

@@ -2,7 +2,8 @@
 
 FILE holds `Plan` as JSON. The first line on standard output is {"carrier": ADDRESS}: a stand-in for the provider's
 REST API, which has to be there before the desk. Then a line on standard input, {"connect": BASE}, lets the agents
-sign in, connect and say ready; {"run": SECONDS, "seed": N} is one measurement, answered with its figures.
+sign in, connect and say ready; {"run": SECONDS, "seed": N, "per_second": RATE} is one measurement, answered with
+its figures.
 
 The load is an open loop: calls come at exponential distances (Poisson), whether or not the earlier ones were
 answered. A call is a signed webhook as the provider sends it. Its latency counts from the moment before the
@@ -108,12 +109,12 @@ class Generator:
 
     # --- callers --------------------------------------------------------------------------------------------
 
-    async def run(self, span_s: float, seed: int) -> dict[str, Any]:
+    async def run(self, span_s: float, seed: int, per_second: float) -> dict[str, Any]:
         """One measurement."""
         self.tally, chance = Tally(), Random(seed)
         started, cpu = time.perf_counter(), _cpu_s()
         due = started
-        while (due := due + chance.expovariate(self.plan.per_second)) < started + span_s:
+        while (due := due + chance.expovariate(per_second)) < started + span_s:
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             self.tally.slips.append(time.perf_counter() - due)
             self.start(self._call())
@@ -328,7 +329,7 @@ async def main(plan: Plan) -> None:
             if "connect" in wish:
                 _say(await generator.connect(wish["connect"]))
             else:
-                _say(await generator.run(wish["run"], wish["seed"]))
+                _say(await generator.run(wish["run"], wish["seed"], wish.get("per_second", plan.per_second)))
     await generator.close()
 
 
