@@ -23,7 +23,7 @@ export function noticeOf(event: EventView, me: string): Notice | null {
       return title === undefined ? null : { title, text: null, isUrgent: true };
     }
     case "interaction.answered":
-      return { title: "notice.assigned", text: null, isUrgent: true };
+      return { title: "notice.assigned", text: null, isUrgent: false };
     case "agent.state_changed":
       return {
         title: "notice.state",

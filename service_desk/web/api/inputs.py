@@ -27,10 +27,23 @@ def tidy(text: str) -> str:
     return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs")).strip()
 
 
+def name_of(text: str) -> str:
+    """A name without marks that turn the direction of writing: they make what stands around it read otherwise."""
+    return tidy("".join(c for c in text if not "\u202a" <= c <= "\u202e" and not "\u2066" <= c <= "\u2069"))
+
+
+def not_blank(name: str) -> str:
+    """A name that names somebody. Raises ValueError."""
+    if not name:
+        raise ValueError("write at least one letter")
+    return name
+
+
 LINE = r"^[^\x00-\x1f\x7f]*$"
 """One line, no control characters."""
 Prose = Annotated[str, StringConstraints(max_length=TEXT_CHARACTERS), AfterValidator(tidy)]
-Name = Annotated[str, StringConstraints(max_length=NAME_CHARACTERS, pattern=LINE), AfterValidator(tidy)]
+Name = Annotated[str, StringConstraints(max_length=NAME_CHARACTERS, pattern=LINE), AfterValidator(name_of)]
+PersonName = Annotated[Name, AfterValidator(not_blank)]
 Words = Annotated[str, StringConstraints(min_length=1, max_length=TEXT_CHARACTERS)]
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z]{3}_[0-9a-z]{26}$")]
 Key = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
@@ -134,7 +147,7 @@ class WhoseContact(Input):
     """A customer by id, or the name of one to be made. `remember`: the contact's address is theirs too."""
 
     customer_id: Id | None = None
-    name: Name | None = None
+    name: PersonName | None = None
     remember: bool = False
 
     @model_validator(mode="after")
@@ -154,7 +167,7 @@ class Typed(Input):
 class CustomerChange(Input):
     """Only what is sent is changed."""
 
-    name: Name | None = None
+    name: PersonName | None = None
     company: Name | None = None
     tier: Literal["standard", "silver", "gold"] = "standard"
     language: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}$")] | None = (

@@ -154,6 +154,19 @@ async def test_changes_name_their_version(quick_world: World, ada: Caller) -> No
     assert (await ada.patch(path, {"priority": "low"}, current["version"])).status == 200
 
 
+async def test_a_name_names_somebody_and_turns_nothing_around(quick_world: World, ada: Caller) -> None:
+    await quick_world.ready(ada)
+    served = await quick_world.served(ada, await quick_world.call())
+    contact = (await ada.get(f"/api/v1/interactions/{served}")).json()
+    path = f"/api/v1/customers/{contact['customer_id']}"
+    record = (await ada.get(path)).json()["customer"]
+    for blank in ("", "   ", "\u202e\u2066"):
+        answer = await ada.patch(path, {"name": blank}, record["version"])
+        assert (answer.status, answer.json()["field"]) == (422, "name"), repr(blank)
+    turned = await ada.patch(path, {"name": "Ann \u202elive\u202c"}, record["version"])
+    assert turned.json()["name"] == "Ann live"
+
+
 async def test_stale_states_and_customers_are_sent_what_there_is(quick_world: World, ada: Caller) -> None:
     await quick_world.ready(ada)
     stale = await ada.put("/api/v1/me/state", {"state": "away", "reason": "lunch"}, 77)
