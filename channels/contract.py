@@ -568,11 +568,15 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the channel can carry: text in characters, attachments in bytes, requests per second."""
+    """What the channel can carry: text in characters, attachments in bytes, requests per second.
+
+    `at_once`: messages that it sends side by side, 0 where it has no such number; it is given no more than that.
+    """
 
     text_characters: int
     attachment_bytes: int = 0
     requests_per_second: float = 0.0
+    at_once: int = 0
 
 
 class Channel(Protocol):
@@ -628,7 +632,9 @@ class CallControl(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class OutboundText(OutboundMessage):
-    """A text to a customer. `sender` is one of the account's numbers; None leaves the choice to the account.
+    """A text to a customer.
+
+    `sender` is one of the account's numbers; None, and one that it has no more, leaves the choice to the account.
 
     `media_urls` are https addresses from which the provider fetches what goes along, without credentials.
     `text` may be empty when there is media.

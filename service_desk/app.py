@@ -24,10 +24,10 @@ from service_desk.background.outbox import Outbox
 from service_desk.background.retention import Retention, ages
 from service_desk.background.sending import MessageSender
 from service_desk.background.sweep import CallSweep
+from service_desk.background.text_sweep import TextSweep
 from service_desk.background.timers import Timers
 from service_desk.blobs.files import FileBlobs, open_blobs
 from service_desk.bus.local import LocalBus
-from service_desk.bus.redis import RedisBus
 from service_desk.clock import SECOND, SystemClock
 from service_desk.desk import Desk
 from service_desk.dispatch.host import RoutingHost
@@ -120,14 +120,25 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
             tasks.start(Retention(desk, leases.make("retention"), ages(settings)).run)
         if "send" in settings.roles:
             phones = _phones(channels)
-            sender = MessageSender(desk, {channel.account: channel for channel in channels.values()}, blobs)
+            by_account = {channel.account: channel for channel in channels.values()}
+            sender = MessageSender(desk, by_account, blobs)
             parts.outbox = Outbox(desk, leases.make("outbox"), phones, sender)
             tasks.start(parts.outbox.run)
             tasks.start(CallSweep(desk, leases.make("sweep"), phones).run)
+            tasks.start(TextSweep(desk, leases.make("text_sweep"), by_account).run)
         if "web" in settings.roles:
             await stack.enter_async_context(_mail(desk, channels, blobs))
             await stack.enter_async_context(_web(settings, desk, channels, node_id, parts))
         yield parts
+
+
+def _bus(settings: Settings, clock: Clock) -> Bus:
+    """Redis where it is named. It is imported only then: that takes a tenth of a second of every start."""
+    if settings.redis_url is None:
+        return LocalBus()
+    from service_desk.bus.redis import RedisBus  # noqa: PLC0415 - see above
+
+    return RedisBus(settings.redis_url.get_secret_value(), clock)
 
 
 @contextlib.asynccontextmanager
@@ -135,8 +146,7 @@ async def _desk(settings: Settings, clock: Clock) -> AsyncIterator[Desk]:
     """Store and bus; the first start publishes the seed of the configuration."""
     url = settings.database_url.get_secret_value()
     store = Store(url, clock)
-    redis_url = settings.redis_url
-    bus: Bus = LocalBus() if redis_url is None else RedisBus(redis_url.get_secret_value(), clock)
+    bus = _bus(settings, clock)
     await bus.start()
     desk = Desk(store, bus, clock)
     try:

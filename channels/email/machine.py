@@ -96,18 +96,30 @@ def _original_id(parts: Sequence[Part]) -> str | None:
 
 
 def _own(evidence: Evidence) -> str:
-    tokens, message_id = evidence.tokens, evidence.message_id
-    if tokens is not None and message_id is not None and tokens.in_message_id(message_id) is not None:
-        return "its Message-ID is ours"
     sender = evidence.sender.address if evidence.sender is not None else ""
     if without_token(sender) in evidence.mailboxes:
-        return "it comes from a mailbox of this desk"
+        return "it comes from this mailbox"
+    if _is_ours(evidence.message_id, evidence.tokens) and not _is_from_another_mailbox(evidence, sender):
+        return "its Message-ID is ours"
     loops = {fold(text) for text in evidence.headers.all_raw("x-loop")[:10]}
     if loops & set(evidence.mailboxes):
         return "it has been here before (X-Loop)"
     if len(evidence.headers.all_raw("received")) >= HOPS:
         return "it runs in circles (too many Received fields)"
     return ""
+
+
+def _is_ours(message_id: str | None, tokens: ThreadTokens | None) -> bool:
+    return tokens is not None and message_id is not None and tokens.in_message_id(message_id) is not None
+
+
+def _is_from_another_mailbox(evidence: Evidence, sender: str) -> bool:
+    """One mailbox of the desk writes to another: it comes from where its Message-ID was made, and not from here.
+
+    What runs in a circle comes from this mailbox, or from somebody who sent our mail on under a name of their own.
+    """
+    made_at = fold(f"x@{(evidence.message_id or '').rpartition('@')[2].removesuffix('>')}")
+    return made_at is not None and made_at == fold(f"x@{sender.rpartition('@')[2]}")
 
 
 def _bounce(evidence: Evidence) -> str:

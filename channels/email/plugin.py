@@ -25,7 +25,6 @@ from channels.email.settings import MAIL_BYTES, TEXT_CHARACTERS, EmailSettings
 from channels.email.threads import ThreadTokens
 
 ACCOUNT_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-LIMITS = Limits(text_characters=TEXT_CHARACTERS, attachment_bytes=MAIL_BYTES * 3 // 4)
 
 
 class EmailChannel:
@@ -38,6 +37,11 @@ class EmailChannel:
             raise ValueError("an account is named by small letters, digits and -")
         self._account = account
         self._settings = settings
+        self._limits = Limits(
+            text_characters=TEXT_CHARACTERS,
+            attachment_bytes=MAIL_BYTES * 3 // 4,
+            at_once=settings.relay.connections,
+        )
         self._tokens = tokens
         self._relay = send.RelaySender(settings.relay, settings.listener.hostname)
         self._take: TakeMail = _nobody_takes
@@ -55,7 +59,7 @@ class EmailChannel:
 
     @property
     def limits(self) -> Limits:
-        return LIMITS
+        return self._limits
 
     @property
     def read(self) -> ReadMail:

@@ -257,18 +257,27 @@ def clean_html(text: str) -> CleanHtml:
     return CleanHtml(IMAGE.sub(counted.park, cleaned), counted.remote, frozenset(counted.content_ids))
 
 
+def shown_ids(cleaned: str) -> list[str]:
+    """The content ids of the attached images that `clean_html`'s result shows, each once, as they come in it."""
+    sources = (SOURCE.search(found[1]) for found in IMAGE.finditer(cleaned))
+    ids = (entities.unescape(source[1][4:]) for source in sources if source and source[1].startswith("cid:"))
+    return list(dict.fromkeys(ids))
+
+
 def show_html(cleaned: str, images: Mapping[str, str], *, remote: bool = False) -> str:
     """What `clean_html` made, with the attached images under their addresses; sanitised once more.
 
-    `images` maps content ids to addresses of ours (they begin with / or https:). `remote` puts remote
-    images back, when the reader asked for them.
+    `images` maps content ids to addresses of ours (data: with all the bytes, or https:). Each is written once, at
+    its first place, so that the page is no longer than its parts together; at further places only the words
+    (`alt`) stand. `remote` puts remote images back, when the reader asked for them.
     """
+    waiting = dict(images)
 
     def place(found: re.Match[str]) -> str:
         attributes = found[1]
         source = SOURCE.search(attributes)
         if source is not None and source[1].startswith("cid:"):
-            address = images.get(entities.unescape(source[1][4:]))
+            address = waiting.pop(entities.unescape(source[1][4:]), None)
             shown = "" if address is None else f' src="{entities.escape(address)}"'
             return f"<img{SOURCE.sub('', attributes)}{shown}>"
         if remote:

@@ -1,7 +1,8 @@
 """Which conversation a mail belongs to, and what proves it.
 
 Our Message-IDs and reply addresses carry the thread's id and a mark (HMAC-SHA-256) that only we can make. A
-number in a subject, or a reference without a mark, is a claim: it never opens a conversation to anybody.
+number in a subject, or a reference without a mark, is a claim: it never opens a conversation to anybody. Nor does the
+name in the From field, which nothing here authenticates: whoever knows a number can write under a customer's name.
 """
 
 import base64
@@ -137,7 +138,8 @@ class Proof(StrEnum):
     ADDRESS_TOKEN = "address_token"  # noqa: S105 - no password
     MESSAGE_TOKEN = "message_token"  # noqa: S105 - no password
     ANSWERS_OURS = "answers_ours"
-    NUMBER_BY_PARTICIPANT = "number_by_participant"
+    NUMBER = "number"
+    """Of a ticket, in the subject: anybody can write it, so that it is a claim and never more."""
     NONE = "none"
 
 
@@ -145,8 +147,8 @@ class Proof(StrEnum):
 class Question:
     """Something to look up, and what a hit proves.
 
-    `value` is a thread id, a Message-ID or a ticket number; `sender` must be one to whom we sent that message,
-    or a participant of that ticket. Without `sender` a hit proves by itself.
+    `value` is a thread id, a Message-ID or a ticket number; `sender` must be one to whom we sent that message.
+    Without `sender` (None) a hit proves by itself; with an empty one it is a claim.
     """
 
     proof: Proof
@@ -169,7 +171,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A thread that exists. `sender_belongs`: the question's sender has a part in it, as the question asks."""
+    """A thread that exists. `sender_belongs`: we sent the message of the question to its sender."""
 
     thread_id: str
     sender_belongs: bool
@@ -179,7 +181,7 @@ def questions(mail: MailReceived, number: re.Pattern[str] | None = None) -> Iter
     """What to look up for a mail, in the order in which it counts.
 
     `number` finds a ticket number in a subject (its first group). A sender of whom there is any doubt proves
-    nothing: then neither kind that rests on the sender can be more than a claim.
+    nothing; a number never does.
     """
     sender = mail.sender.address if mail.sender is not None and not mail.doubts else ""
     if mail.proven is not None:
@@ -192,7 +194,7 @@ def questions(mail: MailReceived, number: re.Pattern[str] | None = None) -> Iter
         yield Question(Proof.ANSWERS_OURS, message_id, sender)
     if number is not None:
         for found in list(number.finditer(mail.subject))[:3]:
-            yield Question(Proof.NUMBER_BY_PARTICIPANT, found[1], sender)
+            yield Question(Proof.NUMBER, found[1], "")
 
 
 def match(

@@ -83,7 +83,7 @@ class TwilioTexts:
         messaging service replaces signs in the text. After a minute without a callback, None is as good as it
         gets. Raises SendFailed or OutcomeUnknown when the list cannot be read.
         """
-        sender = message.sender if isinstance(message, OutboundText) else None
+        sender = self._sender(message)
         filters: dict[str, Any] = {"to": message.to} | ({"from_": sender} if sender else {})
         found = await mapped(
             self._account.messages.list_async(**filters, page_size=PAGE, limit=LOOKED_THROUGH)
@@ -139,11 +139,13 @@ class TwilioTexts:
         validity_s = self._settings.validity_s
         return parameters | ({"validity_period": validity_s} if validity_s is not None else {})
 
-    def _from(self, message: OutboundMessage) -> dict[str, str]:
-        settings = self._settings
+    def _sender(self, message: OutboundMessage) -> str | None:
+        """The number that the message asks for, if it is ours (any more)."""
         sender = message.sender if isinstance(message, OutboundText) else None
-        if sender is not None and sender not in settings.numbers:
-            raise _refused(21606)
+        return sender if sender in self._settings.numbers else None
+
+    def _from(self, message: OutboundMessage) -> dict[str, str]:
+        settings, sender = self._settings, self._sender(message)
         service = settings.messaging_service_sid
         if service is None:
             return {"from_": sender or settings.numbers[0]}

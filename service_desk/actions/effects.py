@@ -4,7 +4,7 @@ import sqlalchemy as sa
 
 from service_desk.clock import SECOND, Micros
 from service_desk.domain import interaction as life
-from service_desk.domain.effects import ConnectCall, PutBackCall
+from service_desk.domain.effects import ConnectCall, PutBackCall, SendMessage
 from service_desk.storage import schema
 from service_desk.storage.fence import check_fence, fence_of
 from service_desk.storage.prepared import Prepared
@@ -17,13 +17,30 @@ _CONTACT_OF_EFFECT = Prepared(
     .join(EFFECT, EFFECT.c.subject == schema.interaction.c.id)
     .where(EFFECT.c.position == sa.bindparam("position"))
 )
+_OPEN_SENDS = (sa.text(schema.OPEN_SEND), EFFECT.c.subject == sa.bindparam("contact", type_=sa.Text))
+_DUE_AT = EFFECT.c.due_at.type
+_PUSH_BACK = Prepared(
+    sa.update(EFFECT)
+    .where(
+        *_OPEN_SENDS,
+        EFFECT.c.position > sa.bindparam("first", type_=EFFECT.c.position.type),
+        EFFECT.c.due_at < sa.bindparam("until", type_=_DUE_AT),
+    )
+    .values(due_at=sa.bindparam("until", type_=_DUE_AT))
+)
+_WAITING_UNTIL = Prepared(
+    sa.select(sa.func.max(EFFECT.c.due_at)).where(
+        *_OPEN_SENDS, EFFECT.c.attempts > 0, EFFECT.c.state.in_(("ready", "unknown"))
+    )
+)
 ENDS = frozenset({"confirmed", "failed", "dropped"})
 
 
 def claim(tx: Tx, position: int, lease: str, fence: int) -> bool:
     """Take an effect for one try; False if it is done, or nobody wants it any more.
 
-    The due time moves on, so that a claim whose process died is found again, with its outcome unknown.
+    The due time moves on, so that a claim whose process died is found again, with its outcome unknown. The first
+    claim's instant is kept: patience is counted from it, and what a request may have left is looked for since it.
     """
     tx.foresee(
         fence_of(lease), locked(EFFECT, position), Foreseen(_CONTACT_OF_EFFECT, {"position": position})
@@ -35,21 +52,55 @@ def claim(tx: Tx, position: int, lease: str, fence: int) -> bool:
     if not _wanted(tx, row):
         tx.update(EFFECT, position, state="dropped", done_at=tx.now)
         return False
-    tx.update(EFFECT, position, state="sent", attempts=row["attempts"] + 1, due_at=tx.now + CLAIM)
+    values = {"state": "sent", "attempts": row["attempts"] + 1, "due_at": tx.now + CLAIM}
+    if row["started_at"] is None:
+        values["started_at"] = tx.now
+    tx.update(EFFECT, position, **values)
     return True
 
 
-def settle(tx: Tx, position: int, attempt: int, state: str, detail: str | None, again_at: Micros) -> bool:
+def leaves(tx: Tx, position: int, attempt: int) -> bool:
+    """The request of the nth attempt is about to leave: from here on it may have been carried out.
+
+    False if the claim ran out and somebody else has tried since: then it must not leave.
+    """
+    row = tx.get_for_update(EFFECT, position)
+    if row is None or row["done_at"] is not None or row["attempts"] != attempt:
+        return False
+    tx.update(EFFECT, position, tried_at=tx.now, unsure=True)
+    return True
+
+
+def settle(
+    tx: Tx,
+    position: int,
+    attempt: int,
+    state: str,
+    detail: str | None,
+    again_at: Micros,
+    unsure: bool | None = None,  # noqa: FBT001 - actions take their arguments by position
+) -> bool:
     """Keep the outcome of the nth attempt; `ready` and `unknown` are tried again at `again_at`.
 
+    What was written after a message that waits is not looked at before then. `unsure` None leaves that as it is.
     False if it comes too late: the claim ran out and somebody else has tried since.
     """
     row = tx.get_for_update(EFFECT, position)
     if row is None or row["done_at"] is not None or row["attempts"] != attempt:
         return False
     done_at = tx.now if state in ENDS else None
-    tx.update(EFFECT, position, state=state, detail=detail, done_at=done_at, due_at=again_at)
+    values = {"state": state, "detail": detail, "done_at": done_at, "due_at": again_at}
+    if unsure is not None:
+        values["unsure"] = unsure
+    tx.update(EFFECT, position, **values)
+    if done_at is None and row["kind"] == SendMessage.KIND:
+        tx.write(_PUSH_BACK, {"contact": row["subject"], "first": position, "until": again_at})
     return True
+
+
+def turn_at(tx: Tx, interaction_id: str) -> Micros:
+    """When a message that is written now may go: not before an earlier one of its contact that waits."""
+    return max(tx.now, tx.scalar(_WAITING_UNTIL, {"contact": interaction_id}) or tx.now)
 
 
 def _wanted(tx: Tx, row: Row) -> bool:

@@ -37,21 +37,45 @@ def receive_mail(
         return
     if event.machine is Machine.OWN:
         return  # a loop: kept as raw input, and nothing else
+    if _is_known(tx, account, event):
+        return  # it was taken before, and its raw input has been forgotten since
     if event.bounce is not None and deliveries.bounced(tx, account, event.bounce) is not None:
         return
     customer_id = _sender(tx, event, box)
     if customer_id is not None:
         tx.input_is_about(customer_id)
     found = match(event, lambda question: _look_up(tx, account, question), NUMBER)
-    thread = tx.get_for_update(THREAD, found.thread_id) if found.thread_id is not None else None
-    turn = threads.take_turn(tx, thread, _newcomer(event, box, customer_id))
+    held = threads.hold(tx, found.thread_id) if found.thread_id is not None else None
+    is_written = event.machine is Machine.NONE
+    turn = threads.take_turn(tx, held, _newcomer(event, box, customer_id), wakes=is_written)
     contact = _keep(tx, turn, event, files, customer_id, found)
     threads.remember(tx, turn.thread, event.message_id)
     if turn.step == media.START:
         _new_case(tx, contact, event, box)
-    elif event.machine is Machine.NONE:
+    elif is_written:
         contact = parking.requeue(tx, contact, "customer_replied")
         threads.reopen_cases(tx, contact["id"])
+
+
+def _is_known(tx: Tx, account: str, event: MailReceived) -> bool:
+    """Whether this very mail is here already, as a contact's first one or as a later one."""
+    contact = schema.interaction
+    this_mail = (contact.c.account == account, contact.c.external_id == event.dedupe_key)
+    if tx.scalar(sa.select(contact.c.id).where(*this_mail)) is not None:
+        return True
+    if event.message_id is None:
+        return False
+    later = (
+        sa.select(MESSAGE.c.id)
+        .join(contact, contact.c.id == MESSAGE.c.interaction_id)
+        .where(
+            MESSAGE.c.provider_id == event.message_id,
+            MESSAGE.c.key == event.dedupe_key,
+            contact.c.account == account,
+        )
+        .limit(1)
+    )
+    return tx.scalar(later) is not None
 
 
 def _raw(event: MailReceived, raw_blob: str) -> dict[str, Any]:
@@ -114,14 +138,35 @@ def _keep(
             "quoted": event.quoted or None,
             "html": event.html,
             "provider_id": event.message_id,
-            "envelope": _envelope(event, turn.thread["id"], found),
+            "envelope": _envelope(event, turn.thread["id"], found, _claims(tx, found)),
         },
     )
     attachments.add_files(tx, contact, entry["id"], files, "customer")
     return contact
 
 
-def _envelope(event: MailReceived, thread_id: str, found: Match) -> dict[str, Any]:
+def _claims(tx: Tx, found: Match) -> list[str]:
+    """In words, what the mail says to belong to without proof: the newest of the cases that the thread is about."""
+    if found.claimed is None:
+        return []
+    ticket, link = schema.ticket, schema.ticket_interaction
+    number: int | None = tx.scalar(
+        sa.select(ticket.c.number)
+        .join(link, link.c.ticket_id == ticket.c.id)
+        .join(THREAD, THREAD.c.interaction_id == link.c.interaction_id)
+        .where(THREAD.c.id == found.claimed)
+        .order_by(ticket.c.number.desc())
+        .limit(1)
+    )
+    what = "another conversation" if number is None else f"ticket #{number}"
+    words = (
+        f"It says that it belongs to {what}, and nothing proves it: anybody can write that, under any name.",
+        "If you are sure who wrote, link this contact to that case; else tell the sender nothing of it.",
+    )
+    return [" ".join(words)]
+
+
+def _envelope(event: MailReceived, thread_id: str, found: Match, claims: Sequence[str]) -> dict[str, Any]:
     return {
         "thread": thread_id,
         "from": None if event.sender is None else address(event.sender),
@@ -133,9 +178,10 @@ def _envelope(event: MailReceived, thread_id: str, found: Match) -> dict[str, An
         "sent_at": event.sent_at,
         "machine": event.machine.value,
         "remote_images": event.remote_images,
-        "doubts": list(event.doubts),
+        "doubts": [*event.doubts, *claims],
         "notes": list(event.notes),
         "proof": found.proof.value,
+        "claimed": found.claimed,
     }
 
 
@@ -170,7 +216,7 @@ def _look_up(tx: Tx, account: str, question: Question) -> Found | None:
             return Found(question.value, sender_belongs=True) if ours else None
         case Proof.ANSWERS_OURS:
             return _answered(tx, account, question)
-        case Proof.NUMBER_BY_PARTICIPANT:
+        case Proof.NUMBER:
             return _numbered(tx, account, question)
         case Proof.NONE:
             return None
@@ -193,27 +239,19 @@ def _answered(tx: Tx, account: str, question: Question) -> Found | None:
 
 
 def _numbered(tx: Tx, account: str, question: Question) -> Found | None:
-    """The newest thread of a ticket; the sender belongs if the ticket's customer has that mailbox."""
+    """The newest thread of a ticket. To name its number proves nothing, whoever seems to do it."""
     ticket, link = schema.ticket, schema.ticket_interaction
-    row = tx.first(
-        sa.select(THREAD.c.id, ticket.c.customer_id)
-        .join(link, link.c.ticket_id == ticket.c.id)
-        .join(THREAD, sa.and_(THREAD.c.interaction_id == link.c.interaction_id, THREAD.c.account == account))
-        .where(ticket.c.number == int(question.value), THREAD.c.channel == "email")
+    found: str | None = tx.scalar(
+        sa.select(THREAD.c.id)
+        .join(link, link.c.interaction_id == THREAD.c.interaction_id)
+        .join(ticket, ticket.c.id == link.c.ticket_id)
+        .where(
+            ticket.c.number == int(question.value), THREAD.c.account == account, THREAD.c.channel == "email"
+        )
         .order_by(THREAD.c.at.desc())
         .limit(1)
     )
-    if row is None:
-        return None
-    point = schema.contact_point
-    theirs = tx.scalar(
-        sa.select(point.c.id).where(
-            point.c.customer_id == row["customer_id"],
-            point.c.kind == "mailbox",
-            point.c.value == (question.sender or "").casefold(),
-        )
-    )
-    return Found(row["id"], sender_belongs=theirs is not None)
+    return None if found is None else Found(found, sender_belongs=False)
 
 
 def _mailbox(tx: Tx, account: str) -> Mailbox:

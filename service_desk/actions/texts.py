@@ -31,13 +31,13 @@ def receive_text(tx: Tx, account: str, event: TextReceived) -> None:
     customer_id = find_or_make(tx, point, name=None, language=line.language, proof="seen") if point else None
     if customer_id is not None:
         tx.input_is_about(customer_id)
-    thread = threads.of_number(tx, account, number)
+    held = threads.of_number(tx, account, number)
     was_out = opted_out(tx, account, number)
     stops = event.keyword is TextKeyword.OPT_OUT
     starts = event.keyword is TextKeyword.OPT_IN and was_out
     if stops or starts:
-        _keep_consent(tx, account, number, event, thread, opted_out=stops)
-        if thread is None:
+        _keep_consent(tx, account, number, event, held, opted_out=stops)
+        if held is None:
             return
     new = Newcomer(
         channel="sms",
@@ -52,13 +52,9 @@ def receive_text(tx: Tx, account: str, event: TextReceived) -> None:
         queue_id=line.default_queue,
         number=number,
     )
-    if (stops or starts) and thread is not None:
-        contact = _newest_contact(tx, thread)
-        step = media.CONTINUE
-    else:
-        turn = threads.take_turn(tx, thread, new)
-        thread, contact, step = turn.thread, turn.contact, turn.step
-    contact = _keep(tx, contact, thread, customer_id, number, event)
+    turn = threads.take_turn(tx, held, new, wakes=not (stops or starts))
+    step = turn.step
+    contact = _keep(tx, turn.contact, turn.thread, customer_id, number, event)
     if stops or starts:
         messages.add_system_line(tx, contact, "text.opted_out" if stops else "text.opted_in")
         return
@@ -82,7 +78,7 @@ def consent_of(tx: Tx, account: str, number: str) -> Row | None:
 
 
 def _keep_consent(
-    tx: Tx, account: str, number: str, event: TextReceived, thread: Row | None, *, opted_out: bool
+    tx: Tx, account: str, number: str, event: TextReceived, held: threads.Held | None, *, opted_out: bool
 ) -> None:
     values = {"opted_out": opted_out, "at": tx.now, "word": event.text.strip()[:64]}
     if consent_of(tx, account, number) is None:
@@ -90,14 +86,8 @@ def _keep_consent(
     else:
         where = (CONSENT.c.account == account, CONSENT.c.number == number)
         tx.write(CONSENT.update().where(*where).values(**values))
-    if thread is not None:
-        tx.emit(events.TextConsentChanged(thread["interaction_id"], account, opted_out))
-
-
-def _newest_contact(tx: Tx, thread: Row) -> Row:
-    row = tx.get_for_update(schema.interaction, thread["interaction_id"])
-    assert row is not None, "a thread's newest contact is there as long as the thread"
-    return row
+    if held is not None:
+        tx.emit(events.TextConsentChanged(held.contact["id"], account, opted_out))
 
 
 def _keep(

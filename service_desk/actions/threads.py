@@ -9,7 +9,7 @@ from service_desk.actions import interactions, tickets
 from service_desk.domain import media
 from service_desk.domain.interaction import TICKET_DONE
 from service_desk.storage import schema
-from service_desk.storage.transaction import Row, Tx
+from service_desk.storage.transaction import Row, StaleRow, Tx
 
 THREAD = schema.thread
 LINK = schema.ticket_interaction
@@ -42,20 +42,49 @@ class Turn:
     step: str
 
 
-def of_number(tx: Tx, account: str, number: str) -> Row | None:
-    """The thread of a telephone number, locked."""
-    return tx.first(
-        sa.select(THREAD).where(THREAD.c.account == account, THREAD.c.number == number).with_for_update()
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A thread and its newest contact, both locked."""
+
+    thread: Row
+    contact: Row
+
+
+def hold(tx: Tx, thread_id: str) -> Held | None:
+    """Lock a thread and its newest contact, the contact first; None if there is no such thread.
+
+    Which contact that is, only the thread says: it is read, the contact locked, then the thread. If that has gone on
+    in another contact meanwhile, StaleRow lets go of both and runs the action again.
+    """
+    seen = tx.get(THREAD, thread_id)
+    if seen is None:
+        return None
+    contact = interactions.must_get(tx, seen["interaction_id"])
+    thread = tx.get_for_update(THREAD, thread_id)
+    if thread is None or thread["interaction_id"] != contact["id"]:
+        raise StaleRow(f"thread {thread_id}")
+    return Held(thread, contact)
+
+
+def of_number(tx: Tx, account: str, number: str) -> Held | None:
+    """The thread of a telephone number with its newest contact, locked."""
+    found: str | None = tx.scalar(
+        sa.select(THREAD.c.id).where(THREAD.c.account == account, THREAD.c.number == number)
     )
+    return None if found is None else hold(tx, found)
 
 
-def take_turn(tx: Tx, thread: Row | None, new: Newcomer) -> Turn:
-    """The contact for a new message of the customer; it may be a new one. A parked one is not yet woken."""
-    if thread is None:
+def take_turn(tx: Tx, held: Held | None, new: Newcomer, *, wakes: bool = True) -> Turn:
+    """The contact for a new message of the customer; it may be a new one. A parked one is not yet woken.
+
+    What asks for no work (`wakes` False: a program wrote it, or it is one word about texts) is added to the newest
+    contact wherever that stands, also after its end. Only where there is no thread yet does it begin something.
+    """
+    if held is None:
         contact = _open(tx, new)
         return Turn(_begin(tx, contact, new), contact, media.START)
-    last = interactions.must_get(tx, thread["interaction_id"])
-    step = media.next_step(new.channel, last["state"], last["ended_at"], tx.now)
+    thread, last = held.thread, held.contact
+    step = media.next_step(new.channel, last["state"], last["ended_at"], tx.now) if wakes else media.CONTINUE
     if step in (media.CONTINUE, media.RESUME):
         return Turn(thread, last, step)
     contact = _open(tx, new)

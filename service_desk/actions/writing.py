@@ -11,7 +11,7 @@ from channels.email import settings as mail_limits
 from channels.email.addresses import fold
 from channels.email.sanitize import clean_outgoing
 from channels.sms.segments import TEXT_CHARACTERS as SMS_CHARACTERS
-from service_desk.actions import attachments, drafts, interactions, messages, parking, texts
+from service_desk.actions import agents, attachments, drafts, effects, interactions, messages, parking, texts
 from service_desk.actions.mails import address
 from service_desk.domain import events
 from service_desk.domain import interaction as life
@@ -46,13 +46,9 @@ def send_text(tx: Tx, interaction_id: str, agent_id: str, text: str, key: str, s
     if len(text) > SMS_CHARACTERS:
         raise TooLarge(f"text has {len(text)} characters; a text takes {SMS_CHARACTERS}.", field="text")
     number = _number(tx, row)
-    if texts.opted_out(tx, row["account"], number):
-        raise Conflict(
-            "This number has asked for no more texts (STOP). Phone or mail them instead; START from their side "
-            "lets texts go again.",
-            code="opted_out",
-        )
-    return _keep(tx, row, agent_id, text, key, {"envelope": {"thread": _thread_id(tx, row), "to": number}})
+    _check_consent(tx, row, number)
+    envelope = {"thread": _thread_id(tx, row), "to": number, "from": _texted_number(tx, row)}
+    return _keep(tx, row, agent_id, text, key, {"envelope": envelope})
 
 
 def send_mail(tx: Tx, interaction_id: str, agent_id: str, letter: Letter, key: str, seen: int | None) -> str:
@@ -69,7 +65,8 @@ def send_mail(tx: Tx, interaction_id: str, agent_id: str, letter: Letter, key: s
     html = clean_outgoing(letter.html) if letter.html else None
     thread_id = _thread_id(tx, row)
     thread = tx.get_for_update(schema.thread, thread_id)
-    assert thread is not None, "a mail's contact has a thread"
+    if thread is None or thread["interaction_id"] != interaction_id:
+        raise _went_on()
     envelope = {
         "thread": thread_id,
         "to": [address(each) for each in to],
@@ -85,7 +82,7 @@ def send_mail(tx: Tx, interaction_id: str, agent_id: str, letter: Letter, key: s
 
 
 def retry(tx: Tx, interaction_id: str, entry_id: str, agent_id: str) -> str:
-    """Send a message that failed once more."""
+    """Send a message that failed once more. A text to a number that has stopped texts meanwhile is refused."""
     row = interactions.must_get(tx, interaction_id)
     interactions.require_owner(row, agent_id)
     message = tx.get_for_update(MESSAGE, entry_id)
@@ -93,12 +90,18 @@ def retry(tx: Tx, interaction_id: str, entry_id: str, agent_id: str) -> str:
         raise NotFound("There is no such message here.")
     if message["status"] not in FAILED:
         raise Conflict("Only a message that failed can be sent again.", code="not_failed")
+    if row["channel"] == "sms":
+        _check_consent(tx, row, message["envelope"]["to"])
+    if message["provider_id"] is not None:  # another attempt must not be taken for this one
+        former = [*(message["former_ids"] or ()), message["provider_id"]]
+        tx.update(MESSAGE, entry_id, former_ids=former)
     _hand_over(tx, row, entry_id, message["tries"] + 1)
     tx.emit(events.EntryChanged(interaction_id, entry_id, "message", "queued"))
     return entry_id
 
 
 def _mine(tx: Tx, interaction_id: str, agent_id: str, channel: str) -> Row:
+    agents.must_get(tx, agent_id)  # locked before the contact, which `then` may take out of their hands
     row = interactions.must_get(tx, interaction_id)
     interactions.require_owner(row, agent_id)
     if row["channel"] != channel:
@@ -106,6 +109,15 @@ def _mine(tx: Tx, interaction_id: str, agent_id: str, channel: str) -> Row:
     if row["state"] not in WRITABLE:
         raise Conflict("The contact is over; your text was not sent.", code="not_active")
     return row
+
+
+def _check_consent(tx: Tx, row: Row, number: str) -> None:
+    if texts.opted_out(tx, row["account"], number):
+        raise Conflict(
+            "This number has asked for no more texts (STOP). Phone or mail them instead; START from their side "
+            "lets texts go again.",
+            code="opted_out",
+        )
 
 
 def _check_seen(tx: Tx, row: Row, seen: int | None) -> None:
@@ -146,17 +158,21 @@ def _keep(tx: Tx, row: Row, agent_id: str, text: str, key: str, letter: dict[str
 
 def _hand_over(tx: Tx, row: Row, entry_id: str, attempt: int) -> None:
     tx.update(MESSAGE, entry_id, status="queued", error=None, provider_id=None, tries=attempt)
-    tx.later(SendMessage(row["account"], row["id"], entry_id, attempt))
+    tx.later(SendMessage(row["account"], row["id"], entry_id, attempt), due_at=effects.turn_at(tx, row["id"]))
 
 
 def _thread_id(tx: Tx, row: Row) -> str:
     thread = schema.thread
     found: str | None = tx.scalar(sa.select(thread.c.id).where(thread.c.interaction_id == row["id"]))
     if found is None:
-        raise Conflict(
-            "This contact's thread has gone on in another contact: answer there.", code="thread_moved_on"
-        )
+        raise _went_on()
     return found
+
+
+def _went_on() -> Conflict:
+    return Conflict(
+        "This contact's thread has gone on in another contact: answer there.", code="thread_moved_on"
+    )
 
 
 def _number(tx: Tx, row: Row) -> str:
@@ -166,6 +182,18 @@ def _number(tx: Tx, row: Row) -> str:
         raise Conflict("This sender has no number to answer to.", code="no_number")
     number: str = thread["number"]
     return number
+
+
+def _texted_number(tx: Tx, row: Row) -> str | None:
+    """Ours to which the customer wrote last: the answer comes from there."""
+    newest = (
+        sa.select(MESSAGE.c.envelope)
+        .where(MESSAGE.c.interaction_id == row["id"], MESSAGE.c.author_kind == "customer")
+        .order_by(MESSAGE.c.seq.desc())
+        .limit(1)
+    )
+    found = tx.scalar(newest)
+    return found.get("to") if found else None
 
 
 def _addresses(typed: Sequence[str], name: str) -> list[MailAddress]:

@@ -5,23 +5,21 @@ the provider may or may not have done it: it is read back before it is tried aga
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
-import sqlalchemy as sa
 import structlog
 
 from channels.contract import AccountId, CallControl, ChannelError, OutcomeUnknown, SendFailed
 from service_desk.actions.effects import claim, settle
-from service_desk.background.sending import MessageSender
+from service_desk.background.due import Due, Outcome, Room, due_effects
+from service_desk.background.sending import SENDS_AT_ONCE, MessageSender
 from service_desk.background.sweep import read_back
 from service_desk.clock import SECOND, Micros
 from service_desk.desk import Desk
 from service_desk.domain.effects import (
-    EFFECTS,
     CallEffect,
     ConnectCall,
-    Effect,
     FetchMedia,
     HangUpCall,
     PutBackCall,
@@ -30,37 +28,26 @@ from service_desk.domain.effects import (
 from service_desk.follow import Signal, earliest
 from service_desk.killpoint import killpoint
 from service_desk.lease import Lease, hold_and_work
-from service_desk.storage import schema
-from service_desk.storage.prepared import Prepared
-from service_desk.storage.store import Reader
-from service_desk.storage.transaction import Foreseen
 
-EFFECT = schema.effect
 AT_ONCE = 50
+"""Calls under way together."""
+FETCHES_AT_ONCE = 10
+"""Pictures and files of texts that are fetched together."""
 GRACE_S = 2.0
 """What is under way when the work ends may take so long; after that its outcome is unknown."""
 TRIES = 8
+"""Of a call's effect. Messages are tried for a time instead: see sending.py."""
 BACKOFF: Micros = SECOND // 2
 BACKOFF_MOST: Micros = 30 * SECOND
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
-    """An effect whose time has come; `attempts` before this one."""
-
-    position: int
-    subject: str
-    state: str
-    attempts: int
-    effect: Effect
-
-
 class Outbox:
     """Runs wherever its lease is held.
 
-    What is due for one subject goes in order, several subjects go side by side: a slow one holds up nobody else.
+    Calls, messages of each account, and files to fetch have places of their own, and nothing is claimed for which
+    there is none: a relay that hangs holds up no call. Calls that are due for one subject go in order.
     """
 
     def __init__(
@@ -80,20 +67,21 @@ class Outbox:
         await hold_and_work(self._lease, self._desk.clock, self._work)
 
     async def _work(self, fence: int) -> None:
-        busy: dict[str, asyncio.Task[None]] = {}
+        busy = _Busy({} if self._messages is None else self._messages.places)
         try:
             async with Signal(self._desk.bus, self._desk.clock, "effect") as signal:
                 while self._lease.held():
-                    _reap(busy)
-                    room = AT_ONCE - len(busy)
-                    due, next_due = await self._desk.glance(due_effects, room, busy) if room else ([], None)
-                    for subject, items in _by_subject(due).items():
-                        busy[subject] = asyncio.create_task(self._one_after_another(items, fence))
-                        busy[subject].add_done_callback(lambda _: signal.poke())
+                    busy.reap()
+                    room = busy.room(messages=self._messages is not None)
+                    due, next_due = await self._desk.glance(due_effects, room)
+                    for line, items in _in_lines(due).items():
+                        task = asyncio.create_task(self._one_after_another(items, fence))
+                        task.add_done_callback(lambda _: signal.poke())
+                        busy.begin(line, items[0].account, task)
                     if not due:
                         await signal.wait(earliest(next_due, self._lease.look_again_at()))
         finally:
-            await _finish(busy.values())
+            await _finish(busy.tasks.values())
 
     async def _one_after_another(self, items: Sequence[Due], fence: int) -> None:
         for item in items:
@@ -105,22 +93,28 @@ class Outbox:
         if not await self._desk.run(claim, item.position, self._lease.name, fence):
             return True
         killpoint("outbox.after_claim")
-        state, detail = await self._tried(item)
+        done = await self._tried(item)
         killpoint("outbox.after_effect")
-        now = self._desk.clock.now()
-        if state in ("unknown", "ready") and item.attempts + 1 >= TRIES:
-            state = "failed"
-        again = now + min(BACKOFF * 2**item.attempts, BACKOFF_MOST)
-        if not await self._desk.run(settle, item.position, item.attempts + 1, state, detail, again):
+        attempt = item.attempts + 1
+        again = self._desk.clock.now() if done.again_at is None else done.again_at
+        if not await self._desk.run(
+            settle, item.position, attempt, done.state, done.detail, again, done.unsure
+        ):
             log.warning(
-                "effect settled too late", kind=item.effect.KIND, interaction=item.subject, state=state
+                "effect settled too late", kind=item.effect.KIND, interaction=item.subject, state=done.state
             )
             return False
-        if state != "confirmed":
-            log.warning("effect", kind=item.effect.KIND, interaction=item.subject, state=state, detail=detail)
-        if state == "failed" and isinstance(item.effect, ConnectCall | PutBackCall):
+        if done.state != "confirmed":
+            log.warning(
+                "effect",
+                kind=item.effect.KIND,
+                interaction=item.subject,
+                state=done.state,
+                detail=done.detail,
+            )
+        if done.state == "failed" and isinstance(item.effect, ConnectCall | PutBackCall):
             await self._ask_why(item.effect)
-        return state in ("confirmed", "failed")
+        return done.state in ("confirmed", "failed")
 
     async def _ask_why(self, effect: CallEffect) -> None:
         """A leg that cannot be moved is mostly a leg that is gone."""
@@ -128,22 +122,28 @@ class Outbox:
         if account in self._phones:
             await read_back(self._desk, self._phones[account], account, effect.call_id)
 
-    async def _tried(self, item: Due) -> tuple[str, str | None]:
-        """(state, detail) after a try; a fault of ours leaves the outcome unknown and stops nobody else."""
-        try:
-            return await self._outcome(item)
-        except Exception as error:
-            log.exception("effect broke", kind=item.effect.KIND, interaction=item.subject)
-            return "unknown", f"a fault of ours: {type(error).__name__}"
-
-    async def _outcome(self, item: Due) -> tuple[str, str | None]:
+    async def _tried(self, item: Due) -> Outcome:
+        """What a try came to; a fault of ours stops nobody else, and whoever waits for the message hears of it."""
         effect = item.effect
-        if not isinstance(effect, SendMessage | FetchMedia):
-            return await self._call_outcome(item, effect)
-        if self._messages is None:
-            return "failed", "nothing here sends messages"
-        unsure = item.attempts > 0 and item.state != "ready"
-        return await self._messages.perform(effect, unsure=unsure, last=item.attempts + 1 >= TRIES)
+        try:
+            if isinstance(effect, ConnectCall | PutBackCall | HangUpCall):
+                return self._call_again(item, *await self._call_outcome(item, effect))
+            return await self._sender().perform(item)
+        except Exception as error:
+            log.exception("effect broke", kind=effect.KIND, interaction=item.subject)
+            if isinstance(effect, SendMessage | FetchMedia):
+                return await self._sender().broke(item, error)
+            return self._call_again(item, "unknown", f"a fault of ours: {type(error).__name__}")
+
+    def _sender(self) -> MessageSender:
+        assert self._messages is not None, "no room is made for messages without one"
+        return self._messages
+
+    def _call_again(self, item: Due, state: str, detail: str | None) -> Outcome:
+        """Calls are tried a few times, soon: nobody holds a telephone for hours."""
+        if state in ("unknown", "ready") and item.attempts + 1 >= TRIES:
+            state = "failed"
+        return Outcome(state, detail, self._desk.clock.now() + min(BACKOFF * 2**item.attempts, BACKOFF_MOST))
 
     async def _call_outcome(self, item: Due, effect: CallEffect) -> tuple[str, str | None]:
         phone = self._phones.get(AccountId(effect.account))
@@ -165,17 +165,59 @@ class Outbox:
         return "confirmed", None
 
 
-def _by_subject(due: Sequence[Due]) -> dict[str, list[Due]]:
-    found: dict[str, list[Due]] = {}
+class _Busy:
+    """What is under way. A line of work is a call's subject, a message's subject, or a file."""
+
+    def __init__(self, places: Mapping[str, int]) -> None:
+        self.tasks: dict[_Line, asyncio.Task[None]] = {}
+        self._places = places
+        self._accounts: dict[_Line, str] = {}
+
+    def begin(self, line: "_Line", account: str, task: asyncio.Task[None]) -> None:
+        self.tasks[line] = task
+        self._accounts[line] = account
+
+    def reap(self) -> None:
+        """Forget what is done. Raises what stopped it: a lost lease, a database that is away."""
+        for line in [line for line, task in self.tasks.items() if task.done()]:
+            del self._accounts[line]
+            self.tasks.pop(line).result()
+
+    def room(self, *, messages: bool) -> Room:
+        """What may be begun beside it."""
+        calls = [str(key) for kind, key in self.tasks if kind == "call"]
+        fetches = [key for kind, key in self.tasks if kind == "fetch" and isinstance(key, int)]
+        under_way = Counter(self._accounts[line] for line in self.tasks if line[0] == "send")
+        left = {account: self._places.get(account, SENDS_AT_ONCE) for account in {*self._places, *under_way}}
+        return Room(
+            calls=AT_ONCE - len(calls),
+            sends_each=SENDS_AT_ONCE if messages else 0,
+            sends={account: places - under_way[account] for account, places in left.items()},
+            fetches=FETCHES_AT_ONCE - len(fetches) if messages else 0,
+            busy_calls=calls,
+            busy_sends=[str(key) for kind, key in self.tasks if kind == "send"],
+            busy_fetches=fetches,
+        )
+
+
+_Line = tuple[str, str | int]
+
+
+def _in_lines(due: Sequence[Due]) -> dict[_Line, list[Due]]:
+    found: dict[_Line, list[Due]] = {}
     for item in due:
-        found.setdefault(item.subject, []).append(item)
+        found.setdefault(_line(item), []).append(item)
     return found
 
 
-def _reap(busy: dict[str, asyncio.Task[None]]) -> None:
-    """Forget what is done. Raises what stopped it: a lost lease, a database that is away."""
-    for subject in [subject for subject, task in busy.items() if task.done()]:
-        busy.pop(subject).result()
+def _line(item: Due) -> _Line:
+    match item.effect:
+        case SendMessage():
+            return "send", item.subject
+        case FetchMedia():
+            return "fetch", item.position
+        case _:
+            return "call", item.subject
 
 
 async def _finish(tasks: Collection[asyncio.Task[None]]) -> None:
@@ -208,37 +250,3 @@ async def _already_done(phone: CallControl, effect: CallEffect) -> bool:
             return leg.conference is None
         case HangUpCall():
             return False
-
-
-_OPEN = (
-    EFFECT.c.done_at.is_(None),
-    EFFECT.c.subject.not_in(sa.bindparam("busy", expanding=True, type_=EFFECT.c.subject.type)),
-)
-_DUE = Prepared(
-    sa.select(EFFECT)
-    .where(*_OPEN, EFFECT.c.due_at <= sa.bindparam("now", type_=EFFECT.c.due_at.type))
-    .order_by(EFFECT.c.position)
-    .limit(sa.bindparam("limit", type_=sa.Integer))
-)
-_NEXT = Prepared(sa.select(sa.func.min(EFFECT.c.due_at)).where(*_OPEN))
-
-
-def due_effects(reader: Reader, limit: int, busy: Collection[str] = ()) -> tuple[list[Due], Micros | None]:
-    """Open effects whose time has come, oldest first, without those of busy subjects.
-
-    If there is none, when the next one's will come. A claimed one that nobody settled counts as unknown.
-    """
-    wanted = {"busy": list(busy)}
-    ready = {"now": reader.now, "limit": limit, **wanted}
-    reader.foresee(Foreseen(_DUE, ready), Foreseen(_NEXT, wanted))
-    due = [
-        Due(
-            row["position"],
-            row["subject"],
-            row["state"],
-            row["attempts"],
-            EFFECTS[row["kind"]](**row["data"]),
-        )
-        for row in reader.all(_DUE, ready)
-    ]
-    return due, None if due else reader.scalar(_NEXT, wanted)

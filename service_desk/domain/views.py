@@ -167,6 +167,12 @@ class DraftBody(BaseModel):
     attachments: list[str] = Field([], max_length=50)
 
 
+class NewDraft(DraftBody):
+    """A draft to keep."""
+
+    version: int = Field(0, ge=0, le=2**31 - 1, description="That it goes on from; 0 where there was none.")
+
+
 class EntryView(View):
     """One line of a conversation: a message, an internal note, or a system line."""
 
@@ -186,6 +192,11 @@ class EntryView(View):
     error: str | None = Field(None, description="Why it failed and what to do, in words.")
     mail: MailView | None = Field(None, description="For mails.")
     attachments: list[AttachmentView] = Field([], description="Files of a mail or text.")
+    cut_from: int | None = Field(
+        None,
+        description="Characters of text and quote together, where only their beginnings are here; the entry's own "
+        "address has all. None: nothing is missing.",
+    )
 
 
 class IdentityView(View):

@@ -9,9 +9,9 @@ from service_desk.storage.store import Reader
 
 
 def draft_view(reader: Reader, interaction_id: str) -> DraftView | None:
-    """The draft of a contact, None if there is none."""
+    """The draft of a contact, None if there is none; an empty body is what was sent or discarded."""
     row = reader.get(schema.draft, interaction_id)
-    if row is None:
+    if row is None or not row["body"]:
         return None
     body = DraftBody.model_validate(row["body"])
     return DraftView(

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic_core import to_json
 
 from service_desk.domain.views import (
     AttachmentView,
@@ -14,6 +15,7 @@ from service_desk.domain.views import (
     EntryView,
     InteractionView,
     MailView,
+    View,
 )
 from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared
@@ -40,9 +42,45 @@ _LEGS_OF = Prepared(
 _TICKETS_OF = Prepared(
     sa.select(LINK).where(LINK.c.interaction_id.in_(_IDS)).order_by(LINK.c.at, LINK.c.ticket_id)
 )
+HELD_CHARACTERS = 20_000
+"""What screens are sent of an entry's text, and of its quote, unless they ask for all of it."""
+GIST_CHARACTERS = 500
+"""What is left of an entry that would be too much together with others."""
+GIST_ADDRESSES = 100
+"""Of each kind: as many as an answer may go to."""
+PAGE_BYTES = 1_000_000
+"""A page as JSON: making that takes the event loop about 3 ms."""
+
+
+def held_columns(table: sa.Table) -> list[sa.ColumnElement[Any]]:
+    """A message's or note's columns with `characters`, and of long texts only the beginning.
+
+    The database cuts, so that forty long mails are never whole in memory.
+    """
+    texts = [table.c[name] for name in ("text", "quoted") if name in table.c]
+    size = sum(
+        (sa.func.coalesce(sa.func.length(each), sa.literal_column("0")) for each in texts[1:]),
+        sa.func.length(texts[0]),
+    )
+    others = [each for each in table.c if each.name not in ("text", "quoted", "html")]
+    columns: list[sa.ColumnElement[Any]] = [*others, sa.type_coerce(size, sa.Integer).label("characters")]
+    columns += [_beginning(each, HELD_CHARACTERS).label(each.name) for each in texts]
+    if "html" in table.c:
+        columns.append(_beginning(table.c.html, 1).label("html"))
+    return columns
+
+
+def _beginning(column: sa.ColumnElement[Any], characters: int) -> sa.ColumnElement[str]:
+    return sa.func.substr(column, sa.literal_column("1"), sa.literal_column(str(characters)), type_=sa.Text)
+
+
+_HELD = {
+    table: Prepared(sa.select(*held_columns(table)).where(table.c.id == sa.bindparam("id", type_=sa.Text)))
+    for table in (MESSAGE, NOTE)
+}
 _NEWEST = {
     table: Prepared(
-        sa.select(table)
+        sa.select(*held_columns(table))
         .where(
             table.c.interaction_id == sa.bindparam("interaction"),
             table.c.seq < sa.bindparam("before", type_=sa.Integer),
@@ -140,12 +178,32 @@ def _grouped(rows: Sequence[sa.RowMapping]) -> dict[str, list[sa.RowMapping]]:
 
 
 def entry_view(reader: Reader, entry_id: str) -> EntryView | None:
-    """A message or note by its id."""
-    table = NOTE if entry_id.startswith("not_") else MESSAGE
-    row = reader.get(table, entry_id)
+    """A message or note by its id, whole."""
+    table = _table_of(entry_id)
+    return _entry(reader, table, reader.get(table, entry_id))
+
+
+def held_entry(reader: Reader, entry_id: str) -> EntryView | None:
+    """A message or note by its id, as screens hold it: see HELD_CHARACTERS."""
+    table = _table_of(entry_id)
+    return _entry(reader, table, reader.first(_HELD[table], {"id": entry_id}))
+
+
+def contact_of(reader: Reader, entry_id: str) -> tuple[bool, str | None]:
+    """Whether there is such an entry, and its contact; None for a note on a case."""
+    row = reader.get(_table_of(entry_id), entry_id)
+    return row is not None, row["interaction_id"] if row is not None else None
+
+
+def _table_of(entry_id: str) -> sa.Table:
+    return NOTE if entry_id.startswith("not_") else MESSAGE
+
+
+def _entry(reader: Reader, table: sa.Table, row: sa.RowMapping | None) -> EntryView | None:
     if row is None:
         return None
-    return note_entry(row) if table is NOTE else message_entry(row, _files(reader, [row]).get(entry_id, ()))
+    entry_id = row["id"]
+    return note_entry(row) if table is NOTE else message_entry(row, files_of(reader, [row]).get(entry_id, ()))
 
 
 def message_entry(row: sa.RowMapping, files: Sequence[sa.RowMapping] = ()) -> EntryView:
@@ -163,7 +221,41 @@ def message_entry(row: sa.RowMapping, files: Sequence[sa.RowMapping] = ()) -> En
         error=row["error"],
         mail=mail_view(row),
         attachments=[attachment_view(file) for file in files],
+        cut_from=_cut_from(row, len(row["text"]) + len(row["quoted"] or "")),
     )
+
+
+def _cut_from(row: sa.RowMapping, here: int) -> int | None:
+    """How many characters there are, where the row has only `here` of them."""
+    whole: int = row.get("characters", here)
+    return whole if whole > here else None
+
+
+def gist(entry: EntryView) -> EntryView:
+    """As little of it as is still of use in a list, where many long ones would be too much together."""
+    mail, text = entry.mail, entry.text[:GIST_CHARACTERS]
+    quoted = mail.quoted if mail is not None else None
+    whole = entry.cut_from or len(entry.text) + len(quoted or "")
+    if mail is not None:
+        short: dict[str, Any] = {
+            name: getattr(mail, name)[:GIST_ADDRESSES] for name in ("to", "cc", "reply_to", "doubts", "notes")
+        }
+        short["quoted"] = quoted[:GIST_CHARACTERS] if quoted is not None else None
+        mail = mail.model_copy(update=short)
+    here = len(text) + len(mail.quoted or "" if mail is not None else "")
+    changed = {"text": text, "mail": mail, "cut_from": whole if mail != entry.mail or here < whole else None}
+    return entry.model_copy(update=changed)
+
+
+def fitting(views: Iterable[View], room: int) -> int:
+    """How many of the first of them have no more than `room` bytes together as JSON."""
+    count = 0
+    for view in views:
+        room -= len(to_json(view))
+        if room < 0:
+            break
+        count += 1
+    return count
 
 
 def mail_view(row: sa.RowMapping) -> MailView | None:
@@ -200,8 +292,8 @@ def attachment_view(row: sa.RowMapping) -> AttachmentView:
     )
 
 
-def _files(reader: Reader, messages: Sequence[sa.RowMapping]) -> dict[str, list[sa.RowMapping]]:
-    """Files by message; only mails and texts have any."""
+def files_of(reader: Reader, messages: Iterable[sa.RowMapping]) -> dict[str, list[sa.RowMapping]]:
+    """The files of rows of the message table, by message; only mails and texts have any."""
     found: dict[str, list[sa.RowMapping]] = defaultdict(list)
     ids = [row["id"] for row in messages if row["envelope"]]
     if ids:
@@ -222,16 +314,17 @@ def note_entry(row: sa.RowMapping) -> EntryView:
         at=row["at"],
         status=None,
         key=row["key"],
+        cut_from=_cut_from(row, len(row["text"])),
     )
 
 
 def newest_entries(
     reader: Reader, interaction_id: str, limit: int, before: int | None = None
 ) -> list[EntryView]:
-    """The newest messages, notes and system lines below `before` (a seq), oldest first."""
+    """The newest messages, notes and system lines below `before` (a seq), as screens hold them; oldest first."""
     wanted = {"interaction": interaction_id, "before": min(before or NO_END, NO_END), "limit": limit}
     rows, notes = reader.together((_NEWEST[MESSAGE], wanted), (_NEWEST[NOTE], wanted))
-    files = _files(reader, rows)
+    files = files_of(reader, rows)
     views = [message_entry(row, files.get(row["id"], ())) for row in rows]
     views += [note_entry(row) for row in notes]
     views.sort(key=lambda entry: entry.seq)
@@ -242,5 +335,7 @@ def entries_page(reader: Reader, interaction_id: str, before: str | None, limit:
     """Older entries: `before` is the cursor of the page after it."""
     at = int(before) if before is not None and before.isdecimal() and len(before) <= 18 else None
     items = newest_entries(reader, interaction_id, limit, at)
-    more = str(items[0].seq) if len(items) == limit and items[0].seq > 1 else None
-    return EntriesPageView(items=items, more=more)
+    page = items[-(fitting(reversed(items), PAGE_BYTES) or 1) :]
+    is_part = len(page) < len(items) or len(page) == limit
+    more = str(page[0].seq) if is_part and page[0].seq > 1 else None
+    return EntriesPageView(items=page, more=more)

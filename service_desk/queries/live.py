@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
+from pydantic_core import to_json
 
 from service_desk.domain.interaction import ON_SCREEN
 from service_desk.domain.views import (
@@ -22,7 +23,9 @@ from service_desk.domain.views import (
     SnapshotView,
 )
 from service_desk.queries.interactions import (
-    entry_view,
+    fitting,
+    gist,
+    held_entry,
     interaction_views,
     newest_entries,
     views_and_talked,
@@ -36,6 +39,11 @@ from service_desk.storage.store import Reader
 INTERACTION = schema.interaction
 OFFER = schema.offer
 ENTRIES_HELD = 200
+"""Entries of one contact; older ones are on the pages of its conversation."""
+CONTACT_BYTES = 250_000
+"""Entries of one contact as JSON; older ones are on those pages."""
+HELD_BYTES = 1_000_000
+"""Entries of all contacts together in one snapshot or frame: making JSON of that takes the loop about 3 ms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,15 +94,34 @@ def snapshot(reader: Reader, agent_id: str) -> SnapshotView:
         me={agent_id: me_view(reader, agent_id)},
         offers={offer.id: offer for offer in offers},
         interactions={view.id: view for view in interactions},
-        entries={
-            entry.id: entry
-            for view in interactions
-            for entry in newest_entries(reader, view.id, ENTRIES_HELD)
-        },
+        entries=conversations(reader, _most_wanted_first(interactions, offers)),
         cards=KeptCards().cards(
             reader, {view.customer_id for view in interactions if view.customer_id is not None}
         ),
     )
+
+
+def _most_wanted_first(interactions: Iterable[InteractionView], offers: Iterable[OfferView]) -> list[str]:
+    """What rings, then what is being worked on, then what waits for the customer; the newest first."""
+    ringing = {offer.interaction_id for offer in offers}
+    ordered = sorted(interactions, key=lambda view: view.last_entry_at or view.created_at, reverse=True)
+    ordered.sort(key=lambda view: (view.id not in ringing, view.state == "parked"))
+    return [view.id for view in ordered]
+
+
+def conversations(reader: Reader, interactions: Iterable[str]) -> dict[str, EntryView]:
+    """The newest entries of each, in all no more than HELD_BYTES and the gist of one for each of the last."""
+    found: dict[str, EntryView] = {}
+    left = HELD_BYTES
+    for interaction_id in interactions:
+        entries = newest_entries(reader, interaction_id, ENTRIES_HELD if left > 0 else 1)
+        if not entries:
+            continue
+        count = fitting(reversed(entries), min(CONTACT_BYTES, left))
+        kept = entries[-count:] if count else [gist(entries[-1])]
+        left -= sum(len(to_json(entry)) for entry in kept)
+        found |= {entry.id: entry for entry in kept}
+    return found
 
 
 _HELD = Prepared(
@@ -327,6 +354,17 @@ def empty_frame(prev: int, position: int) -> FrameView:
     return FrameView(prev=prev, position=position, events=[], put=PutView(), drop=DropView())
 
 
+def _together(newest_first: Iterable[EntryView]) -> dict[str, EntryView]:
+    """Entries of one frame: beyond HELD_BYTES the gist of each, since no other frame will bring it."""
+    found: dict[str, EntryView] = {}
+    left = HELD_BYTES
+    for view in newest_first:
+        size = len(to_json(view))
+        found[view.id] = view if size <= left else gist(view)
+        left -= size if size <= left else 0
+    return found
+
+
 class _Shared:
     """What several agents' frames have in common, read once per run of events."""
 
@@ -343,11 +381,11 @@ class _Shared:
         arrived = {holding.customer_of.get(i) for agent_id, i in touched.arrived if agent_id in concerned}
         self._offers = pending_offers(reader, concerned) if touched.offers else {}
         self._cards = kept.cards(reader, {c for c in customers if c in touched.customers or c in arrived})
-        self._entries = {
-            entry_id: view
-            for entry_id, interaction_id in touched.entries.items()
-            if interaction_id in held and (view := entry_view(reader, entry_id)) is not None
-        }
+        self._entries = _together(
+            view
+            for entry_id, interaction_id in reversed(touched.entries.items())
+            if interaction_id in held and (view := held_entry(reader, entry_id)) is not None
+        )
 
     def frame(self, agent_id: str, events: list[LogEvent], prev: int, position: int) -> FrameView:
         touched, mine = self._touched, self._holding.by_agent.get(agent_id, set())
@@ -376,10 +414,8 @@ class _Shared:
     def _entries_for(self, agent_id: str, mine: set[str]) -> dict[str, EntryView]:
         """New entries; the whole conversation of what has just arrived."""
         entries = {e: view for e, view in self._entries.items() if view.interaction_id in mine}
-        for arrived_at, interaction_id in sorted(self._touched.arrived):
-            if arrived_at == agent_id and interaction_id in mine & self._talked:
-                entries |= {e.id: e for e in newest_entries(self._reader, interaction_id, ENTRIES_HELD)}
-        return entries
+        arrived = sorted(i for arrived_at, i in self._touched.arrived if arrived_at == agent_id)
+        return entries | conversations(self._reader, (i for i in arrived if i in mine & self._talked))
 
     def _concerns(self, event: LogEvent, agent_id: str, mine: set[str]) -> bool:
         """Whether to show an event to the agent: named in it, or about something of theirs."""

@@ -44,6 +44,8 @@ from service_desk.domain.search_views import (
     SearchKind,
     SearchView,
 )
+from service_desk.queries.case_words import without_foreign_words
+from service_desk.queries.reach import Reach, reach_of
 from service_desk.queries.search_docs import scope_word
 from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared
@@ -52,7 +54,6 @@ from service_desk.storage.store import Reader
 DOC = schema.search_doc
 INTERACTION = schema.interaction
 CUSTOMER = schema.customer
-OFFER = schema.offer
 
 OVERVIEW = 5
 """Hits of each kind while all kinds are searched."""
@@ -88,48 +89,12 @@ class Found:
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """Which contacts somebody may see: those of theirs and those that ring at them, or any."""
-
-    who: Principal
-    everything: bool
-    ringing: frozenset[str]
-
-    def may_see(self, interaction_id: str | None, owner_id: str | None) -> bool:
-        """The same question as for the contact's own page; a note on a case belongs to no contact."""
-        if interaction_id is None:
-            return allowed(self.who, "ticket.read")
-        if interaction_id in self.ringing and allowed(self.who, "contact.handle"):
-            return True
-        return allowed(self.who, "contact.handle", owner_id=owner_id or "")
-
-    def scope(self, kind: str) -> Node | None:
-        """What the index is asked in addition."""
-        if self.everything or kind in ("customer", "ticket"):
-            return None
-        words = [
-            word(kind, Part.OWNER, scope_word(self.who.agent_id)),
-            *(word(kind, Part.CONTACT, scope_word(each)) for each in sorted(self.ringing)),
-        ]
-        if kind == "note":
-            words.append(word(kind, Part.OPEN, "x"))
-        return One(tuple(Leaf((each,)) for each in words))
-
-
-_RINGING = Prepared(
-    sa.select(OFFER.c.interaction_id).where(
-        OFFER.c.agent_id == sa.bindparam("agent"), OFFER.c.state == "pending"
-    )
-)
-
-
 def search(
     reader: Reader, who: Principal, text: str, kind: SearchKind | None, cursor: str | None
 ) -> SearchView:
     """Everything that matches and that `who` may see. Invalid if the text cannot be searched."""
     query = parse(text)
-    reach = _reach(reader, who)
+    reach = reach_of(reader, who)
     kinds = [each for each in ALL_KINDS if kind in (None, each) and allowed(who, PERMISSIONS[each])]
     limit = OVERVIEW if kind is None else PAGE
     groups = []
@@ -143,15 +108,21 @@ def search(
 def ids_of(reader: Reader, who: Principal, text: str, kind: SearchKind, limit: int) -> list[str]:
     """The best and newest matches of one kind, for lists that filter and sort in their own way."""
     require(who, PERMISSIONS[kind])
-    found = _find(reader, parse(text), _reach(reader, who), kind, None, limit)
+    found = _find(reader, parse(text), reach_of(reader, who), kind, None, limit)
     return [each.id for each in found]
 
 
-def _reach(reader: Reader, who: Principal) -> Reach:
-    if allowed(who, "contact.read_any"):
-        return Reach(who, everything=True, ringing=frozenset())
-    rows = reader.all(_RINGING, {"agent": who.agent_id})
-    return Reach(who, everything=False, ringing=frozenset(row["interaction_id"] for row in rows))
+def _scope(reach: Reach, kind: str) -> Node | None:
+    """What the index is asked in addition."""
+    if reach.everything or kind in ("customer", "ticket"):
+        return None
+    words = [
+        word(kind, Part.OWNER, scope_word(reach.who.agent_id)),
+        *(word(kind, Part.CONTACT, scope_word(each)) for each in sorted(reach.ringing)),
+    ]
+    if kind == "note":
+        words.append(word(kind, Part.OPEN, "x"))
+    return One(tuple(Leaf((each,)) for each in words))
 
 
 def _worth(group: SearchGroupView) -> tuple[int, int]:
@@ -187,7 +158,7 @@ def _find(
 ) -> list[Found]:
     """The best and newest behind a cursor."""
     found: list[Found] = []
-    scope = reach.scope(kind)
+    scope = _scope(reach, kind)
     first, before = cursor or (0, END)
     for tier in TIERS[kind]:
         if tier.value < first or len(found) >= limit:
@@ -381,20 +352,22 @@ def _show_customers(reader: Reader, page: Sequence[Found], marker: Marker, _reac
     return hits
 
 
-def _show_tickets(reader: Reader, page: Sequence[Found], marker: Marker, _reach: Reach) -> Hits:
+def _show_tickets(reader: Reader, page: Sequence[Found], marker: Marker, reach: Reach) -> Hits:
+    rows = _rows(reader, _TICKETS, page)
+    shown = without_foreign_words(reader, reach, {row["id"]: row["description"] for _, row in rows})
     return {
         row["id"]: _hit(
             "ticket",
             found,
             row["updated_at"],
             marker.whole(f"{row['number']} {row['subject']}", head=True),
-            marker.excerpt(row["description"]),
+            marker.excerpt(shown[row["id"]]),
             state=row["status"],
             ticket_number=row["number"],
             ticket_id=row["id"],
             customer_id=row["customer_id"],
         )
-        for found, row in _rows(reader, _TICKETS, page)
+        for found, row in rows
     }
 
 

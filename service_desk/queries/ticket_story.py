@@ -1,17 +1,18 @@
 """The story of a case: all that was said in its contacts, its notes, and what was done to it, in one line.
 
-Whoever may read the case may read what was said in the contacts that are linked with it: linking, which only they can
-who may see the contact, is how a colleague gets to know. What is not linked stays with its agent.
+Whoever may read the case knows of its contacts: the channel, the time, who had it. What was said in one is for those
+who may see the contact itself, here as on its own page and in the search: a mail is linked with its case by itself.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
 
 from service_desk.domain.page_views import FieldChangeView, StoryItemView, StoryPageView
 from service_desk.queries import timeline
-from service_desk.queries.interactions import message_entry, note_entry
+from service_desk.queries.interactions import PAGE_BYTES, files_of, fitting, held_columns, message_entry, note_entry
+from service_desk.queries.reach import Reach
 from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared
 from service_desk.storage.store import Reader
@@ -28,7 +29,10 @@ TEXTS = frozenset({"subject", "description"})
 Key = tuple[int, str]
 
 _TICKET: sa.BindParameter[str] = sa.bindparam("ticket")
+_SEEN: sa.BindParameter[list[str]] = sa.bindparam("seen", expanding=True)
 _LINKED = sa.select(LINK.c.interaction_id).where(LINK.c.ticket_id == _TICKET)
+
+_ALL_LINKED = Prepared(_LINKED)
 
 
 def _newest(line: sa.Select[Any], at: sa.ColumnElement[Any], row_id: sa.ColumnElement[Any]) -> Prepared:
@@ -41,10 +45,12 @@ def _newest(line: sa.Select[Any], at: sa.ColumnElement[Any], row_id: sa.ColumnEl
 
 
 _MESSAGES = _newest(
-    sa.select(MESSAGE).where(MESSAGE.c.interaction_id.in_(_LINKED)), MESSAGE.c.at, MESSAGE.c.id
+    sa.select(*held_columns(MESSAGE)).where(MESSAGE.c.interaction_id.in_(_SEEN)), MESSAGE.c.at, MESSAGE.c.id
 )
-_CONTACT_NOTES = _newest(sa.select(NOTE).where(NOTE.c.interaction_id.in_(_LINKED)), NOTE.c.at, NOTE.c.id)
-_NOTES = _newest(sa.select(NOTE).where(NOTE.c.ticket_id == _TICKET), NOTE.c.at, NOTE.c.id)
+_CONTACT_NOTES = _newest(
+    sa.select(*held_columns(NOTE)).where(NOTE.c.interaction_id.in_(_SEEN)), NOTE.c.at, NOTE.c.id
+)
+_NOTES = _newest(sa.select(*held_columns(NOTE)).where(NOTE.c.ticket_id == _TICKET), NOTE.c.at, NOTE.c.id)
 _CONTACTS = _newest(
     sa.select(*timeline.CONTACT_LINE).select_from(timeline.CONTACTS).where(INTERACTION.c.id.in_(_LINKED)),
     INTERACTION.c.created_at,
@@ -60,23 +66,31 @@ _ACTS = _newest(
 
 
 def story_page(
-    reader: Reader, ticket_id: str, before: str | None, limit: int = STORY_PAGE
+    reader: Reader, reach: Reach, ticket_id: str, before: str | None, limit: int = STORY_PAGE
 ) -> StoryPageView | None:
-    """The newest part of a case's story before a cursor, oldest first; None if there is no such case."""
+    """The newest part of a case's story before a cursor, oldest first; None if there is no such case.
+
+    A page has fewer than `limit` items where they would be more than PAGE_BYTES.
+    """
     if reader.get(schema.ticket, ticket_id) is None:
         return None
     at, row_id = _parse(before)
+    linked = {row["interaction_id"] for row in reader.all(_ALL_LINKED, {"ticket": ticket_id})}
+    unseen = reach.unseen(reader, linked)
     asked = {"ticket": ticket_id, "at": at, "id": row_id, "limit": limit + 1}
+    spoken = {**asked, "seen": sorted(linked - unseen)}
+    messages = reader.all(_MESSAGES, spoken)
+    files = files_of(reader, messages)
     items = [
-        *(_entry(message_entry(row)) for row in reader.all(_MESSAGES, asked)),
-        *(_entry(note_entry(row)) for row in reader.all(_CONTACT_NOTES, asked)),
+        *(_entry(message_entry(row, files.get(row["id"], ()))) for row in messages),
+        *(_entry(note_entry(row)) for row in reader.all(_CONTACT_NOTES, spoken)),
         *(_entry(note_entry(row)) for row in reader.all(_NOTES, asked)),
-        *_contacts(reader.all(_CONTACTS, asked)),
+        *_contacts(reader.all(_CONTACTS, asked), unseen),
         *(_act(row) for row in reader.all(_ACTS, asked)),
     ]
     items.sort(key=lambda item: (item.at, item.id), reverse=True)
-    page = items[:limit]
-    more = f"{page[-1].at}.{page[-1].id}" if len(items) > limit else None
+    page = items[: min(limit, fitting(items, PAGE_BYTES) or 1)]
+    more = f"{page[-1].at}.{page[-1].id}" if len(items) > len(page) else None
     return StoryPageView(items=page[::-1], more=more)
 
 
@@ -93,7 +107,7 @@ def _entry(entry: Any) -> StoryItemView:
     )
 
 
-def _contacts(rows: Iterable[sa.RowMapping]) -> list[StoryItemView]:
+def _contacts(rows: Iterable[sa.RowMapping], unseen: Collection[str]) -> list[StoryItemView]:
     return [
         StoryItemView(
             id=line.id,
@@ -105,7 +119,7 @@ def _contacts(rows: Iterable[sa.RowMapping]) -> list[StoryItemView]:
             actor=None,
             changes=[],
         )
-        for line in timeline.interaction_lines(list(rows))
+        for line in timeline.interaction_lines(list(rows), unseen)
     ]
 
 

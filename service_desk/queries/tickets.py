@@ -7,7 +7,9 @@ import sqlalchemy as sa
 
 from service_desk.domain.views import TicketPageView, TicketView
 from service_desk.queries import timeline
+from service_desk.queries.case_words import without_foreign_words
 from service_desk.queries.interactions import note_entry
+from service_desk.queries.reach import Reach
 from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared
 from service_desk.storage.store import Reader
@@ -94,8 +96,8 @@ def foreseen(customer_id: str, limit: int) -> list[Foreseen]:
     return [Foreseen(_OPEN, wanted), Foreseen(_DONE, wanted)]
 
 
-def ticket_page(reader: Reader, ticket_id: str) -> TicketPageView | None:
-    """A ticket with its notes (newest 200) and the contacts linked to it."""
+def ticket_page(reader: Reader, reach: Reach, ticket_id: str) -> TicketPageView | None:
+    """A ticket with its notes (newest 200) and the contacts linked to it; no words of contacts beyond `reach`."""
     row = reader.get(TICKET, ticket_id)
     if row is None:
         return None
@@ -114,7 +116,9 @@ def ticket_page(reader: Reader, ticket_id: str) -> TicketPageView | None:
     )
     return TicketPageView(
         ticket=ticket_views(reader, [row])[0],
-        description=row["description"],
+        description=without_foreign_words(reader, reach, {ticket_id: row["description"]})[ticket_id],
         notes=[note_entry(item) for item in reversed(notes)],
-        interactions=timeline.interaction_lines(contacts),
+        interactions=timeline.interaction_lines(
+            contacts, reach.unseen(reader, (contact["id"] for contact in contacts))
+        ),
     )

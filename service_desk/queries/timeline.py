@@ -1,6 +1,6 @@
 """A customer's history: contacts, tickets and notes in one line, newest first."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -118,8 +118,8 @@ def contact_lines(reader: Reader, ids: Sequence[str]) -> list[TimelineView]:
     return interaction_lines(reader.all(_BY_ID, {"ids": list(ids)}))
 
 
-def interaction_lines(rows: Sequence[sa.RowMapping]) -> list[TimelineView]:
-    """Rows of CONTACT_LINE as timeline rows."""
+def interaction_lines(rows: Sequence[sa.RowMapping], unseen: Collection[str] = ()) -> list[TimelineView]:
+    """Rows of CONTACT_LINE as timeline rows; of those `unseen` only that they took place, without anybody's words."""
     return [
         TimelineView(
             id=row["id"],
@@ -127,8 +127,8 @@ def interaction_lines(rows: Sequence[sa.RowMapping]) -> list[TimelineView]:
             at=row["created_at"],
             channel=row["channel"],
             state=_outcome(row),
-            title=row["topic"] or "",
-            detail=_detail(row)[:DETAIL_CHARACTERS],
+            title="" if row["id"] in unseen else row["topic"] or "",
+            detail="" if row["id"] in unseen else _detail(row)[:DETAIL_CHARACTERS],
             agent_name=row["agent_name"],
             queue_id=row["queue_id"],
             ticket_number=None,

@@ -75,6 +75,12 @@ event_archive = sa.Table(
     comment="The log's beginning, moved out of the followers' way. With `event` after it, it is the whole log.",
 )
 
+OPEN_SEND = "done_at IS NULL AND NOT (kind <> 'send_message')"
+"""What the indexes of sends hold; a query uses them if it says the same, literally.
+
+With `kind = ...` SQLite would rather look through the index that begins with the kind.
+"""
+
 effect = sa.Table(
     "effect",
     metadata,
@@ -90,12 +96,33 @@ effect = sa.Table(
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("done_at", Instant),
     sa.Column("detail", sa.Text),
+    sa.Column("started_at", Instant),
+    sa.Column("tried_at", Instant),
+    sa.Column("unsure", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index(
         "ix_effect_open",
+        "kind",
         "due_at",
         sqlite_where=sa.text("done_at IS NULL"),
         postgresql_where=sa.text("done_at IS NULL"),
     ),
+    sa.Index(
+        "ix_effect_sends",
+        "account",
+        "due_at",
+        "position",
+        sqlite_where=sa.text(OPEN_SEND),
+        postgresql_where=sa.text(OPEN_SEND),
+    ),
+    sa.Index(
+        "ix_effect_turns",
+        "subject",
+        "position",
+        sqlite_where=sa.text(OPEN_SEND),
+        postgresql_where=sa.text(OPEN_SEND),
+    ),
+    comment="`started_at`: its first claim. For messages: `tried_at` is when the newest request left, `unsure` "
+    "whether an earlier one may have been carried out.",
 )
 
 command = sa.Table(
@@ -419,10 +446,18 @@ message = sa.Table(
     sa.Column("provider_id", sa.Text),
     sa.Column("error", sa.Text),
     sa.Column("tries", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("former_ids", Json),
     sa.UniqueConstraint("interaction_id", "seq"),
     sa.Index("ix_message_key", "interaction_id", "key", unique=True),
     sa.Index("ix_message_provider_id", "provider_id"),
-    comment="What was said, and system lines. `message_no` numbers what the customer sees; notes are another table.",
+    sa.Index(
+        "ix_message_sending",
+        "at",
+        sqlite_where=sa.text("status = 'sending'"),
+        postgresql_where=sa.text("status = 'sending'"),
+    ),
+    comment="What was said, and system lines. `message_no` numbers what the customer sees; notes are another table. "
+    "`former_ids` are the provider's ids of earlier attempts.",
 )
 
 note = sa.Table(

@@ -329,7 +329,9 @@ class Tx:
     def get_for_update(self, table: sa.Table, key: str | int) -> Row | None:
         """A row, locked until the end where the database locks rows.
 
-        Lock in the fixed order agent < interaction < ticket < customer.
+        Lock in the fixed order agent < interaction < thread < message < text_consent < ticket < customer. Where an
+        earlier one is only known from a later one (a thread's contact, a message's), read the later one without a
+        lock, lock the earlier one, then the later one, and look whether it still says the same.
         """
         return self.first(by_key(table, lock=True), {"key": key})
 

@@ -1,5 +1,7 @@
 """Which schema version a database is at, and which one this build wants."""
 
+from importlib.resources import files
+
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
@@ -9,14 +11,13 @@ from service_desk.storage.file_lock import sqlite_file
 from service_desk.storage.store import normal_url
 
 
-def newest_version() -> str | None:
-    """The newest migration of this build."""
-    from alembic.config import Config  # noqa: PLC0415 - only set-up needs it, and it is slow to import
-    from alembic.script import ScriptDirectory  # noqa: PLC0415 - as above
+def newest_version() -> str:
+    """The newest migration of this build, by the number that each one's file begins with.
 
-    config = Config()
-    config.set_main_option("script_location", "service_desk.storage:migrations")
-    return ScriptDirectory.from_config(config).get_current_head()
+    Alembic says the same, but takes a tenth of a second of every start to do so.
+    """
+    migrations = files("service_desk.storage") / "migrations" / "versions"
+    return max(file.name.partition("_")[0] for file in migrations.iterdir() if file.name[:1].isdigit())
 
 
 def current_version(url: str) -> str | None:

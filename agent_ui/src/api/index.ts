@@ -7,12 +7,12 @@ import type {
   CardView,
   CustomerChange,
   CustomerView,
-  DraftBody,
   DraftView,
   EntriesPageView,
   EntryView,
   InteractionView,
   MeView,
+  NewDraft,
   NewMail,
   NewMessage,
   NewTicket,
@@ -55,6 +55,8 @@ export function createApi(client: Client) {
     /** Newest first page without a cursor, older ones with the cursor of the page before. */
     entries: (id: string, before: string | null) =>
       get<EntriesPageView>(at`interactions/${id}/entries` + since(before)),
+    /** All of one entry, where pages and frames have only its beginning. */
+    entry: (id: string) => get<EntryView>(at`entries/${id}`),
     /** One try only: the outbox decides when to try again. */
     sendMessage: (id: string, text: string, key: string) =>
       client.once<EntryView>({ method: "POST", path: at`interactions/${id}/messages`, body: { text }, act: key }),
@@ -68,10 +70,11 @@ export function createApi(client: Client) {
     park: (id: string, act: string) => post<InteractionView>(at`interactions/${id}/park`, act),
     resume: (id: string, act: string) => post<InteractionView>(at`interactions/${id}/resume`, act),
     draft: (id: string) => get<DraftView>(at`interactions/${id}/draft`),
-    /** One try only: the newest typing is kept next time. `last`: the page is going away. */
-    keepDraft: (id: string, body: DraftBody, act: string, last = false) =>
+    /** One try only: the newest typing is kept next time. `body.version`: of the draft that it goes on from. `last`: the page is going away. */
+    keepDraft: (id: string, body: NewDraft, act: string, last = false) =>
       client.once<DraftView>({ method: "POST", path: at`interactions/${id}/draft`, body, act, keepalive: last }),
-    discardDraft: (id: string) => client.send<undefined>({ method: "DELETE", path: at`interactions/${id}/draft` }),
+    discardDraft: (id: string, version: number) =>
+      client.send<undefined>({ method: "DELETE", path: at`interactions/${id}/draft`, version }),
     upload: (id: string, file: File, act: string, onProgress: (share: number) => void): Upload<AttachmentView> =>
       upload(client, at`interactions/${id}/attachments` + `?name=${encodeURIComponent(file.name)}`, file, act, onProgress),
     discardFile: (id: string, attachmentId: string) =>

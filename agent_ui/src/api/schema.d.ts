@@ -209,6 +209,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/entries/{entry_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All of an entry of which pages, snapshots and frames have only the beginning (`cut_from`). */
+        get: operations["get_entry"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/entries/{entry_id}/html": {
         parameters: {
             query?: never;
@@ -372,9 +389,9 @@ export interface paths {
         /** What was typed and not sent. 404 if nothing was. */
         get: operations["get_draft"];
         put?: never;
-        /** Keep what is typed; the newest typing wins. */
+        /** Keep what is typed. 412 with `current` if it was written on elsewhere. */
         post: operations["keep_draft"];
-        /** It is not wanted any more. */
+        /** It is not wanted any more, by its owner or a supervisor. 412 with `current` if it was written on elsewhere. */
         delete: operations["discard_draft"];
         options?: never;
         head?: never;
@@ -787,7 +804,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What was said in the ticket's contacts, its notes and its changes: the newest 100, or those before a cursor. */
+        /** Its contacts, with the words of those that the caller may see, its notes and changes: at most 100 at a time. */
         get: operations["get_story"];
         put?: never;
         post?: never;
@@ -1473,6 +1490,12 @@ export interface components {
             attachments?: components["schemas"]["AttachmentView"][];
             author: components["schemas"]["AuthorView"];
             /**
+             * Cut From
+             * @description Characters of text and quote together, where only their beginnings are here; the entry's own address has all. None: nothing is missing.
+             * @default null
+             */
+            cut_from?: number | null;
+            /**
              * Error
              * @description Why it failed and what to do, in words.
              * @default null
@@ -1939,6 +1962,48 @@ export interface components {
              * @enum {string}
              */
             proof?: "claimed" | "verified";
+        };
+        /**
+         * NewDraft
+         * @description A draft to keep.
+         */
+        NewDraft: {
+            /**
+             * Attachments
+             * @default []
+             */
+            attachments?: string[];
+            /**
+             * Cc
+             * @default []
+             */
+            cc?: string[];
+            /**
+             * Html
+             * @default null
+             */
+            html?: string | null;
+            /**
+             * Subject
+             * @default
+             */
+            subject?: string;
+            /**
+             * Text
+             * @default
+             */
+            text?: string;
+            /**
+             * To
+             * @default []
+             */
+            to?: string[];
+            /**
+             * Version
+             * @description That it goes on from; 0 where there was none.
+             * @default 0
+             */
+            version?: number;
         };
         /**
          * NewMail
@@ -3031,6 +3096,37 @@ export interface operations {
             };
         };
     };
+    get_entry: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                entry_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description One line of a conversation: a message, an internal note, or a system line. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EntryView"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     show_html: {
         parameters: {
             query?: {
@@ -3385,7 +3481,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["DraftBody"];
+                "application/json": components["schemas"]["NewDraft"];
             };
         };
         responses: {
@@ -3413,6 +3509,7 @@ export interface operations {
         parameters: {
             query?: never;
             header: {
+                "If-Match": string;
                 "X-CSRF-Token": string;
             };
             path: {

@@ -67,6 +67,7 @@ export type CustomerChange = Schemas["CustomerChange"];
 export type NewMessage = Schemas["NewMessage"];
 export type NewMail = Schemas["NewMail"];
 export type DraftBody = Schemas["DraftBody"];
+export type NewDraft = Schemas["NewDraft"];
 
 // Ticket, customer and identity pages, and search.
 export type AddressView = Schemas["AddressView"];

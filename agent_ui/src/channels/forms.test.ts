@@ -151,13 +151,38 @@ describe("the mail form", () => {
     expect(send.mock.calls[0]?.[1]).toMatchObject({ to: ["vera@example.org"], then: "wait" });
   });
 
-  it("answers all or one", async () => {
-    const view = await open([received({ mail: mail({ cc: [{ address: "max@example.org", name: "Max" }] }) })]);
+  it("answers all or one of the conversation", async () => {
+    const max = { address: "max@example.org", name: "Max" };
+    const ours = entry({
+      id: "ent_a1",
+      interaction_id: "int_m",
+      author: { kind: "agent", id: "agt_1", name: "Anna Berger" },
+      mail: mail({ sender: null, to: [vera], cc: [max] }),
+    });
+    const view = await open([ours, received({ seq: 2, mail: mail({ cc: [max] }) })]);
     expect([chips(view, "mail-to"), chips(view, "mail-cc")]).toEqual([["vera@example.org"], ["max@example.org"]]);
+    expect(find(view, "mail-newcomers").exists()).toBe(false);
     await find(view, "mail-reply").trigger("click");
     expect(chips(view, "mail-cc")).toEqual([]);
     await find(view, "mail-reply-all").trigger("click");
     expect(chips(view, "mail-cc")).toEqual(["max@example.org"]);
+  });
+
+  it("warns of whom only the mail names, and adds them only on request", async () => {
+    const [mallory, eve] = [
+      { address: "mallory@evil.example", name: "" },
+      { address: "eve@evil.example", name: "" },
+    ];
+    const view = await open([received({ mail: mail({ reply_to: [mallory], cc: [eve] }) })]);
+    expect([chips(view, "mail-to"), chips(view, "mail-cc")]).toEqual([["vera@example.org"], []]);
+    const offered = () => view.findAll('[data-testid="mail-add-newcomer"]');
+    expect(find(view, "mail-newcomers").text()).toContain("new to this conversation");
+    expect(offered().map((one) => one.text())).toEqual(["Add mallory@evil.example, where answers are asked for", "Add eve@evil.example"]);
+    await offered()[1]?.trigger("click");
+    expect(chips(view, "mail-cc")).toEqual(["eve@evil.example"]);
+    await offered()[0]?.trigger("click");
+    expect(chips(view, "mail-to")).toEqual(["vera@example.org", "mallory@evil.example"]);
+    expect(find(view, "mail-newcomers").exists()).toBe(false);
   });
 
   it("shows a colleague's draft with its files, and says whose it is", async () => {

@@ -76,8 +76,9 @@ export const useReplies = defineStore("replies", () => {
           throw error;
         }
       },
-      keep: (body, last) => api.keepDraft(interactionId, { ...body, to: [...body.to], cc: [...body.cc] }, newAct(), last),
-      discard: () => api.discardDraft(interactionId),
+      keep: (body, version, last) =>
+        api.keepDraft(interactionId, { ...body, to: [...body.to], cc: [...body.cc], version }, newAct(), last),
+      discard: (version) => api.discardDraft(interactionId, version),
       deliver: (body, delivery) => writer.deliver(interactionId, body, delivery),
       isOnline: () => !live.isLost,
       now: () => Date.now(),
@@ -101,6 +102,8 @@ export const useReplies = defineStore("replies", () => {
   const change = (id: string, part: Partial<ReplyBody>) => replies.get(id)?.change(part);
   const flush = (id: string) => void replies.get(id)?.flush();
   const acknowledge = (id: string) => replies.get(id)?.acknowledge();
+  const takeTheirs = (id: string) => replies.get(id)?.takeTheirs();
+  const keepMine = (id: string) => void replies.get(id)?.keepMine();
   const hold = (id: string) => replies.get(id)?.hold();
   const send = async (id: string, then: Then): Promise<boolean> => (await replies.get(id)?.send(then)) ?? false;
 
@@ -167,7 +170,7 @@ export const useReplies = defineStore("replies", () => {
     uploads.value = { ...uploads.value, [id]: list };
   }
 
-  return { states, uploads, held, open, of, beginWith, change, flush, acknowledge, hold, send, drop, attach, removeUpload, removeFile, sizeOf };
+  return { states, uploads, held, open, of, beginWith, change, flush, acknowledge, takeTheirs, keepMine, hold, send, drop, attach, removeUpload, removeFile, sizeOf };
 });
 
 /** The newest message of the customer, null if they have not written. */

@@ -51,4 +51,12 @@ describe("a conversation's layout", () => {
     const [one, two, three] = [entry({ id: "1", seq: 1 }), entry({ id: "2", seq: 2 }), entry({ id: "3", seq: 3 })];
     expect(mergeEntries([two, one], [three, two]).map(({ id }) => id)).toEqual(["1", "2", "3"]);
   });
+
+  it("takes the state from the newer reading of an entry, and the words from the longer one", () => {
+    const whole = entry({ id: "a", text: "x".repeat(900), status: "sent" });
+    const gist = entry({ id: "a", text: "x".repeat(500), cut_from: 900, status: "delivered" });
+    expect(mergeEntries([whole], [gist])).toMatchObject([{ text: whole.text, status: "delivered", cut_from: null }]);
+    expect(mergeEntries([gist], [whole])).toMatchObject([{ text: whole.text, status: "sent" }]);
+    expect(mergeEntries([whole], [entry({ id: "a", text: "" })])).toMatchObject([{ text: "" }]);
+  });
 });

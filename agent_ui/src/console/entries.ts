@@ -2,6 +2,7 @@
 import type { EntryView, Micros } from "@/api/types.ts";
 import { daysApart } from "@/i18n/time.ts";
 import type { Line } from "@/live/outbox.ts";
+import { size, withWords } from "./whole.ts";
 
 export interface Row {
   id: string;
@@ -41,9 +42,13 @@ export function layOut(entries: readonly EntryView[], lines: readonly Line[], my
   return rows;
 }
 
-/** Stored entries and older pages as one ordered list, each entry once. */
+/** Stored entries and older pages as one ordered list, each entry once: as it is in `newer`, with the more of its words. */
 export function mergeEntries(older: readonly EntryView[], newer: readonly EntryView[]): EntryView[] {
-  const all = new Map([...older, ...newer].map((entry) => [entry.id, entry]));
+  const all = new Map(older.map((entry) => [entry.id, entry]));
+  for (const entry of newer) {
+    const known = all.get(entry.id);
+    all.set(entry.id, known !== undefined && size(known) > size(entry) ? withWords(entry, known) : entry);
+  }
   return [...all.values()].sort((one, other) => one.seq - other.seq);
 }
 

@@ -189,6 +189,9 @@ export const en = {
   "entry.not_sent": "Not sent: {reason}",
   "entry.retry": "Try again",
   "entry.discard": "Discard",
+  "entry.cut": "{here} of {all} characters are shown.",
+  "entry.all": "Show all",
+  "entry.all_failed": "Could not load the rest.",
 
   "composer.mode": "Who reads this",
   "composer.to_reply": "Reply",

@@ -17,6 +17,8 @@ class Server {
   trouble: Error | null = null;
   refusals: Error[] = [];
   online = true;
+  /** It keeps drafts, and its answers are lost. */
+  isMute = false;
   private versions = 0;
 
   reply(agentId = "agt_1", onChange: (state: ReplyState) => void = () => undefined): Reply {
@@ -25,8 +27,9 @@ class Server {
       agentId,
       store: shelf(() => localStorage),
       load: () => this.answer(() => this.draft),
-      keep: ({ attachments, to, cc, ...body }) =>
+      keep: ({ attachments, to, cc, ...body }, version) =>
         this.answer(() => {
+          this.check(version);
           this.kept.push(body.text);
           this.versions += 1;
           this.draft = {
@@ -37,10 +40,12 @@ class Server {
             files: [],
             version: this.versions,
           };
+          if (this.isMute) throw lost;
           return this.draft;
         }),
-      discard: () =>
+      discard: (version) =>
         this.answer(() => {
+          this.check(version);
           this.draft = null;
         }),
       deliver: ({ text }, delivery) => {
@@ -56,6 +61,11 @@ class Server {
       explain: (error) => (error instanceof Problem ? error.detail : "no answer"),
       onChange,
     });
+  }
+
+  private check(version: number): void {
+    if (version === (this.draft?.version ?? 0)) return;
+    throw new Problem(412, { code: "stale_version", detail: "Written on elsewhere", ...(this.draft === null ? {} : { current: this.draft }) });
   }
 
   private answer<T>(act: () => T): Promise<T> {
@@ -155,6 +165,72 @@ describe("a draft", () => {
     reply.change({ text: "Words" });
     reply.beginWith({ ...blank, subject: "Re: Third" });
     expect(reply.now.body.subject).toBe("Re: Fridge");
+  });
+
+  it("is not overwritten by an old copy: both are shown, and one is chosen", async () => {
+    const old = await begun("agt_1");
+    old.change({ text: "Old words" });
+    await settle();
+    const other = server.reply("agt_1");
+    localStorage.removeItem(PLACE);
+    await other.open(blank);
+    other.change({ text: "Newer words from another browser" });
+    await settle();
+    old.change({ text: "Old words, and more" });
+    await settle();
+    expect(server.draft?.body.text).toBe("Newer words from another browser");
+    expect([old.now.body.text, old.now.rival?.body.text, old.now.keeping]).toEqual(["Old words, and more", "Newer words from another browser", "here"]);
+    old.change({ text: "Old words, and still more" });
+    await settle();
+    expect([server.kept.length, localStorage.getItem(PLACE)?.includes("still more")]).toEqual([2, true]);
+    await old.keepMine();
+    expect([server.draft?.body.text, old.now.rival, old.now.keeping]).toEqual(["Old words, and still more", null, "kept"]);
+    other.change({ text: "Newer again" });
+    await settle();
+    other.takeTheirs();
+    expect([other.now.body.text, other.now.rival]).toEqual(["Old words, and still more", null]);
+    await settle();
+    expect(server.draft?.body.text).toBe("Old words, and still more");
+  });
+
+  it("keeps unsaved words when a colleague saved a draft meanwhile", async () => {
+    const ann = await begun("agt_1");
+    server.trouble = lost;
+    ann.change({ text: "Ann's unsaved words" });
+    const mine = localStorage.getItem(PLACE) ?? "";
+    server.trouble = null;
+    localStorage.removeItem(PLACE);
+    const ben = await begun("agt_2");
+    ben.change({ text: "Ben's draft" });
+    await ben.flush();
+    localStorage.setItem(PLACE, mine);
+    const back = await begun("agt_1");
+    expect([back.now.body.text, back.now.rival?.body.text, back.now.rival?.author_id]).toEqual(["Ann's unsaved words", "Ben's draft", "agt_2"]);
+    await settle();
+    expect(server.draft?.body.text).toBe("Ben's draft");
+    await back.drop();
+    expect([back.now.body.text, back.now.writtenBy, server.draft?.body.text]).toEqual(["Ben's draft", "agt_2", "Ben's draft"]);
+  });
+
+  it("knows its own words again when only the answer was lost", async () => {
+    const reply = await begun();
+    server.isMute = true;
+    reply.change({ text: "One" });
+    await settle();
+    server.isMute = false;
+    reply.change({ text: "One two" });
+    await settle();
+    expect([reply.now.rival, reply.now.keeping, server.draft?.body.text]).toEqual([null, "kept", "One two"]);
+  });
+
+  it("stays when what it went on from was sent or discarded elsewhere", async () => {
+    const reply = await begun();
+    reply.change({ text: "One" });
+    await settle();
+    server.draft = null;
+    reply.change({ text: "One two" });
+    await settle();
+    expect([reply.now.body.text, reply.now.keeping]).toEqual(["One two", "kept"]);
   });
 
   it("is forgotten here after a week", async () => {

@@ -3,10 +3,11 @@
  *
  * The copy on this machine survives a reload and a lost connection, the server's also goes to whoever gets the
  * contact next. An answer to less than the customer has said is refused; what they said since is then in `newer`.
+ * A draft says which version it goes on from; one that was written on elsewhere is then in `rival`, beside what is typed.
  */
 import { isPassing, newAct } from "@/api/client.ts";
 import { Problem } from "@/api/problem.ts";
-import type { AttachmentView, DraftView, EntryView } from "@/api/types.ts";
+import type { AttachmentView, DraftBody, DraftView, EntryView } from "@/api/types.ts";
 import { readJson, type Shelf } from "./storage.ts";
 
 /** What is written; a channel uses the parts that it has. */
@@ -40,6 +41,8 @@ export interface ReplyState {
   keeping: Keeping;
   /** Whose draft it is, as long as it is somebody else's. */
   writtenBy: string | null;
+  /** What the server has instead of what is typed here: nothing is saved until one of the two is chosen. */
+  rival: DraftView | null;
   /** `held`: it leaves once the connection is back. */
   sending: "no" | "held" | "yes";
   error: string | null;
@@ -57,8 +60,9 @@ export interface ReplyOptions {
   store: Shelf;
   /** Null: there is none. */
   load: () => Promise<DraftView | null>;
-  keep: (body: ReplyBody & { attachments: string[] }, last: boolean) => Promise<DraftView>;
-  discard: () => Promise<unknown>;
+  /** `version`: of the draft that it goes on from, 0 for none; a Problem `stale_version` if there is another. */
+  keep: (body: ReplyBody & { attachments: string[] }, version: number, last: boolean) => Promise<DraftView>;
+  discard: (version: number) => Promise<unknown>;
   deliver: (body: ReplyBody & { attachments: string[] }, delivery: Delivery) => Promise<unknown>;
   isOnline: () => boolean;
   /** Browser's clock, ms; only to throw old copies away. */
@@ -71,6 +75,8 @@ const PREFIX = "desk.reply.";
 const KEEP_MS = 7 * 24 * 60 * 60 * 1000;
 const TYPING_MS = 700;
 const RETRY_MS = 5_000;
+/** So many attempts without an answer are remembered. */
+const TRIED = 20;
 
 interface Copy {
   agentId: string;
@@ -80,6 +86,8 @@ interface Copy {
   base: number;
   /** Whether the server has not got it yet. */
   isNew: boolean;
+  /** Marks of what was given to the server to keep without an answer: any of it may be there. */
+  tried?: readonly number[];
   at: number;
 }
 
@@ -89,6 +97,7 @@ export class Reply {
   private blank: ReplyBody = EMPTY;
   private base = 0;
   private isNew = false;
+  private tried: readonly number[] = [];
   private timer: ReturnType<typeof setTimeout> | undefined;
   private running: Promise<void> = Promise.resolve();
   private newest = 0;
@@ -104,6 +113,7 @@ export class Reply {
       isLoading: false,
       keeping: "nothing",
       writtenBy: null,
+      rival: null,
       sending: "no",
       error: null,
       refusal: null,
@@ -123,8 +133,9 @@ export class Reply {
     const copy = this.readCopy();
     this.base = copy?.base ?? 0;
     this.isNew = copy?.isNew ?? false;
+    this.tried = copy?.tried ?? [];
     this.seen = this.newest;
-    this.set({ body: copy?.body ?? blank, files: copy?.files ?? [], isLoading: true, newer: [], isTooLate: false });
+    this.set({ body: copy?.body ?? blank, files: copy?.files ?? [], isLoading: true, rival: null, newer: [], isTooLate: false });
     try {
       this.merge(await this.options.load());
     } catch {
@@ -158,16 +169,36 @@ export class Reply {
   /** Keep what is not kept yet, now. `last`: the page is going away. */
   async flush(last = false): Promise<void> {
     clearTimeout(this.timer);
-    if (last && this.isNew) {
+    if (last && this.isNew && this.state.rival === null) {
       void this.keep(true);
       return;
     }
-    this.running = this.running.then(() => (this.isNew ? this.keep(false) : undefined));
+    this.running = this.running.then(() => (this.isNew && this.state.rival === null ? this.keep(false) : undefined));
     await this.running;
   }
 
-  /** Throw everything away, here and there. */
+  /** Go on with what was written elsewhere; what is typed here goes. */
+  takeTheirs(): void {
+    const { rival } = this.state;
+    if (rival !== null) this.take(rival);
+  }
+
+  /** Go on with what is typed here; it takes the place of what was written elsewhere. */
+  async keepMine(): Promise<void> {
+    const { rival } = this.state;
+    if (rival === null) return;
+    this.base = rival.version;
+    this.isNew = true;
+    this.set({ rival: null });
+    await this.flush();
+  }
+
+  /** Throw everything away, here and there; beside a rival only what is here. */
   async drop(): Promise<void> {
+    if (this.state.rival !== null) {
+      this.takeTheirs();
+      return;
+    }
     this.set({ body: this.blank, files: [], error: null });
     this.changed();
     await this.flush();
@@ -255,23 +286,37 @@ export class Reply {
   }
 
   private merge(view: DraftView | null): void {
-    const isOurs = view === null || view.version === this.base || view.author_id === this.options.agentId;
-    if (this.isNew && isOurs) {
-      this.base = view?.version ?? 0;
-      this.plan(0);
-    } else if (view === null) {
+    if (this.isNew) this.compare(view);
+    else if (view === null) {
       this.base = 0;
       this.isNew = false;
       this.removeCopy();
       this.set({ body: this.blank, files: [], keeping: "nothing", writtenBy: null });
-    } else {
-      this.base = view.version;
-      this.isNew = false;
-      const { text = "", html = null, to = [], cc = [], subject = "" } = view.body;
-      const writtenBy = view.author_id === this.options.agentId ? null : view.author_id;
-      this.set({ body: { text, html, to, cc, subject }, files: view.files ?? [], keeping: "kept", writtenBy });
-      this.keepCopy();
-    }
+    } else this.take(view);
+  }
+
+  /** What is typed here is not at the server: whether it goes on from what is there. */
+  private compare(view: DraftView | null): void {
+    const isBehind = view !== null && view.version !== this.base && !this.isOwn(view);
+    if (!isBehind) this.base = view?.version ?? 0;
+    this.set({ rival: isBehind ? view : null, keeping: "here" });
+    if (!isBehind) this.plan(0);
+  }
+
+  /** Whether it is what we gave the server ourselves, and the answer was lost. */
+  private isOwn(view: DraftView): boolean {
+    const mark = markOf(view.body);
+    return view.author_id === this.options.agentId && [markOf(this.written()), ...this.tried].includes(mark);
+  }
+
+  private take(view: DraftView): void {
+    this.base = view.version;
+    this.isNew = false;
+    const { text = "", html = null, to = [], cc = [], subject = "" } = view.body;
+    const writtenBy = view.author_id === this.options.agentId ? null : view.author_id;
+    const body = { text, html, to, cc, subject };
+    this.set({ body, files: view.files ?? [], keeping: "kept", writtenBy, rival: null });
+    this.keepCopy();
   }
 
   private notice(since: readonly EntryView[]): void {
@@ -303,15 +348,25 @@ export class Reply {
     this.isNew = false;
     this.set({ keeping: "keeping" });
     try {
-      if (isBlank) await this.options.discard();
-      this.base = isBlank ? 0 : (await this.options.keep(this.written(), last)).version;
+      if (isBlank) await this.options.discard(this.base);
+      this.base = isBlank ? 0 : await this.kept(last);
       this.set({ keeping: isBlank ? "nothing" : "kept", writtenBy: null });
     } catch (error) {
       this.isNew = true;
-      this.set({ keeping: "here" });
+      if (error instanceof Problem && error.code === "stale_version") this.compare(draftIn(error));
+      else this.set({ keeping: "here" });
       if (isPassing(error)) this.plan(RETRY_MS);
     }
     this.keepCopy();
+  }
+
+  private async kept(last: boolean): Promise<number> {
+    const body = this.written();
+    this.tried = [...this.tried, markOf(body)].slice(-TRIED);
+    this.keepCopy(true);
+    const { version } = await this.options.keep(body, this.base, last);
+    this.tried = [];
+    return version;
   }
 
   private sent(): void {
@@ -326,6 +381,7 @@ export class Reply {
       files: [],
       keeping: "nothing",
       writtenBy: null,
+      rival: null,
       sending: "no",
       error: null,
       newer: [],
@@ -353,14 +409,15 @@ export class Reply {
     return isCopy(found) && found.agentId === this.options.agentId ? found : null;
   }
 
-  private keepCopy(): void {
+  /** `isNew`: whether the server may lack it. */
+  private keepCopy(isNew = this.isNew): void {
     if (this.isBlank && this.base === 0) {
       this.removeCopy();
       return;
     }
     const { agentId, store, interactionId, now } = this.options;
     const { body, files } = this.state;
-    const copy: Copy = { agentId, body, files, base: this.base, isNew: this.isNew, at: now() };
+    const copy: Copy = { agentId, body, files, base: this.base, isNew, tried: this.tried, at: now() };
     store.setItem(PREFIX + interactionId, JSON.stringify(copy));
   }
 
@@ -372,6 +429,21 @@ export class Reply {
     this.state = { ...this.state, ...change };
     this.options.onChange(this.state);
   }
+}
+
+/** Tells drafts apart by what is written in them (a hash of 32 bits: both are one person's, a moment apart). */
+function markOf({ text = "", html = null, to = [], cc = [], subject = "", attachments = [] }: DraftBody | (ReplyBody & { attachments: string[] })): number {
+  let mark = 0x811c9dc5;
+  for (const unit of JSON.stringify([text, html, to, cc, subject, attachments])) {
+    mark = Math.imul(mark ^ (unit.codePointAt(0) ?? 0), 0x01000193);
+  }
+  return mark >>> 0;
+}
+
+/** The draft that took the place of the one that we went on from; null if there is none any more. */
+function draftIn({ extras }: Problem): DraftView | null {
+  const current = extras["current"];
+  return typeof current === "object" && current !== null && "body" in current ? (current as DraftView) : null;
 }
 
 /** Forget copies that nobody came back to for a week; the server has its own. */

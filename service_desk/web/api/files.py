@@ -8,7 +8,8 @@ import asyncio
 import base64
 import json
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
 import sqlalchemy as sa
 from aiohttp import web
@@ -19,6 +20,7 @@ from service_desk.actions.attachments import StoredFile
 from service_desk.domain.access import Principal
 from service_desk.domain.views import AttachmentView
 from service_desk.errors import Invalid, NotFound
+from service_desk.ports import Blobs
 from service_desk.queries.interactions import attachment_view
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
@@ -38,6 +40,17 @@ MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,80}/[a-z0-9][a-z0-9.+-]{0,80}")
 INLINE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 """What a mail's frame may show by itself."""
 INLINE_BYTES = 5_000_000
+"""Of one picture that a mail's frame shows."""
+PAGE_CHARACTERS = 12_000_000
+"""Of a mail's whole frame: its text and its pictures, which grow by a third as text. A page is in memory several
+times while it is made and sent. Pictures for which there is no room are left out."""
+DATA_HEAD_CHARACTERS = 64
+"""What stands around a picture's bytes, at most."""
+LEFT_OUT = (
+    '<p style="margin:0 0 12px;padding:8px 12px;border:1px solid #d6d1ca;color:#5c564f">Not every picture of this '
+    "mail is shown here, because together they are too large. Choose “Plain text” below it to see all of them as "
+    "files.</p>"
+)
 FRAME_POLICY = (
     "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; style-src 'unsafe-inline'; "
     "frame-ancestors 'self'; img-src data:"
@@ -85,15 +98,12 @@ async def download_attachment(request: web.Request, who: Principal, attachment_i
 @routes.get("/api/v1/entries/{entry_id}/html", needs="contact.handle", text="text/html")
 async def show_html(request: web.Request, who: Principal, entry_id: str, query: Shown) -> web.Response:
     """A mail's rich text for a sandboxed frame; `?images=yes` lets its remote pictures load."""
-    from channels.email.sanitize import show_html as framed  # noqa: PLC0415 - heavy, and only for mails
-
     remote = query.images == "yes"
     row, files = await request.app[DESK].read(_rich_text, who, entry_id)
-    images = await asyncio.to_thread(_inline_images, request.app[BLOBS], files)
     policy = FRAME_POLICY + (" https: http:" if remote else "")
-    page = await asyncio.to_thread(framed, row["html"], images, remote=remote)
+    page = await asyncio.to_thread(_framed, request.app[BLOBS], row["html"], files, remote=remote)
     return web.Response(
-        text=FRAME_HEAD + page,
+        text=page,
         content_type="text/html",
         headers={
             "Content-Security-Policy": policy,
@@ -160,14 +170,39 @@ def _rich_text(reader: Reader, who: Principal, entry_id: str) -> tuple[sa.RowMap
     )
 
 
-def _inline_images(blobs: Any, files: list[sa.RowMapping]) -> dict[str, str]:
-    """Pictures that came with the mail, as data: addresses by their content id."""
-    shown: dict[str, str] = {}
-    for file in files:
-        if file["media_type"] in INLINE_TYPES and file["size_bytes"] <= INLINE_BYTES:
-            data = base64.b64encode(blobs.get(file["blob"])).decode()
-            shown[file["content_id"]] = f"data:{file['media_type']};base64,{data}"
-    return shown
+def _framed(blobs: Blobs, html: str, files: Sequence[sa.RowMapping], *, remote: bool) -> str:
+    """The page of a mail's frame."""
+    from channels.email.sanitize import show_html, shown_ids  # noqa: PLC0415 - heavy, and only for mails
+
+    chosen, is_complete = _with_room(html, shown_ids(html), files)
+    page = show_html(html, {name: _data(blobs, file) for name, file in chosen.items()}, remote=remote)
+    return "".join((FRAME_HEAD, "" if is_complete else LEFT_OUT, page))
+
+
+def _with_room(
+    html: str, ids: Sequence[str], files: Sequence[sa.RowMapping]
+) -> tuple[dict[str, sa.RowMapping], bool]:
+    """The pictures for which the page has room, in the order in which the mail shows them; whether that is all."""
+    by_id = {file["content_id"]: file for file in files if file["media_type"] in INLINE_TYPES}
+    room = PAGE_CHARACTERS - len(html)
+    chosen: dict[str, sa.RowMapping] = {}
+    is_complete = True
+    for name in ids:
+        file = by_id.get(name)
+        if file is None:
+            continue
+        characters = file["size_bytes"] * 4 // 3 + DATA_HEAD_CHARACTERS
+        if file["size_bytes"] > INLINE_BYTES or characters > room:
+            is_complete = False
+            continue
+        room -= characters
+        chosen[name] = file
+    return chosen, is_complete
+
+
+def _data(blobs: Blobs, file: sa.RowMapping) -> str:
+    """A picture that came with the mail, as an address that holds all of it."""
+    return f"data:{file['media_type']};base64,{base64.b64encode(blobs.get(file['blob'])).decode()}"
 
 
 def _name(given: str) -> str:

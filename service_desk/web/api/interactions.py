@@ -4,14 +4,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from service_desk.actions import drafts, messages, parking, wrap_up, writing
-from service_desk.domain.access import Principal
-from service_desk.domain.views import DraftBody, DraftView, EntriesPageView, EntryView, InteractionView
+from service_desk.domain.access import Principal, require
+from service_desk.domain.views import DraftView, EntriesPageView, EntryView, InteractionView, NewDraft
 from service_desk.errors import Conflict
 from service_desk.queries.drafts import draft_view
-from service_desk.queries.interactions import entries_page, entry_view, interaction_view
+from service_desk.queries.interactions import (
+    contact_of,
+    entries_page,
+    entry_view,
+    held_entry,
+    interaction_view,
+)
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
 from service_desk.storage.transaction import Tx
+from service_desk.web.api.changes import telling
 from service_desk.web.api.inputs import EntriesPage, NewMail, NewMessage, Text, WrapUp
 from service_desk.web.api.rights import require_contact
 from service_desk.web.openapi import Routes
@@ -34,6 +41,16 @@ def get_entries(reader: Reader, who: Principal, interaction_id: str, query: Entr
     """The newest entries of a conversation, or older ones before a cursor; oldest first within the page."""
     require_contact(reader, who, interaction_id)
     return entries_page(reader, interaction_id, query.before, query.limit)
+
+
+@routes.get("/api/v1/entries/{entry_id}", needs="ticket.read")
+def get_entry(reader: Reader, who: Principal, entry_id: str) -> EntryView:
+    """All of an entry of which pages, snapshots and frames have only the beginning (`cut_from`)."""
+    is_there, interaction_id = contact_of(reader, entry_id)
+    if is_there and interaction_id is not None:
+        require(who, "contact.handle")
+        require_contact(reader, who, interaction_id)
+    return found(entry_view(reader, entry_id))
 
 
 @routes.post(ONE + "/messages", needs="contact.handle", size="text_body_bytes")
@@ -88,17 +105,21 @@ def get_draft(reader: Reader, who: Principal, interaction_id: str) -> DraftView:
 
 
 @routes.post(ONE + "/draft", needs="contact.handle", size="text_body_bytes")
-def keep_draft(tx: Tx, who: Principal, interaction_id: str, body: DraftBody) -> DraftView:
-    """Keep what is typed; the newest typing wins."""
-    drafts.keep(tx, interaction_id, who.agent_id, body.model_dump())
+def keep_draft(tx: Tx, who: Principal, interaction_id: str, body: NewDraft) -> DraftView:
+    """Keep what is typed. 412 with `current` if it was written on elsewhere."""
+    with telling(lambda: draft_view(reading(tx), interaction_id)):
+        typed = body.model_dump(exclude={"version"})
+        drafts.keep(tx, interaction_id, who.agent_id, typed, body.version)
     return found(draft_view(reading(tx), interaction_id))
 
 
 @routes.delete(ONE + "/draft", needs="contact.handle")
-def discard_draft(tx: Tx, who: Principal, interaction_id: str) -> None:
-    """It is not wanted any more."""
-    require_contact(reading(tx), who, interaction_id)
-    drafts.discard(tx, interaction_id)
+def discard_draft(tx: Tx, who: Principal, interaction_id: str, version: int) -> None:
+    """It is not wanted any more, by its owner or a supervisor. 412 with `current` if it was written on elsewhere."""
+    contact = there(tx.get(schema.interaction, interaction_id))
+    require(who, "contact.handle", owner_id=contact["agent_id"] or "")
+    with telling(lambda: draft_view(reading(tx), interaction_id)):
+        drafts.discard(tx, interaction_id, version)
 
 
 @contextmanager
@@ -107,7 +128,7 @@ def showing_newer(tx: Tx) -> Iterator[None]:
     try:
         yield
     except Conflict as conflict:
-        newer = [entry_view(reading(tx), entry_id) for entry_id in conflict.extras.pop("newer", ())]
+        newer = [held_entry(reading(tx), entry_id) for entry_id in conflict.extras.pop("newer", ())]
         if newer:
             conflict.extras["entries"] = [view.model_dump(mode="json") for view in newer if view is not None]
         raise

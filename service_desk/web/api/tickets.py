@@ -6,6 +6,7 @@ from service_desk.domain.page_views import StoryPageView, TicketListView
 from service_desk.domain.views import EntryView, TicketPageView, TicketView
 from service_desk.queries import search, ticket_list
 from service_desk.queries.interactions import entry_view
+from service_desk.queries.reach import reach_of
 from service_desk.queries.ticket_story import story_page
 from service_desk.queries.tickets import ticket_page, ticket_view
 from service_desk.storage.store import Reader
@@ -63,15 +64,15 @@ def _values(text: str | None) -> tuple[str, ...]:
 
 
 @routes.get(ONE + "/story", needs="ticket.read")
-def get_story(reader: Reader, ticket_id: str, query: Page) -> StoryPageView:
-    """What was said in the ticket's contacts, its notes and its changes: the newest 100, or those before a cursor."""
-    return found(story_page(reader, ticket_id, query.before))
+def get_story(reader: Reader, who: Principal, ticket_id: str, query: Page) -> StoryPageView:
+    """Its contacts, with the words of those that the caller may see, its notes and changes: at most 100 at a time."""
+    return found(story_page(reader, reach_of(reader, who), ticket_id, query.before))
 
 
 @routes.get(ONE, needs="ticket.read")
-def get_ticket(reader: Reader, ticket_id: str) -> TicketPageView:
+def get_ticket(reader: Reader, who: Principal, ticket_id: str) -> TicketPageView:
     """A case with its notes and contacts."""
-    return found(ticket_page(reader, ticket_id))
+    return found(ticket_page(reader, reach_of(reader, who), ticket_id))
 
 
 @routes.patch(ONE, needs="ticket.write")

@@ -53,6 +53,16 @@ def test_who_wrote_it(fields: dict[str, str | None], kind: Machine) -> None:
     assert may_answer(event) is (kind is Machine.NONE)
 
 
+def test_one_mailbox_of_the_desk_writes_to_another() -> None:
+    """Its Message-ID is ours, but it goes in no circle: the other mailbox must get it."""
+    sales = Reading(("sales@desk.example",), TOKENS)
+    raw = mail(From=f"Help <{MAILBOX}>", To="sales@desk.example", Message_ID=OWN_ID, X_Loop=MAILBOX)
+    assert sales(raw, ENVELOPE).machine is Machine.NONE
+    assert READ(raw, ENVELOPE).machine is Machine.OWN, "back where it was written"
+    passed_on = mail(From="A list <list@lists.example>", To="sales@desk.example", Message_ID=OWN_ID)
+    assert sales(passed_on, ENVELOPE).machine is Machine.OWN, "it was sent on under another name"
+
+
 def test_an_empty_reverse_path_is_a_machine() -> None:
     event = READ(mail(), MailEnvelope("", (MAILBOX,)))
     assert event.machine is Machine.AUTO_REPLY

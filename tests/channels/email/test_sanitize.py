@@ -13,6 +13,7 @@ from channels.email.sanitize import (
     clean_outgoing,
     crude_text,
     show_html,
+    shown_ids,
     text_of_html,
 )
 
@@ -188,3 +189,22 @@ def test_hostile_rich_text_takes_no_time(piece: str) -> None:
         except TooTangledError:
             crude_text(text)
         assert time.process_time() - started < 4
+
+
+def test_an_attached_picture_is_written_once() -> None:
+    """However often the mail shows it: its address holds all of its bytes."""
+    cleaned = clean_html('<img src="cid:a" alt="map"><img src="cid:b"><img src="cid:a" alt="map again">').html
+    assert shown_ids(cleaned) == ["a", "b"]
+    page = show_html(cleaned, {"a": "data:image/png;base64,AAAA", "b": "/b.png"})
+    assert page.count("data:image/png;base64,AAAA") == 1
+    assert 'alt="map again"' in page
+    assert page.count(" src=") == 2
+
+
+@given(st.lists(st.sampled_from(["a", "b", "c", "d&amp;"]), max_size=60))
+def test_a_page_is_no_longer_than_its_parts(shown: list[str]) -> None:
+    cleaned = clean_html("".join(f'<img src="cid:{name}">' for name in shown)).html
+    images = {name: f"data:image/png;base64,{name[0] * 1_000}" for name in shown_ids(cleaned)}
+    page = show_html(cleaned, images)
+    assert len(page) <= len(cleaned) + sum(len(each) for each in images.values())
+    assert page.count("base64,") == len(images)

@@ -27,9 +27,9 @@ def records(question: Question) -> Found | None:
             return Found(value, sender_belongs=False)
         case Question(Proof.ANSWERS_OURS, "<old@desk.example>", sender):
             return Found(THREAD, sender_belongs=sender == CUSTOMER)
-        case Question(Proof.NUMBER_BY_PARTICIPANT, "17", sender):
-            return Found(THREAD, sender_belongs=sender == CUSTOMER)
-        case Question(Proof.NUMBER_BY_PARTICIPANT, "18"):
+        case Question(Proof.NUMBER, "17", sender):
+            return Found(THREAD, sender_belongs=sender in (CUSTOMER, ""))
+        case Question(Proof.NUMBER, "18"):
             return Found(OTHERS, sender_belongs=False)
     return None
 
@@ -131,12 +131,16 @@ def test_proofs_in_their_order() -> None:
         (Proof.ANSWERS_OURS, message_id),
         (Proof.ANSWERS_OURS, SENT),
         (Proof.ANSWERS_OURS, "<a@b>"),
-        (Proof.NUMBER_BY_PARTICIPANT, "17"),
+        (Proof.NUMBER, "17"),
     ]
     assert match(full, records, NUMBER) == Match(OTHERS, Proof.MESSAGE_TOKEN)
     assert match(event(In_Reply_To=SENT), records) == Match(THREAD, Proof.ANSWERS_OURS)
-    assert match(event(Subject="[#17]"), records, NUMBER) == Match(THREAD, Proof.NUMBER_BY_PARTICIPANT)
     assert match(event(), records, NUMBER) == Match(None)
+
+
+def test_a_number_is_a_claim_whoever_seems_to_write_it() -> None:
+    """The From field is the customer's, but nobody has checked who filled it in."""
+    assert match(event(Subject="[#17]"), records, NUMBER) == Match(None, claimed=THREAD)
 
 
 def test_without_proof_it_is_a_claim() -> None:

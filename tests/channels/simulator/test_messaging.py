@@ -151,7 +151,6 @@ async def test_a_picture_of_ours(text_desk: TextDesk, mobile: Mobile) -> None:
         (text(" \n"), "21602"),
         (text("\x00"), "21602"),
         (OutboundText("msg_1", "somebody", "hello"), "21211"),
-        (text(sender="+14155550999"), "21606"),
         (text(media_urls=("https://desk.example/a",) * 11), "21623"),
         (text(media_urls=("http://desk.example/a",)), "21620"),
         (text(media_urls=("https://desk.example/a b",)), "21620"),
@@ -166,6 +165,17 @@ async def test_what_we_refuse_ourselves(
         await text_desk.channel.send(message)
     assert (caught.value.retry_after_s, caught.value.code) == (None, code)
     assert simulator.exchange.record.after(0, 100, "rest") == []
+
+
+async def test_a_number_that_is_ours_no_more_leaves_the_choice_to_the_account(
+    text_desk: TextDesk, mobile: Mobile
+) -> None:
+    """An answer names the number that was texted to; a number that was given back since must not keep it here."""
+    message = text(sender="+14155550999")
+    sent = await text_desk.channel.send(message)
+    await text_desk.fared(sent.provider_id, "delivered")
+    assert [shown["from"] for shown in (await mobile.shows())["messages"]] == [NUMBER]
+    assert await text_desk.channel.look_up(message, 0) == sent
 
 
 # --- opting out ---

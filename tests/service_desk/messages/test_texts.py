@@ -157,8 +157,8 @@ async def test_too_long_a_text_is_refused(desk: Desk) -> None:
 
 async def test_a_draft_goes_with_the_contact_and_is_gone_when_sent(desk: Desk) -> None:
     contact, agent = await served(desk)
-    await desk.run(drafts.keep, contact, agent, {"text": "half a"}, actor=agent)
-    await desk.run(drafts.keep, contact, agent, {"text": "half a sentence"}, actor=agent)
+    await desk.run(drafts.keep, contact, agent, {"text": "half a"}, 0, actor=agent)
+    await desk.run(drafts.keep, contact, agent, {"text": "half a sentence"}, 1, actor=agent)
     kept = await desk.read(draft_view, contact)
     assert kept is not None
     assert kept.body.text == "half a sentence"

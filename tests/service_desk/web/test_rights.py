@@ -34,6 +34,7 @@ EXPECTED: dict[tuple[str, str], set[str] | None] = {
     ("POST", "/api/v1/interactions/{interaction_id}/attachments"): ALL,
     ("DELETE", "/api/v1/interactions/{interaction_id}/attachments/{attachment_id}"): ALL,
     ("GET", "/api/v1/attachments/{attachment_id}"): ALL,
+    ("GET", "/api/v1/entries/{entry_id}"): ALL,
     ("GET", "/api/v1/entries/{entry_id}/html"): ALL,
     ("POST", "/api/v1/interactions/{interaction_id}/end"): ALL,
     ("POST", "/api/v1/interactions/{interaction_id}/wrap-up"): ALL,

@@ -36,21 +36,61 @@ export interface Recipients {
   cc: string[];
 }
 
-/** Whom an answer to the newest mail goes to. Our own mailboxes never get our own answers. */
+/** Somebody whom the newest mail names, and who has no part in the conversation so far. */
+export interface Newcomer {
+  address: string;
+  /** The mail asks for its answers to be sent there. */
+  wantsAnswers: boolean;
+}
+
+/**
+ * Whom an answer to the newest mail goes to: of those whom it names, only who is in the conversation already. Anybody
+ * can write any name into a mail, so that others get our answers only when an agent adds them (`newcomersOf`). Our
+ * own mailboxes never get our own answers.
+ */
 export function recipientsOf(entries: readonly EntryView[], ours: readonly string[], toAll: boolean): Recipients {
-  const last = entries.findLast(({ mail, author }) => mail && author.kind === "customer")?.mail;
-  if (!last) return { to: [], cc: [] };
+  const last = newestMail(entries);
+  if (last === null) return { to: [], cc: [] };
+  const known = participants(entries);
   const others = (list: readonly MailAddressView[]) =>
-    list.map(({ address }) => address).filter((address) => !isOurs(address, ours));
-  const to = addTo([], others(last.reply_to.length > 0 ? last.reply_to : last.sender === null ? [] : [last.sender]));
+    list.map(({ address }) => address).filter((address) => known.has(fold(address)) && !isOurs(address, ours));
+  const wanted = others(last.reply_to);
+  const to = addTo([], wanted.length > 0 || last.sender === null ? wanted : others([last.sender]));
   if (!toAll) return { to, cc: [] };
   const all = addTo(to, [...others(last.to), ...others(last.cc)]);
   return { to, cc: all.slice(to.length) };
 }
 
+/** Whom the newest mail names for its answers, or as readers, without a part in the conversation so far. */
+export function newcomersOf(entries: readonly EntryView[], ours: readonly string[]): Newcomer[] {
+  const last = newestMail(entries);
+  if (last === null) return [];
+  const known = participants(entries);
+  const wanted = last.reply_to.map(({ address }) => address);
+  return addTo([], [...wanted, ...[...last.to, ...last.cc].map(({ address }) => address)])
+    .filter((address) => !known.has(fold(address)) && !isOurs(address, ours))
+    .map((address) => ({ address, wantsAnswers: wanted.includes(address) }));
+}
+
 /** Whether an answer to all would reach anybody that a plain one does not. */
 export function hasOthers(entries: readonly EntryView[], ours: readonly string[]): boolean {
   return recipientsOf(entries, ours, true).cc.length > 0;
+}
+
+/** What a person wrote last; of programs only where nobody else wrote. */
+function newestMail(entries: readonly EntryView[]): MailView | null {
+  const mails = entries.flatMap(({ mail, author }) => (mail && author.kind === "customer" ? [mail] : []));
+  return mails.findLast(({ machine }) => machine === "none") ?? mails.at(-1) ?? null;
+}
+
+/** Whom we have written to, and who wrote: a mail is in its thread by proof, or began it. */
+function participants(entries: readonly EntryView[]): Set<string> {
+  const found = entries.flatMap(({ mail, author }) => {
+    if (!mail) return [];
+    if (author.kind !== "customer") return [...mail.to, ...mail.cc];
+    return mail.sender ? [mail.sender] : [];
+  });
+  return new Set(found.map(({ address }) => fold(address)));
 }
 
 /** `Re: ` before a subject that has none yet, in whatever language. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { EntryView, MailView } from "@/api/types.ts";
 import { entry } from "@/live/fixtures/samples.ts";
-import { addTo, hasOthers, isAddress, recipientsOf, replySubject, splitAddresses } from "./addresses.ts";
+import { addTo, hasOthers, isAddress, newcomersOf, recipientsOf, replySubject, splitAddresses } from "./addresses.ts";
 import { frameHeight } from "./frame.ts";
 import { cutQuote, quoteText } from "./quotes.ts";
 import { isLink, paragraphs, parseRich, readRich } from "./rich.ts";
@@ -25,6 +25,12 @@ function mail(change: Partial<MailView> = {}): MailView {
     ...change,
   };
 }
+const answer = (to: string[], cc: string[] = []): EntryView =>
+  entry({
+    id: "ent_ours",
+    author: { kind: "agent", id: "agt_1", name: "Anna Berger" },
+    mail: mail({ sender: null, to: to.map((one) => box(one)), cc: cc.map((one) => box(one)) }),
+  });
 const mails = (...list: MailView[]): EntryView[] => list.map((one, at) => entry({ id: `ent_${at}`, seq: at + 1, mail: one }));
 
 describe("addresses", () => {
@@ -56,22 +62,42 @@ describe("addresses", () => {
 });
 
 describe("whom an answer goes to", () => {
-  it("is the sender, or where they want answers", () => {
+  it("is the sender; where they want answers only if that is somebody of the conversation", () => {
     expect(recipientsOf(mails(mail()), OURS, false)).toEqual({ to: ["vera@example.org"], cc: [] });
-    const elsewhere = mail({ reply_to: [box("office@example.org")] });
-    expect(recipientsOf(mails(mail(), elsewhere), OURS, false).to).toEqual(["office@example.org"]);
+    const elsewhere = mail({ reply_to: [box("Office@example.org")] });
+    expect(recipientsOf(mails(mail(), elsewhere), OURS, true)).toEqual({ to: ["vera@example.org"], cc: [] });
+    expect(newcomersOf(mails(mail(), elsewhere), OURS)).toEqual([{ address: "Office@example.org", wantsAnswers: true }]);
+    const known = [...mails(mail()), answer(["office@example.org"]), ...mails(elsewhere)];
+    expect(recipientsOf(known, OURS, false).to).toEqual(["Office@example.org"]);
+    expect(newcomersOf(known, OURS)).toEqual([]);
   });
 
-  it("is everybody else but ourselves, with and without a tag", () => {
+  it("is everybody else of the conversation but ourselves, with and without a tag", () => {
     const crowd = mail({
       to: [box("Help@Desk.example"), box("max@example.org")],
-      cc: [box("help+t.1.2.3@desk.example"), box("VERA@example.org"), box("eva@example.org")],
+      cc: [box("help+t.1.2.3@desk.example"), box("VERA@example.org"), box("eva@example.org"), box("new@example.net")],
     });
-    expect(recipientsOf(mails(crowd), OURS, true)).toEqual({
-      to: ["vera@example.org"],
-      cc: ["max@example.org", "eva@example.org"],
-    });
-    expect([hasOthers(mails(crowd), OURS), hasOthers(mails(mail()), OURS)]).toEqual([true, false]);
+    const entries = [answer(["vera@example.org", "max@example.org"], ["EVA@example.org"]), ...mails(crowd)];
+    expect(recipientsOf(entries, OURS, true)).toEqual({ to: ["vera@example.org"], cc: ["max@example.org", "eva@example.org"] });
+    expect(newcomersOf(entries, OURS)).toEqual([{ address: "new@example.net", wantsAnswers: false }]);
+    expect([hasOthers(entries, OURS), hasOthers(mails(mail()), OURS)]).toEqual([true, false]);
+  });
+
+  it("is nobody whom only a stranger's mail names", () => {
+    const forged = mail({ reply_to: [box("mallory@evil.example")], to: [box("m2@evil.example")], cc: [box("m3@evil.example")] });
+    expect(recipientsOf(mails(forged), OURS, true)).toEqual({ to: ["vera@example.org"], cc: [] });
+    expect(newcomersOf(mails(forged), OURS).map(({ address }) => address)).toEqual([
+      "mallory@evil.example",
+      "m2@evil.example",
+      "m3@evil.example",
+    ]);
+    expect(recipientsOf(mails(mail({ ...forged, sender: null })), OURS, true)).toEqual({ to: [], cc: [] });
+  });
+
+  it("is a person rather than the program that wrote since", () => {
+    const robot = mail({ sender: box("no-reply@example.org"), machine: "auto-reply" });
+    expect(recipientsOf(mails(mail(), robot), OURS, true).to).toEqual(["vera@example.org"]);
+    expect(recipientsOf(mails(robot), OURS, true).to).toEqual(["no-reply@example.org"]);
   });
 
   it("is nobody where nobody is named", () => {
