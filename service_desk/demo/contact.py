@@ -334,6 +334,7 @@ class Contact:
             "machine": "none",
             "remote_images": 0,
             "doubts": [],
+            "claimed": None,
             "notes": [],
             "proof": (Proof.NONE if began else Proof.ADDRESS_TOKEN).value,
         }
@@ -420,7 +421,8 @@ class Contact:
 
     def answer_text(self, at: Micros, name: str, number: str, text: str) -> None:
         """writing.send_text, and how the provider reports it over the next seconds."""
-        entry = self._answer(at, name, text, {"thread": self.id, "to": number})
+        line = self._book.config.text_lines[0].number
+        entry = self._answer(at, name, text, {"thread": self.id, "to": number, "from": line})
         provider_id = f"SM{self._book.random.getrandbits(128):032x}"
         self._fare(at + SECOND, SYSTEM, entry, "sending", provider_id)
         for seconds, status in ((2, "sent"), (3, "delivered")):
@@ -532,6 +534,7 @@ class Contact:
                 "provider_id": None,
                 "error": None,
                 "tries": 0,
+                "former_ids": None,
                 **(letter or {}),
             },
         )

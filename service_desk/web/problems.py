@@ -90,15 +90,19 @@ async def problems(request: web.Request, handler: Handler) -> web.StreamResponse
         if error.status < 400:
             raise
         return _from_http(request, error)
-    except ConnectionError:
-        raise  # the caller has gone: there is nobody to answer
-    except Exception:  # the last stop: whatever it was, it becomes an id and a trace in the log
+    except Exception as error:  # the last stop: whatever it was, it becomes an id and a trace in the log
+        if isinstance(error, ConnectionError) and _has_gone(request):
+            return web.Response(status=499)  # nobody reads it, and it is no fault of ours
         error_id = new_id("err", request.app[DESK].clock.now())
         log.exception("request.failed", error_id=error_id, method=request.method, route=route_of(request))
         detail = (
             f"Something went wrong on our side. Nothing more was done. Quote {error_id} when you report it."
         )
         return answer(request, 500, "internal", detail, None, {"error_id": error_id})
+
+
+def _has_gone(request: web.Request) -> bool:
+    return request.transport is None or request.transport.is_closing()
 
 
 def _from_http(request: web.Request, error: web.HTTPException) -> web.Response:

@@ -41,6 +41,7 @@ class Console:
             transports=["websocket"],
             auth={"schema": LIVE_SCHEMA},
             headers={"Origin": self._world.base},
+            wait_timeout=10,  # the library's second is short for a machine that does other things too
         )
         await until(self._has_state, "snapshot")
 
