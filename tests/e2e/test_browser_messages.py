@@ -59,6 +59,7 @@ async def test_the_mail_story(db_url: str, tmp_path: Path, chromium: Path) -> No
         await expect(agent.get_by_test_id("mail-card").first).to_contain_text("What can I do?")
 
         # A draft outlives a reload.
+        await expect(agent.get_by_test_id("composer-text")).to_have_attribute("contenteditable", "true")
         await agent.get_by_test_id("composer-text").fill("Press both knobs for ten")
         await expect(agent.get_by_test_id("draft-sign")).to_have_attribute("data-keeping", "kept")
         await agent.reload()
