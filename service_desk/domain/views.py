@@ -145,13 +145,13 @@ class DraftView(View):
     """What somebody has typed and not sent; the fields that the contact's channel has."""
 
     interaction_id: str
-    author_id: str
-    at: Micros
+    author_id: str = Field(description="Empty where nothing is typed.")
+    at: Micros = Field(description="When it was kept; 0 where nothing is typed.")
     body: "DraftBody"
     files: list[AttachmentView] = Field(
         [], description="Those of the body's attachments that are still there."
     )
-    version: int
+    version: int = Field(description="0 where nothing is typed.")
 
 
 class DraftBody(BaseModel):

@@ -24,6 +24,11 @@ def draft_view(reader: Reader, interaction_id: str) -> DraftView | None:
     )
 
 
+def no_draft(interaction_id: str) -> DraftView:
+    """Where nothing is typed: what a first draft goes on from."""
+    return DraftView(interaction_id=interaction_id, author_id="", at=0, body=DraftBody(), files=[], version=0)
+
+
 def _files(reader: Reader, interaction_id: str, ids: list[str]) -> list[AttachmentView]:
     """Uploaded files that wait to be sent, in the draft's order."""
     if not ids:

@@ -11,7 +11,14 @@ import sqlalchemy as sa
 
 from service_desk.domain.page_views import FieldChangeView, StoryItemView, StoryPageView
 from service_desk.queries import timeline
-from service_desk.queries.interactions import PAGE_BYTES, files_of, fitting, held_columns, message_entry, note_entry
+from service_desk.queries.interactions import (
+    PAGE_BYTES,
+    files_of,
+    fitting,
+    held_columns,
+    message_entry,
+    note_entry,
+)
 from service_desk.queries.reach import Reach
 from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared

@@ -69,6 +69,7 @@ export function createApi(client: Client) {
       post<EntryView>(at`interactions/${id}/entries/${entryId}/retry`, act),
     park: (id: string, act: string) => post<InteractionView>(at`interactions/${id}/park`, act),
     resume: (id: string, act: string) => post<InteractionView>(at`interactions/${id}/resume`, act),
+    /** Version 0: nothing is typed. */
     draft: (id: string) => get<DraftView>(at`interactions/${id}/draft`),
     /** One try only: the newest typing is kept next time. `body.version`: of the draft that it goes on from. `last`: the page is going away. */
     keepDraft: (id: string, body: NewDraft, act: string, last = false) =>

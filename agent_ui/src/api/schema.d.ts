@@ -386,7 +386,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What was typed and not sent. 404 if nothing was. */
+        /** What was typed and not sent; an empty one of version 0 if nothing was. */
         get: operations["get_draft"];
         put?: never;
         /** Keep what is typed. 412 with `current` if it was written on elsewhere. */
@@ -1433,9 +1433,15 @@ export interface components {
          * @description What somebody has typed and not sent; the fields that the contact's channel has.
          */
         DraftView: {
-            /** At */
+            /**
+             * At
+             * @description When it was kept; 0 where nothing is typed.
+             */
             at: number;
-            /** Author Id */
+            /**
+             * Author Id
+             * @description Empty where nothing is typed.
+             */
             author_id: string;
             body: components["schemas"]["DraftBody"];
             /**
@@ -1446,7 +1452,10 @@ export interface components {
             files?: components["schemas"]["AttachmentView"][];
             /** Interaction Id */
             interaction_id: string;
-            /** Version */
+            /**
+             * Version
+             * @description 0 where nothing is typed.
+             */
             version: number;
         };
         /**

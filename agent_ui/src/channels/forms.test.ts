@@ -364,6 +364,13 @@ describe("texts in the conversation", () => {
     expect(again.mock.calls.map(([id, entryId]) => [id, entryId])).toEqual([["int_t", "e2"]]);
   });
 
+  it("say why they wait for another try, and nothing while they merely leave", () => {
+    show([texted], [ours({ id: "e1", seq: 1, status: "queued", error: null }), ours({ id: "e2", seq: 2, status: "queued", error: "The provider does not answer." })]);
+    const view = draw(EntryList, { interaction: texted });
+    expect(view.findAll('[data-testid="entry-waits"]').map((one) => one.text())).toEqual(["Not sent yet: The provider does not answer. It is tried again by itself."]);
+    expect(find(view, "entry-failed").exists()).toBe(false);
+  });
+
   it("show pictures small, and what is still being fetched by name", () => {
     show([texted], [entry({ id: "e1", interaction_id: "int_t", text: "", attachments: [file(), file({ id: "att_2", name: "b.jpg", ready: false })] })]);
     const view = draw(EntryList, { interaction: texted });

@@ -2,7 +2,6 @@
 import { defineStore } from "pinia";
 import { computed, shallowRef, watch } from "vue";
 import { api, newAct } from "@/api/index.ts";
-import { Problem } from "@/api/problem.ts";
 import type { EntryView, InteractionView } from "@/api/types.ts";
 import type { Upload } from "@/api/upload.ts";
 import { explain } from "@/console/act.ts";
@@ -69,12 +68,8 @@ export const useReplies = defineStore("replies", () => {
       agentId: live.me?.id ?? "",
       store: lasting,
       load: async () => {
-        try {
-          return await api.draft(interactionId);
-        } catch (error) {
-          if (error instanceof Problem && error.status === 404) return null;
-          throw error;
-        }
+        const draft = await api.draft(interactionId);
+        return draft.version === 0 ? null : draft;
       },
       keep: (body, version, last) =>
         api.keepDraft(interactionId, { ...body, to: [...body.to], cc: [...body.cc], version }, newAct(), last),

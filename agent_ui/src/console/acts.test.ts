@@ -80,6 +80,51 @@ describe("keys", () => {
     expect(accept).toHaveBeenCalledWith("int_1.1");
   });
 
+  it("give Enter to what rings where a button only kept the focus of a click", () => {
+    useLive().state = snapshot({
+      interactions: { int_1: interaction({ state: "offered", agent_id: null }) },
+      offers: { "int_1.1": offer() },
+    });
+    start();
+    const accept = vi.spyOn(useDesk(), "accept").mockResolvedValue();
+    const button = document.querySelector("button") ?? document.body;
+    const clicked = vi.fn();
+    button.addEventListener("keydown", clicked);
+    button.dispatchEvent(new Event("pointerdown", { bubbles: true }));
+    button.focus();
+    press("Enter", {}, button);
+    expect(accept).toHaveBeenCalledTimes(1);
+    expect(clicked).not.toHaveBeenCalled();
+    // By the keyboard somebody has gone to another button: that one is meant.
+    press("Tab", {}, button);
+    document.querySelector("input")?.focus();
+    button.focus();
+    press("Enter", {}, button);
+    expect(accept).toHaveBeenCalledTimes(1);
+    button.setAttribute("data-yields-enter", "");
+    press("Enter", {}, button);
+    expect(accept).toHaveBeenCalledTimes(2);
+    press(" ", {}, button);
+    expect(accept).toHaveBeenCalledTimes(2);
+  });
+
+  it("leave Enter to a clicked field, and to a clicked button while nothing rings", () => {
+    start();
+    const accept = vi.spyOn(useDesk(), "accept").mockResolvedValue();
+    const button = document.querySelector("button") ?? document.body;
+    const input = document.querySelector("input") ?? document.body;
+    button.dispatchEvent(new Event("pointerdown", { bubbles: true }));
+    const pressed = new KeyboardEvent("keydown", { key: "Enter", bubbles: true, cancelable: true });
+    button.dispatchEvent(pressed);
+    expect(pressed.defaultPrevented).toBe(false);
+    useLive().state = snapshot({
+      interactions: { int_1: interaction({ state: "offered", agent_id: null }) },
+      offers: { "int_1.1": offer() },
+    });
+    press("Enter", {}, input);
+    expect(accept).not.toHaveBeenCalled();
+  });
+
   it("answer nothing that rings while the connection is lost", () => {
     useLive().state = snapshot({
       interactions: { int_1: interaction({ state: "offered", agent_id: null }) },

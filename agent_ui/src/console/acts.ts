@@ -21,6 +21,8 @@ export interface DeskAct {
   /** Whether it makes sense at the moment. */
   isPossible: boolean;
   run: () => void;
+  /** Whether its key also wins over a control that has the focus only because it was clicked. */
+  isUrgent?: boolean;
 }
 
 export interface Openers {
@@ -61,10 +63,13 @@ export function useActs(open: Openers): ComputedRef<DeskAct[]> {
       act("previous", "move", "act.previous", "k", desk.rows.length > 0, () => {
         desk.step(-1);
       }),
-      act("accept", "contact", "act.accept", "Enter", ringing === null ? here !== null : canAnswer, () => {
-        if (ringing !== null) void desk.accept(ringing.offer.id);
-        else desk.pane = "conversation";
-      }),
+      {
+        ...act("accept", "contact", "act.accept", "Enter", ringing === null ? here !== null : canAnswer, () => {
+          if (ringing !== null) void desk.accept(ringing.offer.id);
+          else desk.pane = "conversation";
+        }),
+        isUrgent: canAnswer,
+      },
       act("decline", "contact", "act.decline", "Escape", canAnswer, () => {
         desk.declineAsked = desk.offers[0]?.offer.id ?? null;
       }),
@@ -138,6 +143,30 @@ const SEQUENCE_MS = 1_200;
 /** Run acts by keys, except while somebody types or a menu or dialog has the keyboard. */
 export function useKeys(acts: ComputedRef<DeskAct[]>): void {
   let before: { key: string; at: number } | null = null;
+  /** Whether the pointer, and not the keyboard, was used last, and was when the focus came where it is. */
+  let isPointing = false;
+  let isClicked = false;
+
+  function pointed(): void {
+    isPointing = true;
+    isClicked = true;
+  }
+
+  function focused(): void {
+    isClicked = isPointing;
+  }
+
+  /** Before any control gets the key: what rings goes before a button that merely kept the focus of a click. */
+  function pressedFirst(event: KeyboardEvent): void {
+    isPointing = false;
+    if (event.defaultPrevented || event.isComposing || event.altKey || event.metaKey || event.ctrlKey || event.repeat) return;
+    if (isTyping(event.target) || hasOverlay() || !isOwnKey(event) || !(isClicked || isYielding(event))) return;
+    const urgent = acts.value.find((act) => act.isUrgent === true && act.isPossible && act.keys === event.key);
+    if (urgent === undefined) return;
+    event.preventDefault();
+    event.stopPropagation();
+    urgent.run();
+  }
 
   function pressed(event: KeyboardEvent): void {
     if (event.defaultPrevented || event.isComposing || event.altKey) return;
@@ -156,8 +185,14 @@ export function useKeys(acts: ComputedRef<DeskAct[]>): void {
     found.run();
   }
 
+  window.addEventListener("pointerdown", pointed, true);
+  window.addEventListener("focusin", focused, true);
+  window.addEventListener("keydown", pressedFirst, true);
   window.addEventListener("keydown", pressed);
   onScopeDispose(() => {
+    window.removeEventListener("pointerdown", pointed, true);
+    window.removeEventListener("focusin", focused, true);
+    window.removeEventListener("keydown", pressedFirst, true);
     window.removeEventListener("keydown", pressed);
   });
 }
@@ -173,6 +208,11 @@ function isOwnKey({ key, target }: KeyboardEvent): boolean {
     target instanceof HTMLElement &&
     target.closest("button, a, [role=tab], [role=menuitem], summary") !== null
   );
+}
+
+/** A control that opens by Space too and gives Enter away while something rings, such as the menu of one's state. */
+function isYielding({ target }: KeyboardEvent): boolean {
+  return target instanceof HTMLElement && target.closest("[data-yields-enter]") !== null;
 }
 
 function hasOverlay(): boolean {

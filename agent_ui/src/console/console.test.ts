@@ -3,6 +3,7 @@ import { createPinia, setActivePinia } from "pinia";
 import { TooltipProvider } from "reka-ui";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { defineComponent, h, type Component } from "vue";
+import { createMemoryHistory, createRouter } from "vue-router";
 import { api } from "@/api/index.ts";
 import { Problem } from "@/api/problem.ts";
 import type { SnapshotView } from "@/api/types.ts";
@@ -28,10 +29,9 @@ function show(state: Partial<SnapshotView>): void {
 }
 
 function draw(part: Component, props: Record<string, unknown> = {}): VueWrapper {
-  return mount(
-    defineComponent(() => () => h(TooltipProvider, null, { default: () => h(part, props) })),
-    { attachTo: document.body },
-  );
+  const page = defineComponent(() => () => h(TooltipProvider, null, { default: () => h(part, props) }));
+  const router = createRouter({ history: createMemoryHistory(), routes: [{ path: "/:any(.*)*", component: page }] });
+  return mount(page, { attachTo: document.body, global: { plugins: [router] } });
 }
 
 const find = (view: VueWrapper, id: string) => view.find(`[data-testid="${id}"]`);

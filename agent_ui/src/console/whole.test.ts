@@ -70,7 +70,7 @@ describe("a long entry", () => {
 describe("a draft that was written on elsewhere", () => {
   it("is shown above what is typed, which is saved only when it is chosen", async () => {
     const theirs: DraftView = { interaction_id: "int_t", author_id: "agt_2", at: T0, body: { text: "Theirs" }, version: 7 };
-    vi.spyOn(api, "draft").mockRejectedValue(new Problem(404, {}));
+    vi.spyOn(api, "draft").mockResolvedValue({ ...theirs, author_id: "", at: 0, body: { text: "" }, version: 0 });
     const keep = vi
       .spyOn(api, "keepDraft")
       .mockRejectedValueOnce(new Problem(412, { code: "stale_version", detail: "Elsewhere", current: theirs }))

@@ -138,6 +138,8 @@ export const messages = {
   "status_of.unknown": "Unclear whether it was sent",
   "status_of.retry": "Send again",
   "status_of.not_retried": "Not sent again",
+  "status_of.not_yet": "Not sent yet:",
+  "status_of.by_itself": "It is tried again by itself.",
 
   "system.mail.claims_thread": "The next mail says that it belongs here, but could not prove it: check the sender",
   "system.mail.reported": "A mail server reports on the mail, and names no failure: it was delivered or passed on",

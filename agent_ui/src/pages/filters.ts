@@ -112,6 +112,11 @@ export function isNarrow(filters: Filters): boolean {
   return Object.keys(toQuery({ ...filters, sort: DEFAULTS.sort, order: DEFAULTS.order })).length > 0;
 }
 
+/** Whether the first day is after the last one. */
+export function isBackwards({ days, from, to }: Filters): boolean {
+  return days === "" && from !== "" && to !== "" && from > to;
+}
+
 function span({ days, from, to }: Filters, now: number): [number | null, number | null] {
   if (days !== "") return [(midnight(new Date(now)) - (Number(days) - 1) * DAY_MS) * 1000, null];
   const start = from === "" ? null : new Date(`${from}T00:00`).getTime() * 1000;

@@ -1,8 +1,10 @@
 /** Search as one types: waits for a pause, shows the newest question's answer only, and pages one kind further. */
-import { onScopeDispose, ref, shallowRef, watch, type Ref } from "vue";
+import { computed, onScopeDispose, ref, shallowRef, watch, type Ref } from "vue";
 import type { SearchGroupView, SearchHitView } from "@/api/types.ts";
 import { explain } from "@/console/act.ts";
+import { isPassing } from "@/api/client.ts";
 import { pagesApi } from "./api.ts";
+import { isSearchable } from "./words.ts";
 
 export const TYPING_MS = 150;
 export const LONGEST_QUERY = 200;
@@ -13,6 +15,10 @@ export interface Searching {
   answered: Ref<string>;
   busy: Ref<boolean>;
   problem: Ref<string | null>;
+  /** Whether asking the same once more may help. */
+  canRetry: Ref<boolean>;
+  /** Something is typed, but no letter and no digit: nothing is asked. */
+  isHollow: Ref<boolean>;
   again: () => Promise<void>;
   /** Fetch the next page of one kind. */
   more: (kind: SearchGroupView["kind"]) => Promise<void>;
@@ -23,6 +29,8 @@ export function useSearch(query: Ref<string>, only: SearchGroupView["kind"] | nu
   const answered = ref("");
   const busy = ref(false);
   const problem = ref<string | null>(null);
+  const canRetry = ref(false);
+  const isHollow = computed(() => query.value.trim() !== "" && !isSearchable(query.value));
   let timer: ReturnType<typeof setTimeout> | undefined;
   let asked = 0;
 
@@ -30,7 +38,7 @@ export function useSearch(query: Ref<string>, only: SearchGroupView["kind"] | nu
     clearTimeout(timer);
     asked += 1;
     problem.value = null;
-    if (query.value.trim() === "") {
+    if (!isSearchable(query.value)) {
       groups.value = [];
       answered.value = "";
       busy.value = false;
@@ -58,7 +66,8 @@ export function useSearch(query: Ref<string>, only: SearchGroupView["kind"] | nu
       if (mine !== asked) return;
       groups.value = [];
       answered.value = q;
-      problem.value = explain(error);
+      problem.value = explainSearch(error);
+      canRetry.value = isPassing(error);
     }
     busy.value = false;
   }
@@ -75,13 +84,20 @@ export function useSearch(query: Ref<string>, only: SearchGroupView["kind"] | nu
       const grown = { ...group, more: next.more, items: [...group.items, ...next.items.filter(({ id }) => !known.has(id))] };
       groups.value = groups.value.map((each) => (each.kind === kind ? grown : each));
     } catch (error) {
-      if (mine === asked) problem.value = explain(error);
+      if (mine === asked) problem.value = explainSearch(error);
+      canRetry.value = isPassing(error);
     } finally {
       if (mine === asked) busy.value = false;
     }
   }
 
-  return { groups, answered, busy, problem, again: ask, more };
+  return { groups, answered, busy, problem, canRetry, isHollow, again: ask, more };
+}
+
+/** What went wrong, in words; a person typed into a field and knows no parameter `q`. */
+export function explainSearch(error: unknown): string {
+  const words = explain(error).replace(/^q: /, "");
+  return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 /** Where a hit leads: a page's path, or the contact on the agent's own desk. */

@@ -7,7 +7,7 @@ from service_desk.actions import drafts, messages, parking, wrap_up, writing
 from service_desk.domain.access import Principal, require
 from service_desk.domain.views import DraftView, EntriesPageView, EntryView, InteractionView, NewDraft
 from service_desk.errors import Conflict
-from service_desk.queries.drafts import draft_view
+from service_desk.queries.drafts import draft_view, no_draft
 from service_desk.queries.interactions import (
     contact_of,
     entries_page,
@@ -99,9 +99,9 @@ def resume_interaction(tx: Tx, who: Principal, interaction_id: str) -> Interacti
 
 @routes.get(ONE + "/draft", needs="contact.handle")
 def get_draft(reader: Reader, who: Principal, interaction_id: str) -> DraftView:
-    """What was typed and not sent. 404 if nothing was."""
+    """What was typed and not sent; an empty one of version 0 if nothing was."""
     require_contact(reader, who, interaction_id)
-    return found(draft_view(reader, interaction_id))
+    return draft_view(reader, interaction_id) or no_draft(interaction_id)
 
 
 @routes.post(ONE + "/draft", needs="contact.handle", size="text_body_bytes")

@@ -5,7 +5,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service_desk.actions import tickets
+from channels.contract import MailAddress, MailReceived
+from service_desk.actions import mails, tickets
+from service_desk.actions.attachments import StoredFile
 from service_desk.actions.interactions import must_get
 from service_desk.domain.access import Principal
 from service_desk.queries.reach import reach_of
@@ -14,6 +16,7 @@ from service_desk.queries.tickets import ticket_page
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
 from service_desk.storage.transaction import Tx
+from tests.service_desk.people import rows_of
 from tests.service_desk.search.library import index_now
 from tests.service_desk.web.world import World
 
@@ -90,6 +93,24 @@ async def test_a_colleague_knows_of_a_contact_and_not_what_was_said_in_it(world:
     await world.desk.run(given_to, contact, bob.agent_id)
     assert b"1234" in (await bob.get(paths[1])).body, "it is handed on with the contact"
     assert b"1234" not in (await ada.get(paths[0])).body
+
+
+async def test_files_are_there_with_the_words_they_came_with(world: World) -> None:
+    ada, bob = await world.person("ada"), await world.person("bob")
+    await world.ready(ada)
+    event = MailReceived(
+        message_id="<1@example.org>", dedupe_key="mail-1", sender=MailAddress("vera@example.org", "Vera"),
+        subject="Oven", text="Here is a picture.", to=(MailAddress("help@alpenglow.example"),),
+    )  # fmt: skip
+    picture = StoredFile("oven.png", "image/png", 6, "c" * 64)
+    await world.desk.run(mails.receive_mail, "mail-main", event, [picture], "0" * 64, actor="customer")
+    (mail,) = await rows_of(world.desk, schema.message)
+    contact = await world.served(ada, mail["interaction_id"])
+    case = (await ada.post("/api/v1/tickets", {"subject": "Oven", "interaction_id": contact})).json()
+    for caller, names in ((ada, ["oven.png"]), (bob, [])):
+        story = (await caller.get(f"/api/v1/tickets/{case['id']}/story")).json()["items"]
+        entries = [item["entry"] for item in story if item["entry"] is not None]
+        assert [file["name"] for entry in entries for file in entry["attachments"]] == names
 
 
 def given_to(tx: Tx, interaction_id: str, agent_id: str) -> None:

@@ -35,9 +35,11 @@ async def test_what_was_discarded_is_never_taken_for_what_comes_after(world: Wor
     await world.ready(ada)
     contact = await world.served(ada, await world.chat())
     path = f"/api/v1/interactions/{contact}/draft"
+    nothing = await ada.get(path)
+    assert (nothing.status, nothing.json()["version"], nothing.json()["body"]["text"]) == (200, 0, "")
     old = await kept(ada, path, "before", 0)
     assert (await ada.delete(path, version=old)).status == 204
-    assert (await ada.get(path)).status == 404
+    assert (await ada.get(path)).json() == nothing.json()
     refused = await ada.post(path, {"text": "before, and more", "version": old})
     assert (refused.status, "current" in refused.json()) == (412, False)
     row = await world.row(schema.draft, contact)
