@@ -108,6 +108,7 @@ class PostgresPool:
             for table in self._kept
         ]
         connection.execute(sql.SQL("; ").join([*steps, sql.SQL("COMMIT")]))
+        connection.execute("SELECT pg_stat_reset()")
 
     @staticmethod
     def _value(connection: "psycopg.Connection[tuple[object, ...]]", query: "str | sql.Composed") -> object:
