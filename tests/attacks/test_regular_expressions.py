@@ -51,10 +51,10 @@ def _texts(characters: int) -> Iterator[str]:
 
 def _seconds(pattern: re.Pattern[Any], text: str) -> float:
     given = text.encode() if isinstance(pattern.pattern, bytes) else text
-    started = time.perf_counter()
+    started = time.thread_time()  # of the processor, so that a busy machine makes no pattern slow
     for _ in pattern.finditer(given):
         pass
-    return time.perf_counter() - started
+    return time.thread_time() - started
 
 
 @pytest.mark.parametrize("name", sorted(name for name, _ in PATTERNS.values()))
@@ -72,5 +72,6 @@ def test_time_grows_as_the_text(name: str) -> None:
 def test_the_check_catches_a_pattern_that_goes_back() -> None:
     goes_back = re.compile(r"[^\W_]+(?:-[^\W_]+){1,3}")
     text = "a" * LONG
-    assert _seconds(goes_back, text) > GROWTH * _seconds(goes_back, text[:SHORT]) > 0
-    assert _seconds(goes_back, text) > QUICK_S
+    long = min(_seconds(goes_back, text) for _ in range(3))
+    assert long > QUICK_S
+    assert long > GROWTH * min(_seconds(goes_back, text[:SHORT]) for _ in range(3))
