@@ -24,7 +24,7 @@ async def test_signing_out_closes_the_sockets_of_that_session_only(db_url: str, 
             await first.ask("DELETE", "/session")
 
             async def closed() -> bool:
-                return first.io.eio.state == "disconnected"
+                return str(first.io.eio.state) == "disconnected"
 
             await until(closed, "the revoked session's socket closes", within_s=WITHIN_S)
             assert time.monotonic() - started < WITHIN_S
