@@ -6,7 +6,7 @@ PORT ?= 8080
 VENV := .venv
 BIN := $(VENV)/bin
 DONE := $(VENV)/.installed
-# Three workers for two cores: a fifth of the tests' time is spent on waiting, for timeouts and other processes.
+# Three workers for two cores: almost a third of the tests' time is spent on waiting, for timeouts and other processes.
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadgroup
 
 .DEFAULT_GOAL := help
