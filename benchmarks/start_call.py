@@ -17,7 +17,8 @@ from service_desk.app import read_config_seed
 from service_desk.bus.local import LocalBus
 from service_desk.clock import SystemClock
 from service_desk.desk import Desk
-from service_desk.storage import store as storage
+from service_desk.storage import writers
+from service_desk.storage.store import Store
 
 CALLERS = 50
 CUSTOMERS = 300
@@ -45,7 +46,7 @@ def plain_config() -> dict[str, Any]:
 async def measure(database: Database) -> list[Row]:
     """The rows of one database."""
     clock = SystemClock()
-    store = storage.Store(database.url, clock)
+    store = Store(database.url, clock)
     desk = Desk(store, LocalBus(), clock)
     await desk.run(admin.seed, plain_config())
     numbers = itertools.count()
@@ -113,8 +114,8 @@ async def _call(desk: Desk, number: int, customer: int) -> None:
 @contextlib.contextmanager
 def _one_commit_each() -> Iterator[None]:
     """Groups of one while the block runs."""
-    usual, storage.GROUP_ACTIONS = storage.GROUP_ACTIONS, 1
+    usual, writers.GROUP_ACTIONS = writers.GROUP_ACTIONS, 1
     try:
         yield
     finally:
-        storage.GROUP_ACTIONS = usual
+        writers.GROUP_ACTIONS = usual

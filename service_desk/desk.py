@@ -47,10 +47,7 @@ class Desk:
             else:
                 future.set_result(result)
 
-        def done(result: T, error: BaseException | None) -> None:
-            loop.call_soon_threadsafe(finish, result, error)
-
-        self.store.submit(noted, args, actor, done)
+        self.store.submit(noted, args, actor, finish, loop)
         return await future
 
     async def glance(

@@ -18,8 +18,8 @@ from service_desk.desk import Desk
 from service_desk.errors import Unavailable
 from service_desk.ports import Clock
 from service_desk.storage import schema
+from service_desk.storage.engines import make_engine
 from service_desk.storage.fence import Fenced, check_fence
-from service_desk.storage.store import make_engine
 from service_desk.storage.transaction import Tx
 
 LEASE = schema.lease

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from service_desk.storage.store import normal_url
+from service_desk.storage.engines import normal_url
 
 try:
     import fcntl

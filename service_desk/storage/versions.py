@@ -7,8 +7,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from service_desk.errors import Unavailable
+from service_desk.storage.engines import normal_url
 from service_desk.storage.file_lock import sqlite_file
-from service_desk.storage.store import normal_url
 
 
 def newest_version() -> str:

@@ -16,7 +16,7 @@ from service_desk.clock import SystemClock
 from service_desk.desk import Desk
 from service_desk.errors import Unavailable
 from service_desk.lease import SoleLease
-from service_desk.storage import schema, store
+from service_desk.storage import engines, schema
 from service_desk.storage.prepared import Driver
 from service_desk.storage.store import Reader, Store, migrate
 from service_desk.storage.transaction import Tx
@@ -146,7 +146,7 @@ async def test_a_node_that_stands_still_holds_up_nobody(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped (SIGSTOP, a full machine) while it holds locks: the database throws it out, the others go on."""
-    monkeypatch.setattr(store, "STANDSTILL_S", 1)
+    monkeypatch.setattr(engines, "STANDSTILL_S", 1)
     async with nodes(postgres_url) as (still, other):
         agent = await make_agent(other, "ann")
         begun, go = threading.Event(), threading.Event()
@@ -172,7 +172,7 @@ async def test_a_node_that_stands_still_holds_up_nobody(
 async def test_a_locked_file_is_a_refusal_and_no_end(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "BUSY_TIMEOUT_MS", 50)
+    monkeypatch.setattr(engines, "BUSY_TIMEOUT_MS", 50)
     clock = SystemClock()
     desk = Desk(Store(sqlite_url, clock), LocalBus(), clock)
     await desk.run(admin.seed, CONFIG)
@@ -199,7 +199,7 @@ async def test_a_full_disk_is_a_refusal_until_there_is_room(sqlite_url: str) -> 
     await desk.run(admin.seed, CONFIG)
 
     def pages(limit: int | None) -> None:
-        connection = desk.store._connection
+        connection = desk.store._groups._connection
         assert connection is not None
         driver = connection.connection.driver_connection
         assert driver is not None

@@ -1,8 +1,9 @@
 """Actions that share a transaction: each gets its own answer, and the log is as if they had come one by one."""
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from service_desk.desk import Desk
 from service_desk.domain.effects import HangUpCall
 from service_desk.domain.events import CustomerCreated
 from service_desk.errors import Conflict, Invalid, Unavailable
-from service_desk.storage import schema, store
+from service_desk.storage import schema, writers
 from service_desk.storage.store import Reader, Store
 from service_desk.storage.transaction import Input, StaleRow, Tx
 from tests.service_desk.conftest import CONFIG
@@ -28,23 +29,32 @@ Action = Callable[[Tx], Any]
 @pytest.fixture(autouse=True)
 def patient_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     """A group takes everything that waits, however slow this machine is."""
-    monkeypatch.setattr(store, "GROUP_SPAN_S", 60.0)
+    monkeypatch.setattr(writers, "GROUP_SPAN_S", 60.0)
 
 
-async def together(desk: Desk, *actions: Action) -> list[Any]:
-    """Run actions in one group, in this order: they queue up behind one that keeps the writer busy."""
+@contextlib.asynccontextmanager
+async def busy(desk: Desk) -> AsyncIterator[None]:
+    """The writer is busy with an action on its own thread, so that what comes meanwhile queues up."""
     begun, go = threading.Event(), threading.Event()
 
     def hold(_tx: Tx) -> None:
         begun.set()
         assert go.wait(20)
 
-    holding = asyncio.create_task(desk.run(hold))
+    holding = asyncio.create_task(asyncio.to_thread(desk.store.run, hold))
     await asyncio.to_thread(begun.wait, 20)
-    tasks = [asyncio.create_task(desk.run(action)) for action in actions]
-    await asyncio.sleep(0)  # each has queued its action now
-    go.set()
-    await holding
+    try:
+        yield
+    finally:
+        go.set()
+        await holding
+
+
+async def together(desk: Desk, *actions: Action) -> list[Any]:
+    """Run actions in one group, in this order: they queue up behind one that keeps the writer busy."""
+    async with busy(desk):
+        tasks = [asyncio.create_task(desk.run(action)) for action in actions]
+        await asyncio.sleep(0)  # each has queued its action now
     return await asyncio.gather(*tasks, return_exceptions=True)
 
 
@@ -193,25 +203,18 @@ async def test_a_caller_who_left_changes_nothing(plain: Desk) -> None:
     """Cancelling is no undo: the action was accepted, it runs, and everybody is woken."""
     woken = plain.bus.wakes()
     await anext(woken)
-    begun, go = threading.Event(), threading.Event()
-
-    def slow(tx: Tx) -> None:
-        begun.set()
-        assert go.wait(20)
-        company("slow")(tx)
-
-    leaving = asyncio.create_task(plain.run(slow))
-    queued = asyncio.create_task(plain.run(company("queued")))
-    await asyncio.to_thread(begun.wait, 20)
-    for task in (leaving, queued):
-        task.cancel()
-    await asyncio.gather(leaving, queued, return_exceptions=True)
-    assert leaving.cancelled()
-    assert queued.cancelled()
-    go.set()
+    async with busy(plain):
+        leaving = asyncio.create_task(plain.run(company("leaving")))
+        queued = asyncio.create_task(plain.run(company("queued")))
+        await asyncio.sleep(0)  # each has queued its action now
+        for task in (leaving, queued):
+            task.cancel()
+        await asyncio.gather(leaving, queued, return_exceptions=True)
+        assert leaving.cancelled()
+        assert queued.cancelled()
     await asyncio.wait_for(anext(woken), 10)
     await plain.run(lambda _tx: None)
-    assert await plain.read(names) == ["queued", "slow"]
+    assert await plain.read(names) == ["leaving", "queued"]
 
 
 async def test_one_whose_loop_is_gone_does_not_stop_the_writer(plain: Desk) -> None:
@@ -221,6 +224,26 @@ async def test_one_whose_loop_is_gone_does_not_stop_the_writer(plain: Desk) -> N
     plain.store.submit(company("orphan"), (), "system", nobody_listens)
     await asyncio.wait_for(plain.run(company("next")), 10)
     assert await plain.read(names) == ["next", "orphan"]
+
+
+@pytest.mark.parametrize("others", [0, 1, 5])
+async def test_actions_of_a_loop_and_of_threads_take_turns(plain: Desk, others: int) -> None:
+    """On SQLite the two have different writers and one connection: none waits for ever, nothing is lost."""
+
+    def by_thread(number: int) -> None:
+        for turn in range(10):
+            plain.store.run(company(f"t{number}-{turn}"))
+
+    threads = [asyncio.create_task(asyncio.to_thread(by_thread, number)) for number in range(others)]
+    for turn in range(10):
+        await asyncio.gather(*(plain.run(company(f"l{number}-{turn}")) for number in range(5)))
+        plain.store.run(
+            company(f"blocking-{turn}")
+        )  # on the loop's thread, while its COMMIT may be under way
+    await asyncio.wait_for(asyncio.gather(*threads), 20)
+    assert len(await plain.read(names)) == 60 + 10 * others
+    positions = [position for position, _ in await told(plain)]
+    assert positions == list(range(positions[0], positions[0] + 60 + 10 * others))
 
 
 async def test_close_finishes_what_is_queued(db_url: str) -> None:

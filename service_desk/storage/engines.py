@@ -1,0 +1,92 @@
+"""Connections to the two databases, with the settings that durability and one writer need."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic_core import from_json, to_json
+from sqlalchemy.pool import QueuePool
+
+BUSY_TIMEOUT_MS = 10_000
+STATEMENTS_KEPT = 512  # that SQLite need not read again; the driver keeps 128
+CONNECT_S = 5
+SILENT_S = 10
+"""A connection to PostgreSQL of which nothing is heard for so long is given up."""
+STANDSTILL_S = 10
+"""PostgreSQL throws out who stands still for so long within a transaction, and with it the locks held."""
+
+
+def normal_url(url: str) -> str:
+    """The URL with our driver named: sqlite:///path and postgresql://... are what people write."""
+    if url.startswith("postgresql://"):
+        return url.replace("postgresql://", "postgresql+psycopg://", 1)
+    return url
+
+
+def make_engine(url: str, *, reader: bool = False, size: int = 1, begins: bool = True) -> sa.Engine:
+    """An engine with the settings that durability and one writer need.
+
+    `begins`: a transaction is begun as soon as SQLAlchemy means it. Without, on SQLite its user says BEGIN, and on
+    PostgreSQL each statement stands for itself.
+    """
+    url = normal_url(url)
+    options: dict[str, Any] = {
+        "json_serializer": lambda value: to_json(value).decode(),
+        "json_deserializer": from_json,
+    }
+    if url.startswith("sqlite"):
+        engine = sa.create_engine(
+            url,
+            poolclass=QueuePool,
+            pool_size=size,
+            max_overflow=0,
+            connect_args={"check_same_thread": False, "cached_statements": STATEMENTS_KEPT},
+            **options,
+        )
+        _tune_sqlite(engine, ("BEGIN" if reader else "BEGIN IMMEDIATE") if begins else None)
+        return engine
+    level = ("REPEATABLE READ" if begins else "AUTOCOMMIT") if reader else "READ COMMITTED"
+    engine = sa.create_engine(
+        url,
+        pool_size=size,
+        max_overflow=0,
+        isolation_level=level,
+        connect_args={
+            "connect_timeout": CONNECT_S,
+            "prepare_threshold": None,  # we prepare ourselves, and psycopg would forget everything at each rollback
+            "keepalives_idle": SILENT_S // 2,
+            "keepalives_interval": 1,
+            "keepalives_count": SILENT_S // 2,
+            "tcp_user_timeout": SILENT_S * 1_000,
+        },
+        **options,
+    )
+    _tune_postgres(engine)
+    return engine
+
+
+def _tune_sqlite(engine: sa.Engine, begin: str | None) -> None:
+    @sa.event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves; the driver's own begins come too late
+        for pragma in (
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            f"busy_timeout={BUSY_TIMEOUT_MS}",
+            "foreign_keys=ON",
+            "cache_size=-65536",
+            "temp_store=MEMORY",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    if begin is not None:
+
+        @sa.event.listens_for(engine, "begin")
+        def on_begin(connection: sa.Connection) -> None:
+            connection.exec_driver_sql(begin)
+
+
+def _tune_postgres(engine: sa.Engine) -> None:
+    @sa.event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _record: Any) -> None:
+        connection.execute(f"SET SESSION idle_in_transaction_session_timeout = {STANDSTILL_S * 1_000}")
+        connection.commit()

@@ -1,0 +1,271 @@
+"""Groups of actions: several share one transaction, and whatever happens to it, each gets an answer of its own.
+
+A group runs its actions, writes the log, and commits. The two halves may be on different threads, one after the
+other. If an action fails after it wrote, or a race is lost, everything is rolled back and each action runs alone.
+Positions of log lines come from one counter row that is taken as the last statement before the inserts of the group
+and COMMIT, so that log order is commit order on both dialects.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from service_desk.domain.config import DeskConfig
+from service_desk.errors import DeskError, Unavailable
+from service_desk.killpoint import killpoint
+from service_desk.ports import Clock
+from service_desk.storage import engines, schema
+from service_desk.storage.lost_races import as_desk_error, is_lost, unsure, worth_another_try
+from service_desk.storage.prepared import Prepared
+from service_desk.storage.transaction import Group, StaleRow, Tx, insert_rows
+
+TRIES = 6
+
+log = structlog.get_logger(__name__)
+
+STREAMS: dict[str, sa.Table] = {
+    "event": schema.event,
+    "effect": schema.effect,
+    "command": schema.command,
+    "input": schema.input_,
+}
+
+
+@dataclass(slots=True)
+class Job:
+    """An action with its arguments, and who is told what came of it."""
+
+    action: Callable[..., Any]
+    args: tuple[Any, ...]
+    actor: str
+    done: Callable[[Any, BaseException | None], None]
+    loop: asyncio.AbstractEventLoop | None = None
+    """On whose thread `done` is called; None: on the writer's."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a job."""
+
+    job: Job
+    result: Any = None
+    error: BaseException | None = None
+
+    def tell(self) -> None:
+        """Hand it to who asked; one who is gone (a closed event loop) is no fault of the others."""
+        try:
+            self.job.done(self.result, self.error)
+        except Exception:
+            log.exception(
+                "an action's outcome found nobody", action=getattr(self.job.action, "__name__", "?")
+            )
+
+
+@dataclass(slots=True)
+class Ready:
+    """A group whose actions have run and whose log is written: only COMMIT is missing.
+
+    `error`: what stopped it before. Without a `group` it was not even begun.
+    """
+
+    taken: list[Job] = field(default_factory=list)
+    outcomes: list[Outcome] = field(default_factory=list)
+    group: Group | None = None
+    error: Exception | None = None
+
+
+class Groups:
+    """The writer's one connection. One thread at a time, but not always the same."""
+
+    def __init__(self, engine: sa.Engine, clock: Clock, configs: dict[int, DeskConfig]) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._configs = configs
+        self._connection: sa.Connection | None = None
+        self._near = engine.dialect.name == "sqlite"
+        self._patient = True
+
+    def act(self, jobs: Iterator[Job], *, patient: bool = True) -> Ready:
+        """Run actions together, up to COMMIT.
+
+        `patient`: wait for another process that writes to the same SQLite file. Otherwise a busy file, as any other
+        reason why nothing can begin, is an error without a group and with no job taken.
+        """
+        ready = Ready()
+        try:
+            group = ready.group = self._begin(patient=patient)
+            for job in jobs:
+                ready.taken.append(job)
+                ready.outcomes.append(self._attempt(group, job))
+            write_log(group)
+            killpoint("store.before_commit")
+        except Exception as error:  # noqa: BLE001  # whatever it was, `end` gives each action its own answer
+            ready.error = error
+            if ready.group is None and patient:
+                ready.taken.append(next(jobs))
+        return ready
+
+    def end(self, ready: Ready) -> list[Outcome]:
+        """COMMIT, or give each action its own answer to what went wrong."""
+        error, committing = ready.error, False
+        if error is None:
+            assert ready.group is not None, "without one there is an error"
+            committing = True
+            try:
+                self._commit(ready.group)
+            except Exception as caught:  # noqa: BLE001  # as above
+                error = caught
+            else:
+                killpoint("store.after_commit")
+                return ready.outcomes
+        self._undo(error)
+        lost = is_lost(error)
+        if lost and committing:
+            return [Outcome(job, error=unsure(error)) for job in ready.taken]
+        if ready.group is None:  # not even begun: the database is away
+            return [Outcome(job, error=as_desk_error(error)) for job in ready.taken]
+        if len(ready.taken) == 1 and not lost and not worth_another_try(error):
+            return [Outcome(ready.taken[0], error=as_desk_error(error))]
+        return [self._run_alone(job) for job in ready.taken]
+
+    def close(self) -> None:
+        """Give the connection back."""
+        if self._connection is not None:
+            with contextlib.suppress(DBAPIError):
+                self._connection.close()
+            self._connection = None
+
+    def _attempt(self, group: Group, job: Job) -> Outcome:
+        """Run one action inside the group. A refusal before the first write costs the others nothing."""
+        tx = Tx(group, self._clock.now(), job.actor)
+        try:
+            result = _act(group, tx, job)
+        except DeskError as error:
+            if tx.wrote:
+                raise
+            return Outcome(job, error=error)
+        group.gathered.add(tx.gathered)
+        return Outcome(job, result=result)
+
+    def _run_alone(self, job: Job) -> Outcome:
+        """One action, one transaction; again after losing a race."""
+        error: Exception = Unavailable("Nothing was tried.")
+        for _ in range(TRIES):
+            committing = False
+            try:
+                group = self._begin()
+                tx = Tx(group, self._clock.now(), job.actor)
+                result = _act(group, tx, job)
+                group.gathered.add(tx.gathered)
+                write_log(group)
+                committing = True
+                self._commit(group)
+            except Exception as caught:  # noqa: BLE001  # handed to the caller
+                error = caught
+                self._undo(error)
+                if is_lost(caught) and committing:
+                    return Outcome(job, error=unsure(caught))
+                if not worth_another_try(caught):
+                    break
+            else:
+                return Outcome(job, result=result)
+        return Outcome(job, error=as_desk_error(error))
+
+    # --- the transaction ------------------------------------------------------------------------------------
+
+    def _begin(self, *, patient: bool = True) -> Group:
+        """The connection in a transaction. On SQLite it is begun and ended without SQLAlchemy's ceremony."""
+        if self._connection is None:
+            self._connection = self._engine.connect()
+            self._patient = True
+        if self._near:
+            if patient != self._patient:
+                self._say(f"PRAGMA busy_timeout={engines.BUSY_TIMEOUT_MS if patient else 0}")
+                self._patient = patient
+            self._say("BEGIN IMMEDIATE")
+        else:
+            self._connection.begin()
+        return Group(self._connection, self._configs)
+
+    def _commit(self, group: Group) -> None:
+        connection = group.connection
+        group.driver.commit()
+        if self._near:
+            self._say("COMMIT")
+        if connection.in_transaction():  # what SQLAlchemy began, or believes to have begun
+            connection.commit()
+
+    def _undo(self, error: Exception) -> None:
+        """Roll back; a broken connection is dropped."""
+        connection = self._connection
+        if connection is None:
+            return
+        try:
+            if self._near:
+                raw: Any = connection.connection.dbapi_connection
+                raw.rollback()
+            connection.rollback()
+        except (DBAPIError, self._engine.dialect.loaded_dbapi.Error):
+            self.close()
+        else:
+            if is_lost(error) or connection.invalidated:
+                self.close()
+
+    def _say(self, word: str) -> None:
+        """To SQLite; its errors are SQLAlchemy's."""
+        assert self._connection is not None, "begun first"
+        raw: Any = self._connection.connection.dbapi_connection
+        dbapi: Any = self._engine.dialect.loaded_dbapi
+        try:
+            raw.execute(word)
+        except dbapi.Error as error:
+            made = DBAPIError.instance(word, None, error, dbapi.Error, dialect=self._engine.dialect)
+            raise made from error
+
+
+def _act(group: Group, tx: Tx, job: Job) -> Any:
+    """Run an action. What it raises after it wrote counts only if it lost no race before: that is told first."""
+    try:
+        return job.action(tx, *job.args)
+    except (StaleRow, DBAPIError):
+        raise
+    except Exception:
+        if tx.wrote:
+            group.driver.settle()
+        raise
+
+
+_TAKE_POSITIONS = Prepared(
+    sa.update(schema.positions)
+    .where(schema.positions.c.id == 1)
+    .values({name: schema.positions.c[name] + sa.bindparam(f"new_{name}") for name in STREAMS})
+    .returning(*(schema.positions.c[name] for name in STREAMS))
+)
+
+
+def write_log(group: Group) -> None:
+    """Insert what was gathered; positions last, then one statement per stream."""
+    group.flush()
+    killpoint("store.before_log")
+    gathered = group.gathered
+    lines = {
+        "event": gathered.events,
+        "effect": gathered.effects,
+        "command": gathered.commands,
+        "input": gathered.inputs,
+    }
+    if not any(lines.values()):
+        return
+    counts = {f"new_{name}": len(rows) for name, rows in lines.items()}
+    last = _TAKE_POSITIONS.rows(group.driver, counts)[0]
+    for name, rows in lines.items():
+        if rows:
+            first = last[name] - len(rows) + 1
+            numbered = [{**row, "position": first + at} for at, row in enumerate(rows)]
+            insert_rows(group.driver, STREAMS[name], numbered)
