@@ -608,8 +608,11 @@ class LegState:
 class CallControl(Protocol):
     """What a phone channel can do to living calls. Every method is safe to repeat."""
 
-    async def connect(self, call_id: str, interaction_id: str) -> None:
-        """Move the customer's leg from waiting into the conference of the interaction."""
+    async def connect(self, call_id: str, interaction_id: str, *, first: bool = False) -> None:
+        """Move the customer's leg from waiting into the conference of the interaction.
+
+        `first`: nobody can have asked for it before, so that it need not be looked whether it is done.
+        """
 
     async def put_back(self, call_id: str) -> None:
         """Move the customer's leg out of the conference, back to waiting (the `wait` webhook)."""

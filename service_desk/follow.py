@@ -12,6 +12,29 @@ def earliest(*instants: Micros | None) -> Micros | None:
     return min((instant for instant in instants if instant is not None), default=None)
 
 
+class Pace:
+    """Lets through at most once in `every_s` seconds; whoever comes after a pause goes on at once.
+
+    For a follower whose look costs much the same for one change as for twenty: while changes come fast it looks less
+    often and takes several together. By the loop's time, since nothing that is decided hangs on it.
+    """
+
+    def __init__(self, every_s: float) -> None:
+        self._every_s = every_s
+        self._next = float("-inf")
+
+    async def wait(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._next > loop.time():
+            opened: asyncio.Future[None] = loop.create_future()
+            opening = loop.call_at(self._next, opened.set_result, None)
+            try:
+                await opened
+            finally:
+                opening.cancel()
+        self._next = loop.time() + self._every_s
+
+
 class Signal:
     """Set by each wake of the stream. A follower reads until less than a batch was left, then waits here."""
 

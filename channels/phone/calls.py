@@ -28,13 +28,13 @@ class TwilioCalls:
         self._http = PatientHttpClient(settings.request_timeout_s)
         self._account = open_account(settings, self._http)
 
-    async def connect(self, call_id: str, interaction_id: str) -> None:
+    async def connect(self, call_id: str, interaction_id: str, *, first: bool = False) -> None:
         """Move a waiting leg into the conference of the interaction.
 
-        Looks first: redirecting a customer who is in it already would make them leave, and that ends the
-        conference. Raises SendFailed (permanent when the leg is over) or OutcomeUnknown.
+        Unless it is the `first` try it looks before: redirecting a customer who is in it already would make them
+        leave, and that ends the conference. Raises SendFailed (permanent when the leg is over) or OutcomeUnknown.
         """
-        if await self._conference_of(call_id, interaction_id) is not None:
+        if not first and await self._conference_of(call_id, interaction_id) is not None:
             return
         update = self._account.calls(call_id).update_async(
             twiml=self._renderer.connect_document(interaction_id)

@@ -97,8 +97,8 @@ class PhoneChannel:
     async def close(self) -> None:
         await self._calls.close()
 
-    async def connect(self, call_id: str, interaction_id: str) -> None:
-        await self._calls.connect(call_id, interaction_id)
+    async def connect(self, call_id: str, interaction_id: str, *, first: bool = False) -> None:
+        await self._calls.connect(call_id, interaction_id, first=first)
 
     async def put_back(self, call_id: str) -> None:
         await self._calls.put_back(call_id)

@@ -7,6 +7,7 @@ waiting inside a conference a document could only say, play, pause and redirect 
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from twilio.twiml import voice_response
@@ -19,6 +20,8 @@ Twiml = Any
 TWIML_TYPE = "text/xml; charset=utf-8"
 SAY_CHARACTERS = 3_000  # the provider takes 4,096 for one <Say>, and the whole of a REST update only 4,000
 PAUSE_MAX_S = 180
+DOCUMENTS_KEPT = 256
+"""Most callers hear one of a few greetings, menus and positions: those are written once."""
 CONFERENCE_EVENTS = "start end join leave"
 OUTAGE_WORDS = "One moment please."
 OUTAGE_PAUSE_S = 3
@@ -65,6 +68,7 @@ class Renderer:
 
     def __init__(self, hooks: Hooks) -> None:
         self._hooks = hooks
+        self._document_of = lru_cache(DOCUMENTS_KEPT)(lambda answer: _document(self.caller_document(answer)))
 
     @property
     def wait_url(self) -> str:
@@ -73,11 +77,11 @@ class Renderer:
 
     def for_caller(self, answer: Answer) -> WebhookResponse:
         """What a customer's leg does next. `Accepted` keeps it waiting: no slip of ours may drop a caller."""
-        return _document(self.caller_document(answer))
+        return self._document_of(answer)
 
     def for_agent(self, answer: Answer) -> WebhookResponse:
         """What an agent's leg does next; anything but `Join` and `HangUp` ends it."""
-        return _document(self.caller_document(answer if isinstance(answer, Join | HangUp) else HangUp()))
+        return self._document_of(answer if isinstance(answer, Join | HangUp) else HangUp())
 
     def for_status(self, answer: Answer) -> WebhookResponse:  # noqa: ARG002 - the shape of RenderAnswer
         """A status callback is only taken note of."""

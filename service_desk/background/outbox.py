@@ -25,7 +25,7 @@ from service_desk.domain.effects import (
     PutBackCall,
     SendMessage,
 )
-from service_desk.follow import Signal, earliest
+from service_desk.follow import Pace, Signal, earliest
 from service_desk.killpoint import killpoint
 from service_desk.lease import Lease, hold_and_work
 
@@ -33,6 +33,8 @@ AT_ONCE = 50
 """Calls under way together."""
 FETCHES_AT_ONCE = 10
 """Pictures and files of texts that are fetched together."""
+PACE_S = 0.005
+"""So often at most it looks for what is due: while much is, it takes several together."""
 GRACE_S = 2.0
 """What is under way when the work ends may take so long; after that its outcome is unknown."""
 TRIES = 8
@@ -67,10 +69,11 @@ class Outbox:
         await hold_and_work(self._lease, self._desk.clock, self._work)
 
     async def _work(self, fence: int) -> None:
-        busy = _Busy({} if self._messages is None else self._messages.places)
+        busy, pace = _Busy({} if self._messages is None else self._messages.places), Pace(PACE_S)
         try:
             async with Signal(self._desk.bus, self._desk.clock, "effect") as signal:
                 while self._lease.held():
+                    await pace.wait()
                     busy.reap()
                     room = busy.room(messages=self._messages is not None)
                     due, next_due = await self._desk.glance(due_effects, room)
@@ -155,7 +158,7 @@ class Outbox:
         except ChannelError as error:  # asking changed nothing: what was unknown still is
             return ("ready" if item.state == "ready" else "unknown"), f"cannot be read back: {error}"
         try:
-            await _perform(phone, effect)
+            await _perform(phone, effect, first=item.attempts == 0)
         except OutcomeUnknown as error:
             return "unknown", str(error)
         except SendFailed as error:
@@ -228,10 +231,10 @@ async def _finish(tasks: Collection[asyncio.Task[None]]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _perform(phone: CallControl, effect: CallEffect) -> None:
+async def _perform(phone: CallControl, effect: CallEffect, *, first: bool) -> None:
     match effect:
         case ConnectCall():
-            await phone.connect(effect.call_id, effect.interaction_id)
+            await phone.connect(effect.call_id, effect.interaction_id, first=first)
         case PutBackCall():
             await phone.put_back(effect.call_id)
         case HangUpCall():

@@ -167,6 +167,24 @@ async def test_a_slow_answer_is_not_asked_for_twice(
 # --- REST ---
 
 
+def asked_of_us(simulator: RunningSimulator) -> list[str]:
+    """The methods of all REST requests so far."""
+    return [entry["method"] for entry in simulator.exchange.record.after(0, 100, "rest")]
+
+
+async def test_only_a_first_connect_asks_for_nothing_before(
+    session: aiohttp.ClientSession, simulator: RunningSimulator, desk: LittleDesk
+) -> None:
+    customer = await waiting(session, simulator, desk)
+    await desk.channel.connect(customer.call_sid, INTERACTION, first=True)
+    await desk.event(conference(ParticipantChange.JOINED, customer.call_sid))
+    first = asked_of_us(simulator)
+    assert first == ["POST"]
+    await desk.channel.connect(customer.call_sid, INTERACTION)
+    again = asked_of_us(simulator)[len(first) :]
+    assert set(again) == {"GET"}
+
+
 async def test_500_after_the_effect_is_an_unknown_outcome_that_can_be_read_back(
     session: aiohttp.ClientSession, simulator: RunningSimulator, desk: LittleDesk
 ) -> None:

@@ -16,6 +16,7 @@ class Carrier:
         self.done: list[tuple[str, str]] = []
         """(what, leg), whatever was answered."""
         self.asked = 0
+        self.said_first: list[bool] = []
         self.in_conference: dict[str, str] = {}
         self.over: set[str] = set()
         self.before: dict[str, list[BaseException | asyncio.Event | Callable[[], object]]] = {}
@@ -39,7 +40,8 @@ class Carrier:
         else:
             step()
 
-    async def connect(self, call_id: str, interaction_id: str) -> None:
+    async def connect(self, call_id: str, interaction_id: str, *, first: bool = False) -> None:
+        self.said_first.append(first)
         await self._act("connect", call_id, lambda: self.in_conference.update({call_id: interaction_id}))
 
     async def put_back(self, call_id: str) -> None:

@@ -136,6 +136,9 @@ async def test_an_unknown_one_that_was_not_done_is_done(scene: Scene) -> None:
     assert await scene.settled(passing_s=0.5) == ["confirmed"]
     assert scene.carrier.done == [("connect", "CA1")]
     assert scene.carrier.asked == 1
+    assert scene.carrier.said_first == [True, False], (
+        "what may have been done is looked for before it is done again"
+    )
 
 
 async def test_unknown_stays_unknown_while_it_cannot_be_read_back(scene: Scene) -> None:
