@@ -35,6 +35,9 @@ def _contacts() -> Iterator[Row]:
     for database in _databases():
         with tempfile.TemporaryDirectory(prefix="sd-bench-") as folder:
             yield from contacts.measure(database, Path(folder))
+    with databases.postgres() as found, tempfile.TemporaryDirectory(prefix="sd-bench-") as folder:
+        if found is not None:
+            yield from contacts.measure(found, Path(folder), processes=contacts.TWO)
 
 
 def _mail() -> Iterator[Row]:

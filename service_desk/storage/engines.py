@@ -11,6 +11,13 @@ STATEMENTS_KEPT = 512  # that SQLite need not read again; the driver keeps 128
 CONNECT_S = 5
 SILENT_S = 10
 """A connection to PostgreSQL of which nothing is heard for so long is given up."""
+GROUP_LOCK_MS = 100
+"""A group of actions on PostgreSQL waits so long for a row that another node holds; then its actions run alone.
+
+Two groups may want each other's rows, because they lock in the order of their actions. PostgreSQL looks for such
+deadlocks after a second only. An action alone locks in the fixed order, so it may wait.
+"""
+ALONE_LOCK_S = 10
 STANDSTILL_S = 10
 """PostgreSQL throws out who stands still for so long within a transaction, and with it the locks held."""
 
@@ -22,11 +29,13 @@ def normal_url(url: str) -> str:
     return url
 
 
-def make_engine(url: str, *, reader: bool = False, size: int = 1, begins: bool = True) -> sa.Engine:
+def make_engine(
+    url: str, *, reader: bool = False, size: int = 1, begins: bool = True, lock_ms: int | None = None
+) -> sa.Engine:
     """An engine with the settings that durability and one writer need.
 
     `begins`: a transaction is begun as soon as SQLAlchemy means it. Without, on SQLite its user says BEGIN, and on
-    PostgreSQL each statement stands for itself.
+    PostgreSQL each statement stands for itself. `lock_ms`: how long it waits for a row there that somebody else holds.
     """
     url = normal_url(url)
     options: dict[str, Any] = {
@@ -60,7 +69,7 @@ def make_engine(url: str, *, reader: bool = False, size: int = 1, begins: bool =
         },
         **options,
     )
-    _tune_postgres(engine)
+    _tune_postgres(engine, lock_ms)
     return engine
 
 
@@ -85,8 +94,10 @@ def _tune_sqlite(engine: sa.Engine, begin: str | None) -> None:
             connection.exec_driver_sql(begin)
 
 
-def _tune_postgres(engine: sa.Engine) -> None:
+def _tune_postgres(engine: sa.Engine, lock_ms: int | None) -> None:
     @sa.event.listens_for(engine, "connect")
     def on_connect(connection: Any, _record: Any) -> None:
         connection.execute(f"SET SESSION idle_in_transaction_session_timeout = {STANDSTILL_S * 1_000}")
+        if lock_ms is not None:
+            connection.execute(f"SET SESSION lock_timeout = {lock_ms}")
         connection.commit()

@@ -160,6 +160,7 @@ class Groups:
             committing = False
             try:
                 group = self._begin()
+                group.driver.wait_for_rows(engines.ALONE_LOCK_S)
                 tx = Tx(group, self._clock.now(), job.actor)
                 result = _act(group, tx, job)
                 group.gathered.add(tx.gathered)

@@ -5,7 +5,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, Operation
 from service_desk.errors import Unavailable
 from service_desk.storage.transaction import StaleRow
 
-DEADLOCKS = frozenset({"40P01", "40001"})
+LOST = frozenset({"40P01", "40001", "55P03"})
+"""PostgreSQL's words for: a deadlock was broken, a row moved, a row was held for too long."""
 
 
 def is_lost(error: Exception) -> bool:
@@ -23,10 +24,10 @@ def unsure(error: Exception) -> Unavailable:
 
 
 def worth_another_try(error: Exception) -> bool:
-    """Lost a race: a version moved, a unique key was taken, or the database broke a deadlock."""
+    """Lost a race: a version moved, a unique key was taken, a row was held, or the database broke a deadlock."""
     if isinstance(error, StaleRow | IntegrityError):
         return True
-    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in DEADLOCKS
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in LOST
 
 
 def as_desk_error(error: Exception) -> Exception:

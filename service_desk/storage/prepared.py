@@ -55,6 +55,12 @@ class Driver:
             with self.errors("COMMIT"):
                 self.straight.commit()
 
+    def wait_for_rows(self, seconds: int) -> None:
+        """In this transaction, wait so long for a row that another one holds."""
+        if self.straight is not None:
+            with self.errors("lock_timeout"):
+                self.straight.later("SELECT set_config('lock_timeout', %s, true)", [f"{seconds}s"])
+
     @contextlib.contextmanager
     def errors(self, text: str) -> Iterator[None]:
         """What the driver raises here is SQLAlchemy's error."""

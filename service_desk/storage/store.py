@@ -21,7 +21,7 @@ from service_desk.clock import Micros
 from service_desk.domain.config import DeskConfig
 from service_desk.errors import Unavailable
 from service_desk.ports import Clock
-from service_desk.storage.engines import make_engine, normal_url
+from service_desk.storage.engines import GROUP_LOCK_MS, make_engine, normal_url
 from service_desk.storage.groups import Groups, Job
 from service_desk.storage.kept_views import READERS, HeldViews, NearView
 from service_desk.storage.lost_races import as_desk_error
@@ -95,7 +95,7 @@ class Store:
         self.url = normal_url(url)
         self._clock = clock
         self._configs: dict[int, DeskConfig] = {}
-        self._writer = make_engine(url, begins=not self.url.startswith("sqlite"))
+        self._writer = make_engine(url, begins=not self.url.startswith("sqlite"), lock_ms=GROUP_LOCK_MS)
         self._readers = make_engine(url, reader=True, size=READERS)
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="desk-read")
         self._near = NearView(self.url) if self.dialect == "sqlite" else None
