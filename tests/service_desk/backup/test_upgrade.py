@@ -15,7 +15,6 @@ FOLDER = Path(__file__).resolve().parents[2] / "fixtures" / "upgrade"
 KEPT = sorted(FOLDER.glob("*.backup"))
 MUST_HAVE_ROWS = {
     "agent",
-    "attachment",
     "call_leg",
     "customer",
     "dispatch_step",
@@ -40,7 +39,9 @@ def test_this_release_has_its_fixture() -> None:
 
 
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
-@pytest.mark.parametrize("database", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.mark.parametrize(
+    "database", ["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.soak])]
+)
 def test_a_desk_of_that_release_becomes_one_of_this(
     path: Path, database: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
