@@ -109,15 +109,12 @@ class Session:
             self._held.append(key)
         return waited
 
-    def visible(self, table: str) -> Iterator[tuple[tuple[Any, ...], ModelRow]]:
+    def visible(self, table: str) -> Iterator[ModelRow]:
         """What is committed now, with this session's own changes over it."""
+        committed = self.model.tables[table]
         own = {key: row for (name, key), row in self._written.items() if name == table}
-        for key, row in list(self.model.tables[table].items()):
-            if key not in own:
-                yield key, row
-        for key, changed in own.items():
-            if changed is not None:
-                yield key, changed
+        rows = {**committed, **own}.values() if own else list(committed.values())
+        return (row for row in rows if row is not None)
 
     def now(self, table: str, key: tuple[Any, ...]) -> ModelRow | None:
         """A row as it is now."""
@@ -214,6 +211,7 @@ class Plan:
             self.locks = True
             self.fields = [(column.name, value_of(column)) for column in statement._returning]
         changes: Any = (statement._values if isinstance(statement, sa.Update) else None) or {}
+        self.key = _key_in(statement.whereclause, self.tables[0]) if len(self.tables) == 1 else None
         self.new = [(getattr(column, "name", column), value_of(to)) for column, to in changes.items()]
 
     def _take_apart(self, statement: Any) -> None:
@@ -224,9 +222,24 @@ class Plan:
             self.tables = (source,)
         self.locks = statement._for_update_arg is not None
         self.fields = [(column.name, value_of(column)) for column in statement.selected_columns]
+        self.whole = list(statement.selected_columns) == list(self.tables[0].columns)
         self.order = [value_of(part) for part in statement._order_by_clauses]
         limit = statement._limit_clause
         self.limit = None if limit is None else value_of(limit)
+
+
+def _key_in(where: Any, table: sa.Table) -> Value | None:
+    """What the one column of the primary key must equal, if the WHERE says so: then no other row is looked at."""
+    if len(table.primary_key.columns) > 1:
+        return None
+    (key,) = table.primary_key.columns
+    parts = where.clauses if isinstance(where, elements.BooleanClauseList) else [where]
+    if isinstance(where, elements.BooleanClauseList) and where.operator is not operators.and_:
+        return None
+    for part in parts:
+        if isinstance(part, elements.BinaryExpression) and part.operator is operators.eq and part.left is key:
+            return value_of(part.right)
+    return None
 
 
 _PLANS: dict[Prepared, Plan] = {}
@@ -263,20 +276,31 @@ def find(plan: Plan, values: Values, session: Session) -> list[ModelRow]:
         found.sort(key=lambda env: [part(env, values, session) for part in plan.order])
     if plan.limit is not None:
         found = found[: plan.limit({}, values, session)]
+    if plan.whole:
+        return [dict(env[plan.tables[0].name]) for env in found]
     return [{name: field(env, values, session) for name, field in plan.fields} for env in found]
 
 
 def _combined(plan: Plan, values: Values, session: Session) -> Iterator[Env]:
     first = plan.tables[0].name
-    for _, row in session.visible(first):
+    for row in _candidates(plan, values, session):
         if len(plan.tables) == 1:
             yield {first: row}
             continue
         second = plan.tables[1].name
-        for _, other in session.visible(second):
+        for other in session.visible(second):
             env = {first: row, second: other}
             if plan.joined(env, values, session):
                 yield env
+
+
+def _candidates(plan: Plan, values: Values, session: Session) -> Iterator[ModelRow]:
+    """Rows of the first table that may be wanted."""
+    table = plan.tables[0].name
+    if plan.key is None:
+        return session.visible(table)
+    row = session.now(table, (plan.key({}, values, session),))
+    return iter(() if row is None else (row,))
 
 
 def _locked(plan: Plan, env: Env, values: Values, session: Session) -> bool:
@@ -296,7 +320,7 @@ def _change(plan: Plan, values: Values, session: Session) -> list[ModelRow]:
     """An update or delete; the rows after it, of a delete before it."""
     (table,) = plan.tables
     changed = []
-    for _, row in list(session.visible(table.name)):
+    for row in list(_candidates(plan, values, session)):
         env = {table.name: row}
         if not plan.meets(env, values, session) or not _locked(plan, env, values, session):
             continue
@@ -314,12 +338,18 @@ def insert(table: sa.Table, row: ModelRow, session: Session) -> None:
             continue
         taken = tuple(row[column] for column in columns)
         session.lock((name, taken))
-        if any(
-            tuple(other[column] for column in columns) == taken for _, other in session.visible(table.name)
-        ):
+        if _is_taken(table, name, columns, taken, session):
             raise Collision(f"{name} {taken}")
     full = _empty(table) | row
     session.write(table.name, key_of(table, full), full)
+
+
+def _is_taken(
+    table: sa.Table, name: str, columns: tuple[str, ...], taken: tuple[Any, ...], session: Session
+) -> bool:
+    if name == table.name:  # the primary key, by which rows are found
+        return session.now(table.name, taken) is not None
+    return any(tuple(row[column] for column in columns) == taken for row in session.visible(table.name))
 
 
 @cache

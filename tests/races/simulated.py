@@ -6,7 +6,7 @@ A model: the database. So there can be a million.
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from random import Random
@@ -134,12 +134,18 @@ class Simulation:
         self._ids = count(1)
         self.seen = Seen()
 
-    def run(self, numbers: Any) -> Seen:
+    def run(self, numbers: Iterable[int]) -> Seen:
         """Play these races, every kind in turn."""
-        with on_the_model(), patch("service_desk.storage.transaction.new_id", self._new_id):
+        with self.on_the_model():
             for number in numbers:
                 self._race(RACES[number % len(RACES)], Random(self._seed * 1_000_003 + number), number)
         return self.seen
+
+    @contextlib.contextmanager
+    def on_the_model(self) -> Iterator[None]:
+        """Transactions go to the model, and ids are counted."""
+        with on_the_model(), patch("service_desk.storage.transaction.new_id", self._new_id):
+            yield
 
     def _new_id(self, prefix: str, _now: int) -> str:
         return f"{prefix}_9{next(self._ids):09d}"
@@ -149,7 +155,7 @@ class Simulation:
         self._ids = count(1)
         model = Model(start.tables, chance)
         calls = [ACTS[act](start.scene) for act in race.acts]
-        outcomes = model.play([self._act(call, start.now + SECOND) for call in calls])
+        outcomes = model.play([self.act(call, start.now + SECOND) for call in calls])
         one, other = (told(outcome) for outcome in outcomes)
         end = _end(model, start.scene)
         found = faults(race, one, other, end, start.scene)
@@ -161,13 +167,14 @@ class Simulation:
         seen.outcomes[race.name, ending(one, other)] += 1
         seen.faults += [f"seed {self._seed}, race {number}: {fault}" for fault in found]
 
-    def _act(self, call: Call, now: int) -> Callable[[Session], Any]:
+    def act(self, call: Call, now: int) -> Callable[[Session], Any]:
+        """A call as a session does it."""
         action, args, actor = call
 
-        def act(session: Session) -> Any:
+        def done_by(session: Session) -> Any:
             return self._transaction(session, now, action, args, actor)
 
-        return act
+        return done_by
 
     def _transaction(self, session: Session, now: int, action: Any, args: Any, actor: str) -> Any:
         """One action, one transaction; again after losing a race, as the store does it."""
@@ -190,6 +197,17 @@ class Simulation:
             session.commit()
             return result
         raise Unavailable("It lost every race.")
+
+
+def crowd(start: Start, seed: int, windows: int, strangers: int) -> tuple[int, int, End]:
+    """So many accepts of one offer by its agent, and by others, all at once: (done, refused, the end)."""
+    simulation = Simulation({"ringing": start}, seed)
+    model = Model(start.tables, Random(seed))
+    acts = [ACTS["accept"](start.scene)] * windows + [ACTS["accept forged"](start.scene)] * strangers
+    with simulation.on_the_model():
+        outcomes = model.play([simulation.act(call, start.now + SECOND) for call in acts])
+    heard = Counter(told(outcome).how for outcome in outcomes)
+    return heard["done"], heard["refused"], _end(model, start.scene)
 
 
 def _decided(action: Any, tx: Tx, args: Any, driver: ModelDriver) -> Any:
