@@ -246,6 +246,6 @@ def _router_faults(model: Model, start: Start, race: Race, outcomes: list[Any], 
         check(router)
     places = {row["item"]["id"]: row["place"] for row in router.snapshot()["items"]}
     place = places.get(start.scene.contact)
-    if place not in PLACES[end.state]:
+    if place not in PLACES.get(end.state, set()):
         return [f"the router has the contact {place}, the rows have it {end.state}"]
     return []

@@ -76,7 +76,6 @@ PLANTED: dict[str, dict[str, Any]] = {
         "service_desk.storage.transaction.by_key": _unlocked,
         "service_desk.storage.transaction.update_version": update,
     },
-    "the first accept is not asked for": {"service_desk.actions.offers.life.OFFERED": "queued"},
 }
 
 
