@@ -12,7 +12,8 @@ from service_desk.backup.settle import settle
 from service_desk.backup.tables import portable_tables, schema_version, write_rows
 from service_desk.blobs.files import FileBlobs
 from service_desk.clock import Micros
-from service_desk.storage.store import make_engine, write_log
+from service_desk.storage.engines import make_engine
+from service_desk.storage.groups import write_log
 from service_desk.storage.transaction import Group, Tx
 from service_desk.storage.upgrade import upgrade
 from service_desk.storage.versions import known_versions, newest_version

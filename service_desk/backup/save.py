@@ -15,7 +15,7 @@ from service_desk.backup.tables import AT_ONCE, TYPES, portable_tables, read_row
 from service_desk.blobs.files import FileBlobs
 from service_desk.clock import SECOND, Micros
 from service_desk.errors import NotFound
-from service_desk.storage.store import make_engine
+from service_desk.storage.engines import make_engine
 
 Tell = Callable[[str], None]
 T = TypeVar("T")

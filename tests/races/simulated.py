@@ -25,8 +25,9 @@ from service_desk.dispatch.restore import rebuild_router
 from service_desk.domain.config import DeskConfig
 from service_desk.errors import Unavailable
 from service_desk.storage import schema
+from service_desk.storage.groups import TRIES, write_log
 from service_desk.storage.prepared import Prepared
-from service_desk.storage.store import TRIES, Reader, Store, write_log
+from service_desk.storage.store import Reader, Store
 from service_desk.storage.transaction import Group, StaleRow, Tx
 from tests.races.campaign import end_of, ending
 from tests.races.kinds import ACTS, RACES, Call, End, Race, Scene, Stage, faults, prepare, told

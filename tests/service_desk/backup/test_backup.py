@@ -32,7 +32,8 @@ from service_desk.desk import Desk
 from service_desk.domain.effects import ConnectCall, SendMessage
 from service_desk.lease import take
 from service_desk.realtime import presence
-from service_desk.storage.store import Store, make_engine, migrate
+from service_desk.storage.engines import make_engine
+from service_desk.storage.store import Store, migrate
 from service_desk.storage.upgrade import upgrade
 from service_desk.storage.versions import current_version, newest_version
 from tests.service_desk.backup.desks import (

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from service_desk.backup.archive import open_archive
 from service_desk.cli import main
-from service_desk.storage.store import make_engine
+from service_desk.storage.engines import make_engine
 from service_desk.storage.upgrade import upgrade
 from service_desk.storage.versions import newest_version
 
