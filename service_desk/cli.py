@@ -1,4 +1,4 @@
-"""The command line: `service-desk demo`, `serve`, `migrate`, `user add`, `audit`, `reindex` and descriptions.
+"""The command line: `service-desk demo`, `serve`, `migrate`, `backup`, `restore`, `user add`, `audit` and more.
 
 Exit codes: 0 done; 1 refused, failed or (audit) something was found; 2 wrong usage or settings.
 """
@@ -40,7 +40,8 @@ class Misuse(Sentence):
 @contextlib.contextmanager
 def _clear_errors() -> Iterator[None]:
     """Refusals and the usual troubles as a sentence; anything else is a fault of ours and keeps its trace."""
-    from service_desk.demo.stage import StageError  # noqa: PLC0415 - as all below: --help should be quick
+    from service_desk.backup.archive import BackupError  # noqa: PLC0415 - as all below: --help should be quick
+    from service_desk.demo.stage import StageError  # noqa: PLC0415
     from service_desk.storage.file_lock import FileInUse  # noqa: PLC0415
 
     try:
@@ -49,7 +50,7 @@ def _clear_errors() -> Iterator[None]:
         raise Misuse(str(error)) from None
     except DeskError as error:
         raise Sentence(error.detail) from error
-    except (FileInUse, StageError) as error:
+    except (BackupError, FileInUse, StageError) as error:
         raise Sentence(str(error)) from None
     except OSError as error:
         raise Sentence(
@@ -292,7 +293,10 @@ def _check_schema(url: str) -> None:
     current, newest = current_version(url), newest_version()
     if current != newest:
         state = "is empty" if current is None else f"is at version {current} of {newest}"
-        raise Sentence(f"The database {shown(url)} {state}. Run: service-desk migrate{_other_database(url)}")
+        backup = ", or with a backup: service-desk restore FILE" if current is None else ""
+        raise Sentence(
+            f"The database {shown(url)} {state}. Run: service-desk migrate{backup}{_other_database(url)}"
+        )
 
 
 def _other_database(url: str) -> str:
@@ -353,8 +357,12 @@ def _store(url: str, *, upgrade: bool = False) -> Iterator[Any]:
 
 @main.command("migrate")
 @config_option
-def migrate_command(config: Path | None) -> None:
+@click.option("--no-backup", is_flag=True, help="SQLite: do not make a backup before the schema is changed.")
+def migrate_command(config: Path | None, *, no_backup: bool) -> None:
     """Bring the database to the newest schema; an empty one also gets the example's queues and reasons.
+
+    On SQLite a backup is made first if there is anything to change, beside the database. On PostgreSQL make one
+    yourself: service-desk backup FILE, or whatever you use at night.
 
     \b
     Examples:
@@ -365,9 +373,114 @@ def migrate_command(config: Path | None) -> None:
 
     set_up_logs("warning")
     with _clear_errors():
-        with _store(_url(config), upgrade=True):
+        url = _url(config)
+        if not no_backup:
+            _back_up_before_migration(url)
+        with _store(url, upgrade=True):
             pass
         click.echo(f"The database is at version {newest_version()}.")
+
+
+def _back_up_before_migration(url: str) -> None:
+    """Of an SQLite file that is about to change. Its messages' files are left out: no migration touches them."""
+    from service_desk.backup.save import save  # noqa: PLC0415
+    from service_desk.clock import SystemClock  # noqa: PLC0415
+    from service_desk.storage.file_lock import sqlite_file  # noqa: PLC0415
+    from service_desk.storage.versions import current_version, newest_version  # noqa: PLC0415
+
+    path, current = sqlite_file(url), current_version(url)
+    if path is None or current in {None, newest_version()}:
+        return
+    now = SystemClock().now()
+    backup = path.with_name(f"{path.stem}-{current}-{now // 1_000_000}.backup")
+    save(url, backup, None, now, _tell)
+    click.echo(f"The database as it was, at version {current}, is in {backup}.", err=True)
+
+
+# --- backup -------------------------------------------------------------------------------------------------
+
+
+def _tell(progress: str) -> None:
+    click.echo(progress, err=True)
+
+
+@main.command("backup")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--no-files", is_flag=True, help="Leave out the files of messages, if var/blobs is kept elsewhere."
+)
+@config_option
+def backup_command(file: Path, config: Path | None, *, no_files: bool) -> None:
+    """Write the whole desk into one new file, beside a running server or without one.
+
+    The rows are those of one moment. The file holds personal data, fits SQLite and PostgreSQL, and is readable
+    for its owner only. Settings and their secrets are not in it.
+
+    \b
+    Examples:
+        service-desk backup desk.backup
+        service-desk backup --config desk.toml "/backups/desk-$(date +%F).backup"
+    """
+    from service_desk.backup.save import save  # noqa: PLC0415
+    from service_desk.blobs.files import open_blobs  # noqa: PLC0415
+    from service_desk.clock import SystemClock  # noqa: PLC0415
+    from service_desk.storage.versions import current_version  # noqa: PLC0415
+
+    set_up_logs("warning")
+    with _clear_errors():
+        settings = load_settings(config)
+        url = settings.database_url.get_secret_value()
+        if current_version(url) is None:
+            raise Sentence(f"The database {shown(url)} is empty: there is nothing to back up.")
+        blobs = None if no_files else open_blobs(settings)
+        made = save(url, file, blobs, SystemClock().now(), _tell)
+        rows = sum(part.rows for part in made.tables.values())
+        files = "no files" if made.files is None else f"{made.files.count:,} files"
+        click.echo(f"{file}: {rows:,} rows and {files}, schema {made.schema_version}.")
+        if made.files is not None and made.files.missing:
+            lost = len(made.files.missing)
+            raise Sentence(
+                f"The backup is complete but for {lost} file{'s' if lost > 1 else ''} of messages that "
+                f"var_dir does not hold (any more); the first is {made.files.missing[0]}."
+            )
+
+
+@main.command("restore")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--moved",
+    is_flag=True,
+    help="The old desk has not run since the backup: what waits to be sent is sent. Without it, it counts as "
+    "possibly sent.",
+)
+@config_option
+def restore_command(file: Path, config: Path | None, *, moved: bool) -> None:
+    """Fill an empty database from a backup: all of it, or nothing.
+
+    The backup may come from SQLite or PostgreSQL and from an older release. Everybody signs in anew. Nothing is
+    sent twice: texts that were waiting are looked up with the provider, mails are shown as of unknown outcome.
+
+    \b
+    Examples:
+        service-desk restore desk.backup
+        SERVICE_DESK_DATABASE_URL=postgresql://desk@db/desk service-desk restore --moved desk.backup
+    """
+    from service_desk.backup.restore import restore  # noqa: PLC0415
+    from service_desk.blobs.files import open_blobs  # noqa: PLC0415
+    from service_desk.clock import SystemClock  # noqa: PLC0415
+    from service_desk.storage.file_lock import only_server  # noqa: PLC0415
+    from service_desk.storage.versions import current_version, newest_version  # noqa: PLC0415
+
+    set_up_logs("warning")
+    with _clear_errors():
+        settings = load_settings(config)
+        url = settings.database_url.get_secret_value()
+        with only_server(url):
+            current_version(url)  # says in one sentence if it cannot be reached
+            made = restore(url, file, open_blobs(settings), SystemClock().now(), _tell, moved=moved)
+        rows = sum(part.rows for part in made.tables.values())
+        click.echo(f"{rows:,} rows of {made.made_at} are in {shown(url)}, at version {newest_version()}.")
+        click.echo("Now run: service-desk audit")
 
 
 def _url(config: Path | None) -> str:

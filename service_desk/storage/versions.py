@@ -12,12 +12,17 @@ from service_desk.storage.file_lock import sqlite_file
 
 
 def newest_version() -> str:
-    """The newest migration of this build, by the number that each one's file begins with.
+    """The newest migration of this build."""
+    return max(known_versions())
+
+
+def known_versions() -> set[str]:
+    """Every migration of this build, by the number that each one's file begins with.
 
     Alembic says the same, but takes a tenth of a second of every start to do so.
     """
     migrations = files("service_desk.storage") / "migrations" / "versions"
-    return max(file.name.partition("_")[0] for file in migrations.iterdir() if file.name[:1].isdigit())
+    return {file.name.partition("_")[0] for file in migrations.iterdir() if file.name[:1].isdigit()}
 
 
 def current_version(url: str) -> str | None:
