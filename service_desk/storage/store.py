@@ -28,6 +28,7 @@ from service_desk.storage.lost_races import as_desk_error
 from service_desk.storage.prepared import Driver, Prepared, together
 from service_desk.storage.statements import by_key
 from service_desk.storage.transaction import Foreseen, Question, Tx, published_config, question
+from service_desk.storage.upgrade import upgrade
 from service_desk.storage.writers import LoopWriter, ThreadWriter
 
 P = ParamSpec("P")
@@ -230,16 +231,10 @@ class Store:
 
 def migrate(url: str) -> None:
     """Bring a database to the newest schema; makes it if it is empty."""
-    from alembic import command  # noqa: PLC0415  # only set-up needs it, and it is slow to import
-    from alembic.config import Config  # noqa: PLC0415
-
-    config = Config()
-    config.set_main_option("script_location", "service_desk.storage:migrations")
     engine = sa.create_engine(normal_url(url), poolclass=NullPool)
     try:
         with engine.connect() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            upgrade(connection, "head")
             connection.commit()
     finally:
         engine.dispose()

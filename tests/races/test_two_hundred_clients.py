@@ -66,8 +66,9 @@ async def test_it_is_taken_once(postgres_url: str, tmp_path: Path) -> None:
             async def accept(number: int, token: str) -> int:
                 base = bases[number // 2 % len(bases)]
                 headers = {"Cookie": f"{cookie}={token}", "X-CSRF-Token": CSRF, "Origin": base}
+                headers["Idempotency-Key"] = f"window-{number}"
                 address = f"{base}/api/v1/offers/{scene.offer.id}/accept"
-                async with http.post(address, headers=headers) as answer:
+                async with http.post(address, headers=headers, json={}) as answer:
                     await answer.read()
                     return answer.status
 
