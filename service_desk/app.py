@@ -275,8 +275,9 @@ async def _web(
     visitors = ChatServer(desk, intake, settings.is_own_origin)
     consoles.attach(app)
     visitors.attach(app)
-    may_open = {"live": consoles.may_open, "chat": visitors.may_open}
-    gate = SocketGate(may_open, client_address, {"live": Door()})
+    gate = SocketGate(
+        {"live": consoles.may_open, "chat": visitors.may_open}, client_address, {"live": Door()}
+    )
     gate.install(app)
     fanout = Fanout(desk, consoles, visitors)
     alone = desk.store.dialect == "sqlite"
