@@ -189,9 +189,12 @@ class Crowd(Generator):
         stale = 0
         for console in chosen:
             frame = await console.ask_replay()
-            stale += bool(
-                frame is None or frame["events"] or any(frame["put"].values()) or any(frame["drop"].values())
-            )
+            if (
+                frame is None
+            ):  # so much happened to others that the answer is a snapshot: it proves nothing here
+                self.fault("not to be told by a replay")
+            else:
+                stale += bool(frame["events"] or any(frame["put"].values()) or any(frame["drop"].values()))
         return stale
 
     async def _calm(self) -> None:
