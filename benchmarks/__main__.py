@@ -1,6 +1,6 @@
 """Measures speed: `make bench`, or python -m benchmarks [PART ...] with parts out of the list below.
 
-Prints a table and writes var/bench.json. Takes about five minutes, and means something on a machine that does
+Prints a table and writes var/bench.json. Takes about ten minutes, and means something on a machine that does
 nothing else: what the machine spends besides is printed with each run. Exit code 1: a goal was missed.
 """
 
@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks import bare, bundles, contacts, databases, mail, routing, search, start_call, wallboard
+from benchmarks import bare, bundles, contacts, databases, mail, routing, search, start_call, storm, wallboard
 from benchmarks.report import BENCH_FILE, Row, table, write
 
 ROUTING = "python -m benchmarks.routing: decisions of the router alone, CPU time, one core"
@@ -38,6 +38,12 @@ def _contacts() -> Iterator[Row]:
     with databases.postgres() as found, tempfile.TemporaryDirectory(prefix="sd-bench-") as folder:
         if found is not None:
             yield from contacts.measure(found, Path(folder), processes=contacts.TWO)
+
+
+def _storm() -> Iterator[Row]:
+    for database in _databases():
+        with tempfile.TemporaryDirectory(prefix="sd-bench-") as folder:
+            yield from storm.measure(database, Path(folder))
 
 
 def _mail() -> Iterator[Row]:
@@ -69,6 +75,7 @@ def _routing() -> Iterator[Row]:
 PARTS: dict[str, Callable[[], Iterator[Row]]] = {
     "start-call": _start_call,
     "contacts": _contacts,
+    "storm": _storm,
     "mail": _mail,
     "routing": _routing,
     "search": _search,

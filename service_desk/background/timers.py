@@ -4,7 +4,7 @@ One that would undo what its provider may have done meanwhile asks the provider 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -67,13 +67,15 @@ class Timers:
                     _reap(asking)
                     due, next_due = await self._desk.glance(due_timers, AT_ONCE + len(asking))
                     due = [each for each in due if each not in asking]
+                    at_once = []
                     for kind, subject in due:
                         if kind in ASK_FIRST and self._phones:
                             task = asyncio.create_task(self._ask_and_fire(kind, subject, fence))
                             task.add_done_callback(lambda _: signal.poke())
                             asking[kind, subject] = task
                         else:
-                            await self._fire(kind, subject, fence)
+                            at_once.append(self._fire(kind, subject, fence))
+                    await _all_of(at_once)
                     if not due:
                         await signal.wait(earliest(next_due, self._lease.look_again_at()))
         finally:
@@ -101,6 +103,13 @@ class Timers:
         except Exception:
             log.exception("timer failed", kind=kind, subject=subject)
             await self._desk.run(postpone, kind, subject)
+
+
+async def _all_of(works: Iterable[Awaitable[None]]) -> None:
+    """Begin all in their order, so that they share commits; when all are over, raise what the first one raised."""
+    for outcome in await asyncio.gather(*works, return_exceptions=True):
+        if outcome is not None:
+            raise outcome
 
 
 def _reap(tasks: dict[tuple[str, str], asyncio.Task[None]]) -> None:

@@ -1,14 +1,16 @@
 """Who may open a socket at all: exact origins and bounded numbers, before anything is upgraded."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from service_desk.realtime.door import Door, leave
+
 SOCKETS = 6_000
-SOCKETS_PER_ADDRESS = 1_000
+SOCKETS_PER_ADDRESS = 3_000
 """A whole call centre may sit behind one address."""
 
 Allowed = Callable[[str], Awaitable[bool]]
@@ -19,8 +21,14 @@ log = structlog.get_logger(__name__)
 class SocketGate:
     """A middleware for the socket paths; a socket's request lasts as long as the socket, so it can be counted."""
 
-    def __init__(self, allowed: dict[str, Allowed], address_of: Callable[[web.Request], str]) -> None:
+    def __init__(
+        self,
+        allowed: dict[str, Allowed],
+        address_of: Callable[[web.Request], str],
+        doors: Mapping[str, Door] | None = None,
+    ) -> None:
         self._allowed = allowed
+        self._doors = doors or {}
         self._address_of = address_of
         self._open: Counter[str] = Counter()
 
@@ -43,8 +51,12 @@ class SocketGate:
             return web.Response(status=503, text="Too many sockets are open: try again later.")
         self._open[address] += 1
         try:
+            door = self._doors.get(request.path.strip("/"))
+            if door is not None:
+                await door.enter(request)
             return await handler(request)
         finally:
+            leave(request)
             self._open[address] -= 1
             if not self._open[address]:
                 del self._open[address]

@@ -4,7 +4,6 @@ Sockets carry hints with positions; everything that changes something goes throu
 table of events is `EVENTS`; anything else that a client says is ignored, and nothing is answered before sign-in.
 """
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -14,27 +13,29 @@ import structlog
 from aiohttp import web
 from socketio.exceptions import ConnectionRefusedError as Refused
 
-from service_desk.actions import agents
+from service_desk.actions import sockets
 from service_desk.clock import SECOND, Micros
 from service_desk.desk import Desk
 from service_desk.domain.access import Principal, allowed
 from service_desk.domain.supervision_views import AlertsNowView, FloorView
 from service_desk.domain.views import LIVE_SCHEMA, AlertView, BoardView, FrameView, SnapshotView
 from service_desk.errors import DeskError
-from service_desk.queries import live
 from service_desk.queries.alerts import alerts_now
+from service_desk.queries.catch_up import catch_up
 from service_desk.queries.floor import floor_view
 from service_desk.queries.people import sessions_in_force
 from service_desk.queries.wallboard import board_view
 from service_desk.realtime import engine
-from service_desk.storage.store import Reader
+from service_desk.realtime.door import leave
+from service_desk.realtime.groups import Groups
 
 MESSAGE_BYTES = 100_000
 REPLAY_EVENTS = 500
 SOCKETS = 5_000
 SOCKETS_PER_AGENT = 10
 SESSIONS_EVERY: Micros = 30 * SECOND
-POSITION_MAX = 1 << 62
+WELCOMED_TOGETHER = 32
+GONE_TOGETHER = 200
 BOARD_ROOM = "board"
 FLOOR_ROOM = "floor"
 ALERT_ROOM = "alerts"
@@ -53,6 +54,9 @@ class Connected:
     sid: str
     principal: Principal
     connected_at: Micros
+    position: Any
+    """Where the console says it is; anything, until it is looked at."""
+    request: web.Request
 
 
 class LiveServer:
@@ -65,9 +69,12 @@ class LiveServer:
         self._own_origin = own_origin
         self._by_sid: dict[str, Connected] = {}
         self._sids: dict[str, set[str]] = defaultdict(set)
+        self._arriving: set[str] = set()
+        """Consoles that have no state yet: a frame would show them that they miss something, and they would ask."""
         self._last: dict[str, int] = {}
         self._alerts: list[AlertView] = []
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._coming = Groups(self._welcome, WELCOMED_TOGETHER)
+        self._going = Groups(self._note_gone, GONE_TOGETHER)
         self.io = engine.make_server(max_message_bytes=MESSAGE_BYTES)
         self.io.on("connect", self._connect)
         self.io.on("disconnect", self._disconnect)
@@ -87,8 +94,8 @@ class LiveServer:
             await self.io.tell(sid, "bye", {"reason": "shutdown"})
             await self.io.dismiss(sid)
         await self.io.shutdown()
-        if self._tasks:
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._coming.finish()
+        await self._going.finish()
 
     # --- coming and going ---------------------------------------------------------------------------------------
 
@@ -107,46 +114,74 @@ class LiveServer:
         others = len(self._sids.get(principal.agent_id, ()))
         if len(self._by_sid) >= SOCKETS or others >= SOCKETS_PER_AGENT:
             raise Refused("busy")
-        self._by_sid[sid] = Connected(sid, principal, self._desk.clock.now())
+        self._by_sid[sid] = connected = Connected(
+            sid, principal, self._desk.clock.now(), auth.get("position"), request
+        )
         self._sids[principal.agent_id].add(sid)
-        self._start(self._welcome(sid, principal, request, auth.get("position")))
+        self._arriving.add(sid)
+        self._coming.add(connected)
 
-    async def _welcome(self, sid: str, principal: Principal, request: web.Request, position: Any) -> None:
+    async def _welcome(self, group: list[Connected]) -> None:
         """Presence first, then the state: what happens between the two arrives as frames."""
         try:
-            if await self._identify(request) is None:  # revoked in the moment before it could be heard here
-                await self._dismiss(sid, "revoked")
-                return
-            await self._desk.run(
-                agents.connected,
-                principal.agent_id,
-                sid,
-                self._node_id,
-                principal.session,
-                actor=principal.agent_id,
-            )
-            if sid not in self._by_sid:  # gone before it was known: undo what came too late
-                await self._desk.run(agents.disconnected, sid)
-                return
-            await self._send_state(sid, principal.agent_id, position)
-            if allowed(principal, "alert.acknowledge"):
-                await self.io.enter_room(sid, ALERT_ROOM)
-                await self.io.emit("alerts", await self._desk.read(alerts_now), to=sid)
+            here = await self._still_signed_in(group)
+            arrivals = [
+                sockets.Arrival(each.sid, each.principal.agent_id, each.principal.session) for each in here
+            ]
+            await self._desk.run(sockets.opened, self._node_id, arrivals)
+            for each in here:
+                if each.sid not in self._by_sid:  # gone before it was known: undo what came too late
+                    self._going.add(each.sid)
+            await self._send_states(here)
+            await self._send_alerts(here)
         except DeskError as error:
-            log.warning("console could not be welcomed", agent=principal.agent_id, reason=error.detail)
-            await self.io.dismiss(sid)
+            log.warning("consoles could not be welcomed", consoles=len(group), reason=error.detail)
+            for each in group:
+                await self.io.dismiss(each.sid)
+        finally:
+            for each in group:
+                leave(each.request)
 
-    async def _send_state(self, sid: str, agent_id: str, position: Any) -> None:
-        """The first state, and after it what the fan-out sent while it was read: that came too early for the client."""
-        event, body = await self._catch_up(agent_id, position)
-        self._last.setdefault(agent_id, body.position)
-        await self.io.emit(event, body, to=sid)
-        while sid in self._by_sid and self._last.get(agent_id, 0) > body.position:
-            event, body = await self._catch_up(agent_id, body.position)
-            await self.io.emit(event, body, to=sid)
+    async def _still_signed_in(self, group: list[Connected]) -> list[Connected]:
+        """Without those whose session was revoked in the moment before it could be heard here."""
+        valid = await self._desk.read(sessions_in_force, {each.principal.session for each in group})
+        for each in group:
+            if each.principal.session not in valid:
+                await self._dismiss(each.sid, "revoked")
+        return [each for each in group if each.sid in self._by_sid]
+
+    async def _send_states(self, group: list[Connected]) -> None:
+        """The first states, and after them what the fan-out had for the others while they were read."""
+        wanted = {each.sid: (each.principal.agent_id, each.position) for each in group}
+        while wanted := {sid: asked for sid, asked in wanted.items() if sid in self._by_sid}:
+            states = await self._desk.read(catch_up, wanted, REPLAY_EVENTS)
+            behind = {}
+            for sid, state in states.items():
+                if sid not in self._by_sid:
+                    continue
+                agent_id = wanted[sid][0]
+                if self._last.setdefault(agent_id, state.position) > state.position:
+                    behind[sid] = (agent_id, state.position)
+                else:
+                    self._arriving.discard(sid)
+                await self.io.emit(_event_of(state), state, to=sid)
+            wanted = behind
+
+    async def _send_alerts(self, group: list[Connected]) -> None:
+        told = [
+            each
+            for each in group
+            if each.sid in self._by_sid and allowed(each.principal, "alert.acknowledge")
+        ]
+        if told:
+            alerts = await self._desk.read(alerts_now)
+            for each in told:
+                await self.io.enter_room(each.sid, ALERT_ROOM)
+                await self.io.emit("alerts", alerts, to=each.sid)
 
     async def _disconnect(self, sid: str, _reason: str | None = None) -> None:
         gone = self._by_sid.pop(sid, None)
+        self._arriving.discard(sid)
         if gone is None:
             return
         sids = self._sids[gone.principal.agent_id]
@@ -154,18 +189,13 @@ class LiveServer:
         if not sids:
             del self._sids[gone.principal.agent_id]
             self._last.pop(gone.principal.agent_id, None)
-        self._start(self._said_gone(sid))
+        self._going.add(sid)
 
-    async def _said_gone(self, sid: str) -> None:
+    async def _note_gone(self, sids: list[str]) -> None:
         try:
-            await self._desk.run(agents.disconnected, sid)
+            await self._desk.run(sockets.closed, sids)
         except DeskError as error:
-            log.warning("a closed socket could not be noted; its node's sweep will", reason=error.detail)
-
-    def _start(self, work: Any) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+            log.warning("closed sockets could not be noted; their node's sweep will", reason=error.detail)
 
     # --- what consoles ask --------------------------------------------------------------------------------------
 
@@ -176,19 +206,12 @@ class LiveServer:
             return {}
         after = body.get("after") if isinstance(body, dict) else None
         try:
-            event, answer = await self._catch_up(connected.principal.agent_id, after)
+            asked = {sid: (connected.principal.agent_id, after)}
+            answer = (await self._desk.read(catch_up, asked, REPLAY_EVENTS))[sid]
         except DeskError as error:
             log.warning("replay not answered", reason=error.detail)
             return {}
-        return {event: answer}
-
-    async def _catch_up(self, agent_id: str, after: Any) -> tuple[str, FrameView | SnapshotView]:
-        """One frame from `after` to the head, or the whole where that is too far or not a position."""
-        if type(after) is int and 0 < after < POSITION_MAX:  # True is no position
-            frame = await self._desk.read(_frame_since, agent_id, after)
-            if frame is not None:
-                return "frame", frame
-        return "snapshot", await self._desk.read(live.snapshot, agent_id)
+        return {_event_of(answer): answer}
 
     async def _watch_board(self, sid: str, *_: Any) -> BoardView | dict[str, str]:
         connected = self._by_sid.get(sid)
@@ -231,9 +254,9 @@ class LiveServer:
         return self._last
 
     async def send_frame(self, agent_id: str, frame: FrameView) -> None:
-        """To every console of the agent; one that does not read is cut off."""
+        """To every console of the agent that has its first state; one that does not read is cut off."""
         self._last[agent_id] = frame.position
-        for sid in list(self._sids.get(agent_id, ())):
+        for sid in self._sids.get(agent_id, set()) - self._arriving:
             await self.io.tell(sid, "frame", frame)
 
     async def send_board(self, board: BoardView) -> None:
@@ -266,9 +289,11 @@ class LiveServer:
 
     async def register_again(self) -> None:
         """Enter every open socket anew, after this node was taken for dead."""
-        for connected in list(self._by_sid.values()):
-            who = connected.principal
-            await self._desk.run(agents.connected, who.agent_id, connected.sid, self._node_id, who.session)
+        arrivals = [
+            sockets.Arrival(each.sid, each.principal.agent_id, each.principal.session)
+            for each in self._by_sid.values()
+        ]
+        await self._desk.run(sockets.opened, self._node_id, arrivals)
 
     async def end_session(self, session_start: str, reason: str) -> None:
         """A session was revoked: its sockets close at once."""
@@ -301,12 +326,5 @@ class LiveServer:
         await self.io.dismiss(sid)
 
 
-def _frame_since(reader: Reader, agent_id: str, after: int) -> FrameView | None:
-    """Everything after a position in one frame; None if that is too much or the log no longer reaches back."""
-    events = live.events_after(reader, after, REPLAY_EVENTS + 1)
-    if len(events) > REPLAY_EVENTS or after > live.head(reader):
-        return None
-    if (events[0].position if events else live.head(reader) + 1) != after + 1:  # archived meanwhile
-        return None
-    frames = live.frames(reader, events, [agent_id], prev={agent_id: after}) if events else {}
-    return frames.get(agent_id) or live.empty_frame(after, live.head(reader))
+def _event_of(state: FrameView | SnapshotView) -> str:
+    return "frame" if isinstance(state, FrameView) else "snapshot"

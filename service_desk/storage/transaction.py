@@ -1,6 +1,6 @@
 """One action's view of the database: reads and writes now, log lines and commands at the end of the group."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -66,6 +66,12 @@ _MOVE_CURSOR = Prepared(
     sa.update(schema.cursor)
     .where(schema.cursor.c.name == sa.bindparam("cursor"))
     .values(position=sa.bindparam("to", type_=sa.BigInteger))
+)
+_CLEAR_TIMERS = Prepared(
+    sa.delete(schema.timer).where(
+        schema.timer.c.kind.in_(sa.bindparam("kinds", expanding=True)),
+        schema.timer.c.subject.in_(sa.bindparam("subjects", expanding=True)),
+    )
 )
 _CLEAR_TIMER = Prepared(
     sa.delete(schema.timer).where(
@@ -458,6 +464,18 @@ class Tx:
     def clear_timer(self, kind: str, subject: str) -> None:
         """Stop it if it runs."""
         self.send(_CLEAR_TIMER, {"kind": kind, "subject": subject})
+
+    def set_timers(self, kind: str, subjects: Collection[str], due_at: Micros) -> None:
+        """`set_timer` for each of many, in as many statements as for one."""
+        if subjects:
+            self.clear_timers([kind], subjects)
+            self.timers_set = True
+            for subject in subjects:
+                self.add(schema.timer, {"kind": kind, "subject": subject, "due_at": due_at, "data": {}})
+
+    def clear_timers(self, kinds: Collection[str], subjects: Collection[str]) -> None:
+        """Stop those of these kinds that run for any of these subjects."""
+        self.send(_CLEAR_TIMERS, {"kinds": sorted(kinds), "subjects": sorted(subjects)})
 
     def audit(self, action: str, subject: str, **data: Any) -> None:
         """A line for those who ask later who did what."""

@@ -12,7 +12,7 @@ from channels.contract import (
     MessageReceived,
     ParticipantChange,
 )
-from service_desk.actions import admin, agents, calls, chats, offers
+from service_desk.actions import admin, agents, calls, chats, offers, sockets
 from service_desk.clock import SECOND
 from service_desk.desk import Desk
 from service_desk.storage import schema
@@ -32,7 +32,10 @@ async def make_agent(desk: Desk, login: str, *, ready: bool = True, **more: Any)
     agent_id = await desk.run(add)
     if ready:
         await desk.run(
-            agents.connected, agent_id, f"sid-{login}", "node-1", f"session-{login}", actor=agent_id
+            sockets.opened,
+            "node-1",
+            [sockets.Arrival(f"sid-{login}", agent_id, f"session-{login}")],
+            actor=agent_id,
         )
         await set_state(desk, agent_id, "ready")
     return agent_id

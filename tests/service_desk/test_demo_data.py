@@ -43,6 +43,7 @@ from service_desk.actions import (
     mails,
     messages,
     offers,
+    sockets,
     texts,
     tickets,
     wrap_up,
@@ -423,7 +424,7 @@ class Stage:
     def _agent(self, login: str) -> str:
         row = self.store.run(admin.add_user, login=login, name=login.title(), password_hash="!", role="agent")
         agent_id = str(row["id"])
-        self.store.run(agents.connected, agent_id, f"sid-{login}", "nod_1", "session")
+        self.store.run(sockets.opened, "nod_1", [sockets.Arrival(f"sid-{login}", agent_id, "session")])
         self.store.run(agents.choose_state, agent_id, 1, "ready", None)
         return agent_id
 

@@ -16,7 +16,7 @@ from channels.contract import (
 )
 from routing import decisions as decided
 from routing.model import Offer
-from service_desk.actions import agents, calls, chats, messages, offers, reclaim, tickets, wrap_up
+from service_desk.actions import agents, calls, chats, messages, offers, reclaim, sockets, tickets, wrap_up
 from service_desk.desk import Desk
 from service_desk.errors import (
     Conflict,
@@ -199,10 +199,10 @@ async def test_agent_lost_and_back_within_the_time(desk: Desk) -> None:
     contact = await phone(desk, "CA1")
     await desk.run(offers.accept_offer, await offer_to(desk, contact, ann), ann)
     await join_both(desk, contact, ann, "CA1")
-    await desk.run(agents.disconnected, "sid-ann")
+    await desk.run(sockets.closed, ["sid-ann"])
     await desk.run(agents.lost, ann, {})
     assert (await row_of(desk, schema.agent, ann))["lost_at"] is not None
-    await desk.run(agents.connected, ann, "sid-2", "node-1", "session-ann")
+    await desk.run(sockets.opened, "node-1", [sockets.Arrival("sid-2", ann, "session-ann")])
     await desk.run(reclaim.reclaim, ann, {})
     assert (await row_of(desk, schema.interaction, contact))["agent_id"] == ann
     assert (await row_of(desk, schema.agent, ann))["chosen"] == "ready"
@@ -214,7 +214,7 @@ async def test_agent_lost_for_good_gives_the_call_back(desk: Desk) -> None:
     queued = (await row_of(desk, schema.interaction, contact))["queued_at"]
     await desk.run(offers.accept_offer, await offer_to(desk, contact, ann), ann)
     await join_both(desk, contact, ann, "CA1")
-    await desk.run(agents.disconnected, "sid-ann")
+    await desk.run(sockets.closed, ["sid-ann"])
     await desk.run(agents.lost, ann, {})
     await desk.run(reclaim.reclaim, ann, {})
     row = await row_of(desk, schema.interaction, contact)

@@ -17,12 +17,13 @@ from service_desk.background.retention import Retention, ages
 from service_desk.bus.local import LocalBus
 from service_desk.clock import DAY, HOUR, MINUTE, ManualClock
 from service_desk.desk import Desk
+from service_desk.domain.views import FrameView, SnapshotView
 from service_desk.ids import new_id
 from service_desk.intake import Intake
 from service_desk.lease import Fenced, SoleLease, take
+from service_desk.queries.catch_up import catch_up
 from service_desk.queries.live import events_after, head
 from service_desk.queries.wallboard import recount_log
-from service_desk.realtime.server import _frame_since
 from service_desk.settings import BadSettings, load_settings
 from service_desk.storage import schema
 from service_desk.storage.store import Store
@@ -133,12 +134,16 @@ async def test_a_console_that_slept_through_the_archiving_is_told_to_start_anew(
     ann = await make_agent(desk, "ann")
     seen = await desk.read(head)
     await phone(desk, "CA1")
-    assert await desk.read(_frame_since, ann, seen) is not None
+
+    async def told(after: int) -> FrameView | SnapshotView:
+        return (await desk.read(catch_up, {"sid": (ann, after)}, 500))["sid"]
+
+    assert isinstance(await told(seen), FrameView)
     await follow(desk)
     clock.advance(2 * DAY)
     await tidy(desk, clock)
-    assert await desk.read(_frame_since, ann, seen) is None, "an empty answer would hide what it missed"
-    assert await desk.read(_frame_since, ann, await desk.read(head)) is not None
+    assert isinstance(await told(seen), SnapshotView), "an empty answer would hide what it missed"
+    assert isinstance(await told(await desk.read(head)), FrameView)
 
 
 # --- the rest -------------------------------------------------------------------------------------------------

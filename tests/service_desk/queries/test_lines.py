@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy as sa
 
-from service_desk.actions import agents, offers
+from service_desk.actions import agents, offers, sockets
 from service_desk.clock import SECOND
 from service_desk.desk import Desk
 from service_desk.domain.config import DeskConfig
@@ -73,7 +73,7 @@ async def test_the_board_counts_what_is(plain: Desk) -> None:
     dan = await make_agent(plain, "dan")
     await set_state(plain, dan, "away", "lunch")
     lost = await make_agent(plain, "fay")
-    await plain.run(agents.disconnected, "sid-fay")
+    await plain.run(sockets.closed, ["sid-fay"])
     await plain.run(agents.lost, lost, {})
     talking, ringing, waiting = [await phone(plain, f"CA{n}", f"+1415555010{n}") for n in range(3)]
     await plain.run(offers.accept_offer, await offer_to(plain, talking, ann), ann)

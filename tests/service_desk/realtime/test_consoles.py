@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from service_desk.domain import access
 from service_desk.domain.views import LIVE_SCHEMA, DropView, FrameView, PutView
 from service_desk.queries import live
+from service_desk.queries.catch_up import catch_up
 from service_desk.realtime import engine, server
 from service_desk.realtime.server import REPLAY_EVENTS, LiveServer
 from service_desk.storage import schema
@@ -129,28 +130,28 @@ async def test_a_log_that_no_longer_reaches_back_gives_the_whole(sqlite_url: str
 async def test_what_happens_while_the_first_state_is_read_is_not_missed(
     sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The frame goes out before the snapshot that it follows: a client that has no state yet drops it."""
+    """The frame of it is there before the snapshot: a console without a state could do nothing with it."""
     async with world(sqlite_url, tmp_path) as desk:
         await add_agent(desk, "ann")
         async with console(desk, "ann") as ann:
-            here = consoles(desk)
-            catch_up = here._catch_up
+            read = desk.desk.read
             meanwhile: list[str] = []
 
-            async def slowly(agent_id: str, after: Any) -> Any:
-                answer = await catch_up(agent_id, after)
-                if not meanwhile:
+            async def slowly(query: Any, *args: Any, **more: Any) -> Any:
+                answer = await read(query, *args, **more)
+                if query is catch_up and not meanwhile:
                     meanwhile.append("call")
                     await desk.call("+14155550100")
                     await ann.offer()
                 return answer
 
-            monkeypatch.setattr(here, "_catch_up", slowly)
+            monkeypatch.setattr(desk.desk, "read", slowly)
             second = Console(desk, ann._http)
             second.agent_id = ann.agent_id
             await second.connect()
             await second.offer()
             await same_as_snapshot(desk, second)
+            assert second.gaps == 0
             await second.io.disconnect()
 
 
@@ -252,9 +253,9 @@ async def test_a_client_that_does_not_read_is_cut_and_the_others_get_everything(
             here = consoles(desk)
 
             async def three() -> bool:
-                return len(here._by_sid) == 3
+                return len(here._by_sid) == 3 and not here._arriving
 
-            await until(three, "three sockets")
+            await until(three, "three sockets with their first state")
             started = time.monotonic()
             sent = 0
             while len(here._by_sid) == 3:

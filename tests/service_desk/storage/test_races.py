@@ -14,7 +14,18 @@ import sqlalchemy as sa
 from channels.contract import CallChanged, CallStarted, CallStatus, MessageReceived
 from routing.decisions import AgentBenched, OfferExpired, OfferMade, OfferWithdrawn, WrapUpExpired
 from routing.model import Offer
-from service_desk.actions import admin, agents, calls, chats, customers, messages, offers, tickets, wrap_up
+from service_desk.actions import (
+    admin,
+    agents,
+    calls,
+    chats,
+    customers,
+    messages,
+    offers,
+    sockets,
+    tickets,
+    wrap_up,
+)
 from service_desk.actions.once import once
 from service_desk.clock import SECOND
 from service_desk.desk import Desk
@@ -382,11 +393,10 @@ async def test_two_consoles_of_one_agent_close_on_two_nodes(pair: tuple[Desk, De
     left, right = pair
     people = await asyncio.gather(*(make_agent(left, f"agent{n}") for n in range(RACES)))
     for agent in people:
-        await right.run(agents.connected, agent, f"other-{agent}", "node-2", "session")
+        await right.run(sockets.opened, "node-2", [sockets.Arrival(f"other-{agent}", agent, "session")])
     sids = {row["agent_id"]: row["sid"] for row in await rows_of(left, schema.connection, node_id="node-1")}
     pairs = [
-        (act(agents.disconnected, sids[agent]), act(agents.disconnected, f"other-{agent}"))
-        for agent in people
+        (act(sockets.closed, [sids[agent]]), act(sockets.closed, [f"other-{agent}"])) for agent in people
     ]
     outcomes = await race(left, right, pairs)
     assert [each for both in outcomes for each in both if isinstance(each, BaseException)] == []
@@ -401,8 +411,8 @@ async def test_a_console_opens_while_the_other_closes(pair: tuple[Desk, Desk]) -
     sids = {row["agent_id"]: row["sid"] for row in await rows_of(left, schema.connection)}
     pairs = [
         (
-            act(agents.disconnected, sids[agent]),
-            act(agents.connected, agent, f"new-{agent}", "node-2", "session"),
+            act(sockets.closed, [sids[agent]]),
+            act(sockets.opened, "node-2", [sockets.Arrival(f"new-{agent}", agent, "session")]),
         )
         for agent in people
     ]

@@ -22,7 +22,7 @@ from channels.contract import AccountId, CallStarted, Channel, ChatOpened, Digit
 from channels.load import find
 from routing.decisions import OfferMade
 from routing.model import Offer
-from service_desk.actions import admin, agents, calls, chats, offers, tickets
+from service_desk.actions import admin, agents, calls, chats, offers, sockets, tickets
 from service_desk.bus.local import LocalBus
 from service_desk.clock import SECOND, SystemClock
 from service_desk.desk import Desk
@@ -163,7 +163,9 @@ class World:
 
     async def ready(self, caller: Caller) -> None:
         """Connected and waiting for work."""
-        await self.desk.run(agents.connected, caller.agent_id, new_id("sid", 0), "node", caller.fingerprint)
+        await self.desk.run(
+            sockets.opened, "node", [sockets.Arrival(new_id("sid", 0), caller.agent_id, caller.fingerprint)]
+        )
         row = await self.desk.run(agents.must_get, caller.agent_id)
         await self.desk.run(agents.choose_state, caller.agent_id, row["version"], "ready", None)
 

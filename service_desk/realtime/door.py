@@ -1,0 +1,52 @@
+"""A narrow door: when thousands of consoles come back at once, few of them are on their way in at a time.
+
+The others stand in line as connections that nobody has looked at yet, which costs next to nothing; so webhooks and the
+requests of those who work already have their turns in between.
+"""
+
+import asyncio
+
+from aiohttp import web
+
+AT_ONCE = 32
+"""Consoles on their way in: from the handshake until their first state is sent."""
+HELD_S = 1.0
+"""How long one takes a place at the most: who connects and says nothing keeps nobody out."""
+
+
+class Place:
+    """One request's way through the door."""
+
+    def __init__(self, places: asyncio.Semaphore, held_s: float) -> None:
+        self._places = places
+        self._timer = asyncio.get_running_loop().call_later(held_s, self.leave)
+        self._left = False
+
+    def leave(self) -> None:
+        """The next one may come; again is harmless."""
+        if not self._left:
+            self._left = True
+            self._timer.cancel()
+            self._places.release()
+
+
+class Door:
+    """Lets requests in, in the order in which they came, and so many at once."""
+
+    def __init__(self, at_once: int = AT_ONCE, held_s: float = HELD_S) -> None:
+        self._places = asyncio.Semaphore(at_once)
+        self._held_s = held_s
+
+    async def enter(self, request: web.Request) -> None:
+        """Wait for a place. `leave` makes it free again, and so does time."""
+        await self._places.acquire()
+        request[PLACE] = Place(self._places, self._held_s)
+
+
+PLACE: web.RequestKey[Place] = web.RequestKey("place at the door", Place)
+
+
+def leave(request: web.Request) -> None:
+    """The request is through the door, or over; without a door nothing happens."""
+    if (place := request.get(PLACE)) is not None:
+        place.leave()
