@@ -118,6 +118,8 @@ class DatabaseLease:
         self._clock = clock
         self._engine = make_engine(url)
         self._stop = threading.Event()
+        self._asking = threading.Lock()
+        self._closed = False
         self._thread: threading.Thread | None = None
         self._renewed_at = float("-inf")
         self._fence = 0
@@ -145,8 +147,11 @@ class DatabaseLease:
         await asyncio.get_running_loop().run_in_executor(None, self._give_back)
 
     def close(self) -> None:
+        """Close the connection; a statement that is on its way ends first, or its connection would be left open."""
         self._stop.set()
-        self._engine.dispose()
+        with self._asking:
+            self._closed = True
+            self._engine.dispose()
 
     # --- on threads -------------------------------------------------------------------------------------------
 
@@ -179,13 +184,16 @@ class DatabaseLease:
             "lifetime": int(LIFETIME_S * SECOND),
         }
         wanted = {name: value for name, value in names.items() if f":{name}" in statement.text}
-        try:
-            with self._engine.begin() as connection:
-                fence: int | None = connection.execute(statement, wanted).scalar()
-                return fence
-        except DBAPIError as error:
-            log.warning("lease", name=self.name, error=type(error).__name__)
-            return None
+        with self._asking:
+            if self._closed:
+                return None
+            try:
+                with self._engine.begin() as connection:
+                    fence: int | None = connection.execute(statement, wanted).scalar()
+                    return fence
+            except DBAPIError as error:
+                log.warning("lease", name=self.name, error=type(error).__name__)
+                return None
 
 
 # By the database's clock, which all nodes share; microseconds.

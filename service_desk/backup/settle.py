@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from service_desk.actions import agents, chats, search_index
+from service_desk.actions import agents, chats, search_index, sockets
 from service_desk.backup.archive import Manifest
 from service_desk.storage import schema
 from service_desk.storage.transaction import Tx
@@ -34,8 +34,7 @@ def _bury_nodes(tx: Tx) -> None:
     """Agents whose consoles were open get their moment to come back, as after the death of a node."""
     for row in tx.all(sa.select(schema.node.c.id).order_by(schema.node.c.id)):
         agents.drop_node(tx, row["id"])
-    for row in tx.all(sa.select(CONNECTION.c.sid).order_by(CONNECTION.c.agent_id, CONNECTION.c.sid)):
-        agents.disconnected(tx, row["sid"])
+    sockets.closed(tx, [row["sid"] for row in tx.all(sa.select(CONNECTION.c.sid))])
 
 
 def _doubt_sends(tx: Tx) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 from channels.contract import CallChanged, CallStarted, CallStatus
 from routing.decisions import AgentBenched, OfferExpired, OfferMade, WrapUpExpired
 from routing.model import Offer
-from service_desk.actions import admin, agents, calls, offers, supervision, wrap_up
+from service_desk.actions import admin, agents, calls, offers, sockets, supervision, wrap_up
 from service_desk.clock import SECOND
 from service_desk.errors import DeskError
 from service_desk.storage import schema
@@ -250,7 +250,7 @@ def prepare(tx: Tx, number: int, stage: Stage) -> Scene:
 
 def _agent(tx: Tx, login: str) -> str:
     row = admin.add_user(tx, login=login, name=login, password_hash="!", role="agent")
-    agents.connected(tx, row["id"], f"sid-{login}", "node-1", f"session-{login}")
+    sockets.opened(tx, "node-1", [sockets.Arrival(f"sid-{login}", row["id"], f"session-{login}")])
     agents.choose_state(tx, row["id"], 1, "ready", None)
     return str(row["id"])
 
