@@ -108,12 +108,18 @@ def disconnected(tx: Tx, sid: str) -> None:
         tx.set_timer("agent_lost", row["agent_id"], tx.now + tx.config.lost_s * SECOND)
 
 
-def drop_node(tx: Tx, node_id: str) -> None:
-    """A node is dead: so are its sockets."""
-    gone = sa.select(CONNECTION.c.sid).where(CONNECTION.c.node_id == node_id)
-    for row in tx.all(gone.order_by(CONNECTION.c.agent_id, CONNECTION.c.sid)):  # agents are locked by id
-        disconnected(tx, row["sid"])
-    tx.write(sa.delete(schema.node).where(schema.node.c.id == node_id))
+def drop_sockets(tx: Tx, node_id: str) -> None:
+    """A node is gone, and with it its consoles: who has none left has a moment to come back."""
+    of_node = CONNECTION.c.node_id == node_id
+    found = tx.all(sa.select(CONNECTION.c.agent_id).where(of_node).distinct().order_by(CONNECTION.c.agent_id))
+    gone: list[str] = [row["agent_id"] for row in found]
+    tx.all(sa.select(AGENT.c.id).where(AGENT.c.id.in_(gone)).order_by(AGENT.c.id).with_for_update())
+    tx.write(sa.delete(CONNECTION).where(of_node))
+    left = sa.select(CONNECTION.c.agent_id).where(CONNECTION.c.agent_id.in_(gone)).distinct()
+    elsewhere = {row["agent_id"] for row in tx.all(left)}
+    for agent_id in gone:
+        if agent_id not in elsewhere:
+            tx.set_timer("agent_lost", agent_id, tx.now + tx.config.lost_s * SECOND)
 
 
 def lost(tx: Tx, agent_id: str, _data: Mapping[str, Any]) -> None:
