@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 import sys
 import tomllib
@@ -20,6 +21,7 @@ from channels.load import find
 from service_desk.actions import admin
 from service_desk.background.figures import Figures
 from service_desk.background.indexer import Indexer
+from service_desk.background.loop_lag import watch_loop
 from service_desk.background.outbox import Outbox
 from service_desk.background.retention import Retention, ages
 from service_desk.background.sending import MessageSender
@@ -36,13 +38,14 @@ from service_desk.errors import Unauthenticated
 from service_desk.ids import new_id
 from service_desk.intake import Intake
 from service_desk.lease import DatabaseLease, Lease, SoleLease
+from service_desk.logs import name_node
 from service_desk.mailroom import Mailroom, SignsThreads, thread_tokens
 from service_desk.ports import Bus, Clock
-from service_desk.realtime import presence
 from service_desk.realtime.door import Door
 from service_desk.realtime.engine import set_compression
 from service_desk.realtime.fanout import Fanout
 from service_desk.realtime.gate import SocketGate
+from service_desk.realtime.presence import Heartbeat, NodeWatch
 from service_desk.realtime.server import LiveServer
 from service_desk.realtime.visitors import ChatServer
 from service_desk.settings import Settings, signing_key
@@ -105,14 +108,21 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
     """Everything that this process's roles ask for, started in order and stopped in the reverse one."""
     clock = clock or SystemClock()
     node_id = new_id("nod", clock.now())
+    name_node(node_id)
+    log.info("starts", roles=",".join(settings.roles), pid=os.getpid())
     set_compression(on=settings.ws_compress)
     async with contextlib.AsyncExitStack() as stack:
         desk = await stack.enter_async_context(_desk(settings, clock))
+        heartbeat = Heartbeat(desk, node_id, settings.roles)
+        await stack.enter_async_context(heartbeat.entered())
         channels = await stack.enter_async_context(_channels(settings))
         leases = _Leases(settings, desk, clock, node_id)
         stack.callback(leases.close)
         tasks = await stack.enter_async_context(_Tasks(clock))
+        tasks.start(partial(watch_loop, desk))
         parts = Running(desk, "", None, None, None, None)
+        if not heartbeat.alone:
+            tasks.start(heartbeat.run)
         blobs = open_blobs(settings)
         if "route" in settings.roles:
             parts.host = RoutingHost(desk, leases.make("routing"))
@@ -120,6 +130,8 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
             tasks.start(Timers(desk, leases.make("timers"), _phones(channels)).run)
             tasks.start(Figures(desk, leases.make("figures")).run)
             tasks.start(Indexer(desk, leases.make("search")).run)
+            if not heartbeat.alone:
+                tasks.start(NodeWatch(desk, leases.make("nodes"), heartbeat).run)
             tasks.start(Retention(desk, leases.make("retention"), ages(settings)).run)
         if "send" in settings.roles:
             phones = _phones(channels)
@@ -131,7 +143,7 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
             tasks.start(TextSweep(desk, leases.make("text_sweep"), by_account).run)
         if "web" in settings.roles:
             await stack.enter_async_context(_mail(desk, channels, blobs))
-            await stack.enter_async_context(_web(settings, desk, channels, node_id, parts))
+            await stack.enter_async_context(_web(settings, desk, channels, node_id, heartbeat, parts))
         yield parts
 
 
@@ -205,11 +217,14 @@ class _Leases:
         self._made: list[DatabaseLease] = []
 
     def make(self, name: str) -> Lease:
+        held = self._desk.measures.lease_held.labels(name)
         if self._desk.store.dialect == "sqlite":
+            held.set(1)
             return SoleLease(name, self._desk, self._node_id)
         lease = DatabaseLease(
             name, self._settings.database_url.get_secret_value(), self._node_id, self._clock
         )
+        held.set_function(lease.held)
         self._made.append(lease)
         return lease
 
@@ -266,13 +281,18 @@ async def _mail(
 
 @contextlib.asynccontextmanager
 async def _web(
-    settings: Settings, desk: Desk, channels: dict[tuple[str, str], Channel], node_id: str, parts: Running
+    settings: Settings,
+    desk: Desk,
+    channels: dict[tuple[str, str], Channel],
+    node_id: str,
+    heartbeat: Heartbeat,
+    parts: Running,
 ) -> AsyncIterator[None]:
     """HTTP, sockets and their fan-out."""
     intake = Intake(desk)
     app = make_app(desk, settings, channels, intake)
     consoles = LiveServer(desk, node_id, identify, settings.is_own_origin)
-    visitors = ChatServer(desk, intake, settings.is_own_origin)
+    visitors = ChatServer(desk, node_id, intake, settings.is_own_origin)
     consoles.attach(app)
     visitors.attach(app)
     gate = SocketGate(
@@ -280,15 +300,13 @@ async def _web(
     )
     gate.install(app)
     fanout = Fanout(desk, consoles, visitors)
-    alone = desk.store.dialect == "sqlite"
-    await presence.start_node(desk, node_id, alone=alone)
+    desk.measures.fanout_cursor = lambda: fanout.cursor
+    heartbeat.when_buried += [consoles.register_again, visitors.register_again]
     async with _Tasks(desk.clock) as tasks:
         tasks.start(fanout.run)
         tasks.start(fanout.push_boards)
         tasks.start(visitors.push_positions)
         tasks.start(consoles.check_sessions)
-        if not alone:
-            tasks.start(partial(presence.keep_beating, desk, node_id, consoles.register_again))
         runner = web.AppRunner(
             app,
             access_log=None,
@@ -298,7 +316,11 @@ async def _web(
         )
         await runner.setup()
         site = web.TCPSite(
-            runner, settings.server.host, settings.server.port, reuse_port=not alone, backlog=BACKLOG
+            runner,
+            settings.server.host,
+            settings.server.port,
+            reuse_port=not heartbeat.alone,
+            backlog=BACKLOG,
         )
         await site.start()
         parts.address, parts.consoles, parts.visitors = _address(runner, settings), consoles, visitors
@@ -308,7 +330,6 @@ async def _web(
             await consoles.close()
             await visitors.close()
             await runner.cleanup()
-            await presence.stop_node(desk, node_id)
 
 
 async def identify(request: web.Request) -> Principal | None:

@@ -7,6 +7,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from service_desk.ports import Bus, Clock, Stream
 from service_desk.storage.store import Reader, Store
 from service_desk.storage.transaction import Tx
+from service_desk.trace import contact_of, learn
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -21,6 +22,7 @@ class Desk:
         self.store = store
         self.bus = bus
         self.clock = clock
+        self.measures = store.measures
 
     async def run(self, action: Callable[..., T], *args: Any, actor: str = SYSTEM) -> T:
         """One action, one transaction: all of it or nothing. Raises what the action raises.
@@ -30,11 +32,13 @@ class Desk:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
         streams: set[Stream] = set()
+        concerned: list[str | None] = [None]
 
         def noted(tx: Tx, *args: Any) -> T:
             streams.clear()  # it may be run more than once
             result = action(tx, *args)
             streams.update(tx.streams)
+            concerned[0] = contact_of(tx.gathered.events)
             return result
 
         def finish(result: T, error: BaseException | None) -> None:
@@ -48,7 +52,9 @@ class Desk:
                 future.set_result(result)
 
         self.store.submit(noted, args, actor, finish, loop)
-        return await future
+        result = await future
+        learn(concerned[0])
+        return result
 
     async def glance(
         self, query: Callable[Concatenate[Reader, P], T], *args: P.args, **kwargs: P.kwargs

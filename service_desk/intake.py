@@ -1,6 +1,6 @@
 """The one door for what happens outside: an event becomes an action or a question, by its type."""
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import Counter
 from sqlalchemy.exc import IntegrityError
 
 from channels.contract import (
@@ -36,13 +36,12 @@ from service_desk.storage.store import Reader
 
 
 class Intake:
-    """Implements channels.contract.Inbox. `registry` collects this process's metrics."""
+    """Implements channels.contract.Inbox."""
 
-    def __init__(self, desk: Desk, registry: CollectorRegistry | None = None) -> None:
+    def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self.registry = registry if registry is not None else CollectorRegistry()
         self._events = Counter(
-            "desk_inbound_events", "What came in, by kind.", ["kind"], registry=self.registry
+            "desk_inbound_events", "What came in, by kind.", ["kind"], registry=desk.measures.registry
         )
 
     async def receive(self, account: AccountId, event: InboundEvent) -> Answer:

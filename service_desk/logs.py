@@ -27,6 +27,7 @@ def set_up_logs(level: Level = "info", *, as_json: bool | None = None, stream: T
     as_json = not stream.isatty() if as_json is None else as_json
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        _name_node,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -53,6 +54,21 @@ def set_up_logs(level: Level = "info", *, as_json: bool | None = None, stream: T
     root.setLevel(level.upper())
     for name in QUIETER:
         logging.getLogger(name).setLevel("WARNING" if level != "debug" else "DEBUG")
+
+
+_node: str | None = None
+
+
+def name_node(node_id: str) -> None:
+    """From here on every line of this process says which node wrote it."""
+    global _node  # noqa: PLW0603 - a process is one node, and its lines come from every thread
+    _node = node_id
+
+
+def _name_node(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+    if _node is not None:
+        event.setdefault("node", _node)
+    return event
 
 
 def _renderers(as_json: bool) -> list[Processor]:  # noqa: FBT001 - the one switch that it has

@@ -11,7 +11,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
-from prometheus_client import CollectorRegistry, Counter
+import structlog
+from prometheus_client import Counter
 
 from channels.contract import AccountId, MailDoor, MailEnvelope, MailReceived, ReadMail
 from channels.email.receive import read_off_loop
@@ -21,10 +22,13 @@ from service_desk.actions.attachments import StoredFile
 from service_desk.desk import Desk
 from service_desk.killpoint import killpoint
 from service_desk.ports import Blobs
+from service_desk.trace import about
 
 SMALL_BYTES = 64_000
 READ_S = 20.0
 """For reading one mail; beyond it the mail is shown as it came in."""
+
+log = structlog.get_logger(__name__)
 
 
 @runtime_checkable
@@ -42,7 +46,7 @@ def thread_tokens(key: bytes) -> ThreadTokens:
 class Mailroom:
     """Takes the mail of every mailbox of this process."""
 
-    def __init__(self, desk: Desk, blobs: Blobs, registry: CollectorRegistry | None = None) -> None:
+    def __init__(self, desk: Desk, blobs: Blobs) -> None:
         self._desk = desk
         self._blobs = blobs
         self._pool: ProcessPoolExecutor | None = None
@@ -51,7 +55,7 @@ class Mailroom:
             "desk_mails",
             "Mails that came in, by who wrote them.",
             ["machine"],
-            registry=registry if registry is not None else CollectorRegistry(),
+            registry=desk.measures.registry,
         )
 
     def serve(self, account: AccountId, door: MailDoor) -> None:
@@ -65,6 +69,11 @@ class Mailroom:
 
     async def take(self, account: AccountId, read: ReadMail, raw: bytes, envelope: MailEnvelope) -> None:
         """Durable when it returns. Raises what makes the sending server try again."""
+        with about(channel="email", account=account):
+            await self._take(account, read, raw, envelope)
+            log.info("mail taken")
+
+    async def _take(self, account: AccountId, read: ReadMail, raw: bytes, envelope: MailEnvelope) -> None:
         raw_blob = await asyncio.to_thread(self._blobs.put, raw)
         event = await self._read(read, raw, envelope)
         files = await asyncio.to_thread(self._keep_files, event)

@@ -116,6 +116,9 @@ class Limits(Group):
         8.0, gt=0, le=14.0, description="Then the outage answer; the provider waits 15 s."
     )
     health_read_s: float = Field(2.0, gt=0)
+    disk_free_bytes: int = Field(
+        1_000_000_000, ge=0, description="With less room for files, /health says degraded."
+    )
     session_lifetime_h: float = Field(12.0, gt=0, le=720)
     idempotency_keep_h: float = Field(72.0, ge=1)
     login_failures_per_login: int = Field(5, ge=1, description="For one login from one address, per window.")
@@ -200,6 +203,9 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     retention: Retention = Retention()
     simulator: Simulator = Simulator()
+    nodes_expected: int = Field(
+        1, ge=1, description="Processes that should live; with fewer, /health says degraded."
+    )
     trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode] = Field(
         (), description="Networks whose X-Forwarded-For is believed; nobody else's ever is."
     )

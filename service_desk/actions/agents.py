@@ -72,8 +72,8 @@ def is_connected(tx: Tx, agent_id: str) -> bool:
     return tx.scalar(_ANY_SOCKET, {"agent": agent_id}) is not None
 
 
-def drop_node(tx: Tx, node_id: str) -> None:
-    """A node is dead, and with it its sockets: who has none left has a moment to come back."""
+def drop_sockets(tx: Tx, node_id: str) -> None:
+    """A node is gone, and with it its consoles: who has none left has a moment to come back."""
     of_node = CONNECTION.c.node_id == node_id
     found = tx.all(sa.select(CONNECTION.c.agent_id).where(of_node).distinct().order_by(CONNECTION.c.agent_id))
     gone: list[str] = [row["agent_id"] for row in found]
@@ -83,7 +83,6 @@ def drop_node(tx: Tx, node_id: str) -> None:
     elsewhere = {row["agent_id"] for row in tx.all(left)}
     lonely = [agent_id for agent_id in gone if agent_id not in elsewhere]
     tx.set_timers("agent_lost", lonely, tx.now + tx.config.lost_s * SECOND)
-    tx.write(sa.delete(schema.node).where(schema.node.c.id == node_id))
 
 
 def lost(tx: Tx, agent_id: str, _data: Mapping[str, Any]) -> None:

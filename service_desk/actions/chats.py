@@ -160,21 +160,6 @@ def visitor_online(tx: Tx, interaction_id: str, online: bool) -> None:  # noqa: 
         tx.set_timer("visitor_idle", interaction_id, tx.now + widget.idle_s * SECOND)
 
 
-def all_visitors_left(tx: Tx) -> None:
-    """After a start nobody's page is connected; who comes back says so."""
-    rows = tx.all(
-        sa.select(INTERACTION.c.id)
-        .where(
-            INTERACTION.c.channel == "web_chat",
-            INTERACTION.c.ended_at.is_(None),
-            INTERACTION.c.visitor_online,
-        )
-        .order_by(INTERACTION.c.id)
-    )
-    for row in rows:
-        visitor_online(tx, row["id"], online=False)
-
-
 def visitor_idle(tx: Tx, interaction_id: str, _data: Mapping[str, Any]) -> None:
     """The visitor did not come back."""
     row = interactions.must_get(tx, interaction_id)

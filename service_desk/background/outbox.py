@@ -28,6 +28,7 @@ from service_desk.domain.effects import (
 from service_desk.follow import Pace, Signal, earliest
 from service_desk.killpoint import killpoint
 from service_desk.lease import Lease, hold_and_work
+from service_desk.trace import about
 
 AT_ONCE = 50
 """Calls under way together."""
@@ -93,6 +94,10 @@ class Outbox:
 
     async def _do(self, item: Due, fence: int) -> bool:
         """Try one effect; whether the subject's next one may follow."""
+        with about(interaction=item.subject, kind=item.effect.KIND):
+            return await self._do_one(item, fence)
+
+    async def _do_one(self, item: Due, fence: int) -> bool:
         if not await self._desk.run(claim, item.position, self._lease.name, fence):
             return True
         killpoint("outbox.after_claim")
@@ -103,18 +108,12 @@ class Outbox:
         if not await self._desk.run(
             settle, item.position, attempt, done.state, done.detail, again, done.unsure
         ):
-            log.warning(
-                "effect settled too late", kind=item.effect.KIND, interaction=item.subject, state=done.state
-            )
+            log.warning("effect settled too late", state=done.state)
             return False
-        if done.state != "confirmed":
-            log.warning(
-                "effect",
-                kind=item.effect.KIND,
-                interaction=item.subject,
-                state=done.state,
-                detail=done.detail,
-            )
+        if done.state == "confirmed":
+            log.info("effect", state=done.state)
+        else:
+            log.warning("effect", state=done.state, detail=done.detail)
         if done.state == "failed" and isinstance(item.effect, ConnectCall | PutBackCall):
             await self._ask_why(item.effect)
         return done.state in ("confirmed", "failed")
@@ -133,7 +132,7 @@ class Outbox:
                 return self._call_again(item, *await self._call_outcome(item, effect))
             return await self._sender().perform(item)
         except Exception as error:
-            log.exception("effect broke", kind=effect.KIND, interaction=item.subject)
+            log.exception("effect broke")
             if isinstance(effect, SendMessage | FetchMedia):
                 return await self._sender().broke(item, error)
             return self._call_again(item, "unknown", f"a fault of ours: {type(error).__name__}")

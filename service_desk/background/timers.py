@@ -23,6 +23,7 @@ from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared
 from service_desk.storage.store import Reader
 from service_desk.storage.transaction import Tx
+from service_desk.trace import about
 
 TIMER = schema.timer
 AT_ONCE = 100
@@ -92,16 +93,21 @@ class Timers:
 
     async def _fire(self, kind: str, subject: str, fence: int) -> None:
         """One timer; a faulty one is put aside for a minute, so that it does not stop the others."""
+        with about(kind=kind, subject=subject):
+            await self._fire_one(kind, subject, fence)
+
+    async def _fire_one(self, kind: str, subject: str, fence: int) -> None:
         killpoint("timers.before_fire")
         try:
             await self._desk.run(fire, kind, subject, self._lease.name, fence)
+            log.info("timer")
         except (Fenced, Unavailable):
             raise
         except DeskError as error:
-            log.info("timer had nothing to do", kind=kind, subject=subject, reason=error.detail)
+            log.info("timer had nothing to do", reason=error.detail)
             await self._desk.run(forget, kind, subject)
         except Exception:
-            log.exception("timer failed", kind=kind, subject=subject)
+            log.exception("timer failed")
             await self._desk.run(postpone, kind, subject)
 
 

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from service_desk.actions import agents, chats, search_index, sockets
+from service_desk.actions import nodes, pages, search_index, sockets
 from service_desk.backup.archive import Manifest
 from service_desk.storage import schema
 from service_desk.storage.transaction import Tx
@@ -15,7 +15,7 @@ LEASE = schema.lease
 def settle(tx: Tx, manifest: Manifest, *, moved: bool) -> None:
     """No node, socket or lease lives; what was waiting to be sent may have been sent since, unless it `moved`."""
     _bury_nodes(tx)
-    chats.all_visitors_left(tx)
+    pages.find_absent(tx)
     tx.write(sa.update(LEASE).values(expires_at=0))
     tx.write(sa.delete(schema.cursor).where(schema.cursor.c.name == search_index.CURSOR))
     if not moved:
@@ -33,7 +33,7 @@ def settle(tx: Tx, manifest: Manifest, *, moved: bool) -> None:
 def _bury_nodes(tx: Tx) -> None:
     """Agents whose consoles were open get their moment to come back, as after the death of a node."""
     for row in tx.all(sa.select(schema.node.c.id).order_by(schema.node.c.id)):
-        agents.drop_node(tx, row["id"])
+        nodes.leave(tx, row["id"])
     sockets.closed(tx, [row["sid"] for row in tx.all(sa.select(CONNECTION.c.sid))])
 
 

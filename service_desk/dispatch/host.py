@@ -18,6 +18,7 @@ from service_desk.actions.offers import Refusal, apply_locked, foreseen_rows
 from service_desk.clock import SECOND, Micros
 from service_desk.desk import Desk
 from service_desk.dispatch.restore import restore
+from service_desk.dispatch.told import tell_command, tell_decisions
 from service_desk.follow import Signal, earliest
 from service_desk.killpoint import killpoint
 from service_desk.lease import Lease, check_fence, hold_and_work
@@ -105,6 +106,9 @@ class RoutingHost:
             killpoint("host.before_record")
             refused = await self._desk.run(record_steps, steps, version, fence, cursor, actor="router")
             killpoint("host.after_record")
+            for step in steps:
+                tell_command(step.command, self._desk.measures)
+                tell_decisions(step.decisions, refused, self._desk.measures)
             now = self._desk.clock.now()
             steps = []
             for decision, reason in refused:

@@ -80,6 +80,15 @@ def _entries(reader: Reader, interaction_id: str) -> list[ChatEntryView]:
     return [_entry(row) for row in reversed(rows)]
 
 
+def visitor_of(reader: Reader, interaction_id: str) -> str | None:
+    """Whose chat it is, by the name that their page gave it."""
+    row = reader.get(schema.interaction, interaction_id)
+    if row is None or row["channel"] != "web_chat":
+        return None
+    visitor_id: str = row["external_id"].partition(".")[0]
+    return visitor_id
+
+
 def _entry(row: sa.RowMapping) -> ChatEntryView:
     return ChatEntryView(
         id=row["id"],

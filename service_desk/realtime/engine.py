@@ -8,6 +8,7 @@ import engineio.async_drivers.aiohttp as driver
 import socketio
 import structlog
 from aiohttp import web
+from prometheus_client import Counter
 from pydantic_core import to_json
 
 PING_INTERVAL_S = 5
@@ -45,6 +46,10 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # socketio has no typ
     By itself it keeps the WebSocket of a client that was refused, disconnected, talks nonsense or does not read: for
     as long as that client likes.
     """
+
+    def __init__(self, cut_off: Counter, **options: Any) -> None:
+        super().__init__(**options)
+        self._cut_off = cut_off
 
     async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> None:
         await super()._handle_eio_connect(eio_sid, environ)
@@ -114,9 +119,14 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # socketio has no typ
         """Emit to one client; one that does not read is cut off instead."""
         if self.is_stuck(sid):
             log.warning("socket does not read", sid=sid)
-            await self.hang_up(self.manager.eio_sid_from_sid(sid, "/"), at_once=True)
+            await self.cut_off(self.manager.eio_sid_from_sid(sid, "/"))
         else:
             await self.emit(event, body, to=sid)
+
+    async def cut_off(self, eio_sid: str | None) -> None:
+        """End the connection of a client that does not read."""
+        self._cut_off.inc()
+        await self.hang_up(eio_sid, at_once=True)
 
     def is_stuck(self, sid: str) -> bool:
         """Whether more waits for the client than may."""
@@ -128,9 +138,10 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # socketio has no typ
         return packets > QUEUE_EVENTS or sum(len(data) for data in waiting if data) > QUEUE_BYTES
 
 
-def make_server(*, max_message_bytes: int) -> Server:
+def make_server(*, max_message_bytes: int, cut_off: Counter) -> Server:
     """A server on aiohttp; origins are checked by the gate and the connect handlers, which know more than a list."""
     return Server(
+        cut_off,
         async_mode="aiohttp",
         transports=["websocket"],
         cors_allowed_origins=[],

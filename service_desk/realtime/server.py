@@ -75,7 +75,8 @@ class LiveServer:
         self._alerts: list[AlertView] = []
         self._coming = Groups(self._welcome, WELCOMED_TOGETHER)
         self._going = Groups(self._note_gone, GONE_TOGETHER)
-        self.io = engine.make_server(max_message_bytes=MESSAGE_BYTES)
+        self.io = engine.make_server(max_message_bytes=MESSAGE_BYTES, cut_off=desk.measures.cut_off)
+        desk.measures.sockets.labels("console").set_function(lambda: len(self._by_sid))
         self.io.on("connect", self._connect)
         self.io.on("disconnect", self._disconnect)
         self.io.on("replay", self._replay)
@@ -256,7 +257,13 @@ class LiveServer:
     async def send_frame(self, agent_id: str, frame: FrameView) -> None:
         """To every console of the agent that has its first state; one that does not read is cut off."""
         self._last[agent_id] = frame.position
-        for sid in self._sids.get(agent_id, set()) - self._arriving:
+        sids = self._sids.get(agent_id, set()) - self._arriving
+        for offer in frame.put.offers.values():
+            log.info(
+                "rings", interaction=offer.interaction_id, agent=agent_id, offer=offer.id, sockets=len(sids)
+            )
+        for sid in sids:
+            self._desk.measures.frames.inc()
             await self.io.tell(sid, "frame", frame)
 
     async def send_board(self, board: BoardView) -> None:
@@ -275,7 +282,7 @@ class LiveServer:
         watchers = list(self.io.manager.get_participants("/", room))
         for sid, eio_sid in watchers:
             if self.io.is_stuck(sid):
-                await self.io.hang_up(eio_sid, at_once=True)
+                await self.io.cut_off(eio_sid)
         return bool(watchers)
 
     async def resync(self, position: int) -> None:

@@ -13,7 +13,7 @@ from socketio.exceptions import ConnectionRefusedError as Refused
 from channels.contract import AccountId, ChannelError, Unrecognised
 from channels.web_chat import parse
 from channels.web_chat.settings import MESSAGES_AT_ONCE, MESSAGES_PER_SECOND
-from service_desk.actions import chats
+from service_desk.actions import chats, pages
 from service_desk.clock import SECOND, Micros
 from service_desk.desk import Desk
 from service_desk.domain.config import DeskConfig
@@ -29,6 +29,7 @@ from service_desk.realtime import engine
 from service_desk.realtime.server import OwnOrigin
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
+from service_desk.trace import about, contact
 
 MESSAGE_BYTES = 256_000
 """More closes the socket. Well above what a text may have, so that a long text gets an answer that says so."""
@@ -75,17 +76,20 @@ class Visitor:
 class ChatServer:
     """All visitors who are connected to this process."""
 
-    def __init__(self, desk: Desk, intake: Intake, own_origin: OwnOrigin) -> None:
+    def __init__(self, desk: Desk, node_id: str, intake: Intake, own_origin: OwnOrigin) -> None:
         self._desk = desk
+        self._node_id = node_id
         self._intake = intake
         self._own_origin = own_origin
         self._by_sid: dict[str, Visitor] = {}
         self._sids: dict[str, set[str]] = defaultdict(set)
         self._chats: dict[str, str] = {}
+        self._opening: set[str] = set()
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
         self._lines_moved = asyncio.Event()
-        self.io = engine.make_server(max_message_bytes=MESSAGE_BYTES)
+        self.io = engine.make_server(max_message_bytes=MESSAGE_BYTES, cut_off=desk.measures.cut_off)
+        desk.measures.sockets.labels("visitor").set_function(lambda: len(self._by_sid))
         self.io.on("connect", self._connect)
         self.io.on("disconnect", self._disconnect)
         for name, handler in (
@@ -161,8 +165,12 @@ class ChatServer:
             await self.io.emit("chat", await self._view(visitor), to=sid)
 
     async def _welcome(self, sid: str, visitor: Visitor) -> None:
+        """The page is entered first: what is opened or said by it comes after it."""
         try:
-            await self._presence(visitor, online=True)
+            await self._enter(sid, visitor)
+            if sid not in self._by_sid:  # gone before it was known: undo what came too late
+                await self._desk.run(pages.closed, sid, actor="customer")
+                return
             await self.io.emit("chat", await self._view(visitor), to=sid)
         except DeskError as error:
             log.warning("visitor could not be welcomed", reason=error.detail)
@@ -175,23 +183,26 @@ class ChatServer:
         self._sids[visitor.id].discard(sid)
         if not self._sids[visitor.id]:
             del self._sids[visitor.id]
-            self._start(self._left(visitor))
+        self._start(self._left(sid, visitor))
 
-    async def _left(self, visitor: Visitor) -> None:
+    async def _enter(self, sid: str, visitor: Visitor) -> None:
+        chat = await self._desk.run(pages.opened, visitor.id, sid, self._node_id, actor="customer")
+        if chat is not None and visitor.id in self._sids:
+            self._chats[chat] = visitor.id
+
+    async def _left(self, sid: str, visitor: Visitor) -> None:
         try:
-            await self._presence(visitor, online=False)
+            chat = await self._desk.run(pages.closed, sid, actor="customer")
         except DeskError as error:
             log.warning("a visitor's leaving could not be noted", reason=error.detail)
+            return
+        if chat is not None and visitor.id not in self._sids:
+            self._chats.pop(chat, None)
 
-    async def _presence(self, visitor: Visitor, *, online: bool) -> None:
-        interaction_id = await self._desk.glance(_chat_of, visitor.id)
-        if interaction_id is None or online != (visitor.id in self._sids):
-            return  # the visitor came back, or left again, while we looked
-        if online:
-            self._chats[interaction_id] = visitor.id
-        else:
-            self._chats.pop(interaction_id, None)
-        await self._desk.run(chats.visitor_online, interaction_id, online, actor="customer")
+    async def register_again(self) -> None:
+        """Enter every open page anew, after this node was taken for dead."""
+        for sid, visitor in list(self._by_sid.items()):
+            await self._enter(sid, visitor)
 
     def _start(self, work: Any) -> None:
         task = asyncio.create_task(work)
@@ -210,7 +221,11 @@ class ChatServer:
             try:
                 if not visitor.bucket.take():
                     raise TooMany("You write faster than we can read. Wait a moment and send it again.")
-                return {"ok": True, **await handler(visitor, body if isinstance(body, dict) else {})}
+                with about(visitor=visitor.id):
+                    done = await handler(visitor, body if isinstance(body, dict) else {})
+                    if contact() is not None:
+                        log.info("visitor", did=handler.__name__.strip("_"))
+                return {"ok": True, **done}
             except DeskError as error:
                 return _refusal(error.code, error.field, error.detail)
             except Unrecognised as error:
@@ -227,8 +242,14 @@ class ChatServer:
         opened = parse.chat_opened(rest, visitor_id=visitor.id, chat_id=chat_id)
         words = {"client_id": body.get("client_id"), "text": body.get("text")}
         first = parse.message_received(words, visitor_id=visitor.id, chat_id=chat_id)
-        line = await self._intake.open_chat(AccountId(visitor.widget), opened, first)
+        self._opening.add(visitor.id)
+        try:
+            line = await self._intake.open_chat(AccountId(visitor.widget), opened, first)
+        finally:
+            self._opening.discard(visitor.id)
         self._chats[line.interaction_id] = visitor.id
+        if visitor.id not in self._sids:  # the page went while its chat was opened
+            await self._desk.run(pages.look_again, visitor.id, actor="customer")
         return {"chat": await self._view(visitor)}
 
     async def _say(self, visitor: Visitor, body: dict[str, Any]) -> dict[str, Any]:
@@ -264,6 +285,8 @@ class ChatServer:
             interaction_id = event.data.get("interaction_id")
             if event.kind in ("interaction.queued", "interaction.answered", "interaction.abandoned"):
                 self._lines_moved.set()
+            if event.kind == "interaction.started" and event.data["channel"] == "web_chat" and self._sids:
+                await self._find_page(event.data["interaction_id"])
             if interaction_id not in self._chats:
                 continue
             if event.kind == "entry.added" and event.data["kind"] == "message":
@@ -272,6 +295,17 @@ class ChatServer:
                 changed.add(interaction_id)
         for interaction_id in changed:
             await self._push_status(interaction_id)
+
+    async def _find_page(self, interaction_id: str) -> None:
+        """A chat that was opened on another node may be of a visitor who has a second page here."""
+        visitor_id = await self._desk.glance(queries.visitor_of, interaction_id)
+        if visitor_id in self._opening:  # it was opened here, and its page is about to get it as the answer
+            return
+        if visitor_id in self._sids and interaction_id not in self._chats:
+            self._chats[interaction_id] = visitor_id
+            for sid in list(self._sids[visitor_id]):
+                visitor = self._by_sid[sid]
+                await self.io.tell(sid, "chat", await self._view(visitor))
 
     async def _push_entry(self, visitor_id: str, entry_id: str) -> None:
         entry = await self._desk.glance(queries.chat_entry, entry_id)
@@ -316,11 +350,6 @@ def _refusal(code: str, field_name: str | None, message: str) -> dict[str, Any]:
 
 def _config(reader: Reader) -> DeskConfig:
     return reader.config
-
-
-def _chat_of(reader: Reader, visitor_id: str) -> str | None:
-    row = reader.get(schema.visitor, visitor_id)
-    return row["interaction_id"] if row is not None else None
 
 
 def _waiting_among(reader: Reader, interactions: list[str]) -> list[str]:

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from service_desk.domain.config import DeskConfig
 from service_desk.errors import DeskError, Unavailable
 from service_desk.killpoint import killpoint
+from service_desk.measures import Measures
 from service_desk.ports import Clock
 from service_desk.storage import engines, schema
 from service_desk.storage.lost_races import as_desk_error, is_lost, unsure, worth_another_try
@@ -71,20 +72,25 @@ class Outcome:
 class Ready:
     """A group whose actions have run and whose log is written: only COMMIT is missing.
 
-    `error`: what stopped it before. Without a `group` it was not even begun.
+    `begun`: by the monotonic clock, in seconds. `error`: what stopped it before. Without a `group` it was not even
+    begun.
     """
 
     taken: list[Job] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     group: Group | None = None
     error: Exception | None = None
+    begun: float = 0.0
 
 
 class Groups:
     """The writer's one connection. One thread at a time, but not always the same."""
 
-    def __init__(self, engine: sa.Engine, clock: Clock, configs: dict[int, DeskConfig]) -> None:
+    def __init__(
+        self, engine: sa.Engine, clock: Clock, configs: dict[int, DeskConfig], measures: Measures
+    ) -> None:
         self._engine = engine
+        self._measures = measures
         self._clock = clock
         self._configs = configs
         self._connection: sa.Connection | None = None
@@ -97,7 +103,7 @@ class Groups:
         `patient`: wait for another process that writes to the same SQLite file. Otherwise a busy file, as any other
         reason why nothing can begin, is an error without a group and with no job taken.
         """
-        ready = Ready()
+        ready = Ready(begun=self._clock.monotonic())
         try:
             group = ready.group = self._begin(patient=patient)
             for job in jobs:
@@ -113,6 +119,12 @@ class Groups:
 
     def end(self, ready: Ready) -> list[Outcome]:
         """COMMIT, or give each action its own answer to what went wrong."""
+        outcomes = self._end(ready)
+        self._measures.group_size.observe(len(outcomes))
+        self._measures.group_seconds.observe(self._clock.monotonic() - ready.begun)
+        return outcomes
+
+    def _end(self, ready: Ready) -> list[Outcome]:
         error, committing = ready.error, False
         if error is None:
             assert ready.group is not None, "without one there is an error"
@@ -195,15 +207,24 @@ class Groups:
         return Group(self._connection, self._configs)
 
     def _commit(self, group: Group) -> None:
-        connection = group.connection
+        connection, begun = group.connection, self._clock.monotonic()
         group.driver.commit()
         if self._near:
             self._say("COMMIT")
         if connection.in_transaction():  # what SQLAlchemy began, or believes to have begun
             connection.commit()
+        self._measures.commit_seconds.observe(self._clock.monotonic() - begun)
+
+    def _count(self, error: Exception) -> None:
+        """Races that were lost, and what the database did not take."""
+        if worth_another_try(error):
+            self._measures.database_errors.labels("race").inc()
+        elif isinstance(error, DBAPIError):
+            self._measures.database_errors.labels("write").inc()
 
     def _undo(self, error: Exception) -> None:
         """Roll back; a broken connection is dropped."""
+        self._count(error)
         connection = self._connection
         if connection is None:
             return

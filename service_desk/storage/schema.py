@@ -224,6 +224,7 @@ node = sa.Table(
     _id(),
     sa.Column("started_at", Instant, nullable=False),
     sa.Column("beat_at", Instant, nullable=False),
+    sa.Column("roles", sa.Text),
 )
 
 connection = sa.Table(
@@ -234,6 +235,16 @@ connection = sa.Table(
     sa.Column("agent_id", sa.Text, nullable=False, index=True),
     sa.Column("session", sa.Text, nullable=False),
     sa.Column("connected_at", Instant, nullable=False),
+)
+
+visitor_connection = sa.Table(
+    "visitor_connection",
+    metadata,
+    sa.Column("sid", sa.Text, primary_key=True),
+    sa.Column("node_id", sa.Text, nullable=False, index=True),
+    sa.Column("visitor_id", sa.Text, nullable=False, index=True),
+    sa.Column("connected_at", Instant, nullable=False),
+    comment="The pages of chat visitors: while one is open somewhere, the visitor is there.",
 )
 
 audit = sa.Table(

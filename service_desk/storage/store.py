@@ -20,6 +20,7 @@ from sqlalchemy.pool import NullPool
 from service_desk.clock import Micros
 from service_desk.domain.config import DeskConfig
 from service_desk.errors import Unavailable
+from service_desk.measures import Measures
 from service_desk.ports import Clock
 from service_desk.storage.engines import GROUP_LOCK_MS, make_engine, normal_url
 from service_desk.storage.groups import Groups, Job
@@ -95,6 +96,7 @@ class Store:
     def __init__(self, url: str, clock: Clock) -> None:
         self.url = normal_url(url)
         self._clock = clock
+        self.measures = Measures()
         self._configs: dict[int, DeskConfig] = {}
         self._writer = make_engine(url, begins=not self.url.startswith("sqlite"), lock_ms=GROUP_LOCK_MS)
         self._readers = make_engine(url, reader=True, size=READERS)
@@ -102,7 +104,7 @@ class Store:
         self._near = NearView(self.url) if self.dialect == "sqlite" else None
         self._views = None if self._near else HeldViews(url, begins=True)
         self._glances = None if self._near else HeldViews(url, begins=False)
-        self._groups = Groups(self._writer, clock, self._configs)
+        self._groups = Groups(self._writer, clock, self._configs, self.measures)
         self._thread = ThreadWriter(self._groups, clock, lingers=self._near is None)
         self._by_loop: LoopWriter | None = None
         self._gate = threading.Lock()
@@ -175,6 +177,7 @@ class Store:
                     return query(Reader(connection, self._clock.now(), self._configs))
             except DBAPIError as error:
                 if last or not error.connection_invalidated:
+                    self.measures.database_errors.labels("read").inc()
                     raise as_desk_error(error) from error
         raise AssertionError("the last try returns or raises")
 

@@ -1,30 +1,206 @@
-"""/health: whether the process lives, whether it can work, and what it lacks."""
+"""/health: whether the process lives, whether it can work, and what is lost while it does.
+
+Anybody may ask, so the answers hold no names, numbers or addresses of anything inside, and what they cost is bounded:
+the facts are read at most once in `KEPT_S` whatever number of probes come.
+"""
 
 import asyncio
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from aiohttp import web
 from pydantic_core import to_json
 
+from service_desk.desk import Desk
+from service_desk.domain.effects import ConnectCall, HangUpCall, PutBackCall
+from service_desk.errors import DeskError
+from service_desk.queries.operations import Facts, read_facts
+from service_desk.settings import Settings
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
 from service_desk.web.keys import DESK, SETTINGS
+
+KEPT_S = 2.0
+LAG_S = 10.0
+"""A follower that is behind for longer is named. The search index stores its cursor seldom: it has a bound in rows."""
+SEARCH_ROWS = 5_000
+OVERDUE_S = 30.0
+"""A call's request that is due for longer is named. Messages may wait for their provider much longer than that."""
+SKEW_S = 1.0
+CALLS = frozenset({ConnectCall.KIND, PutBackCall.KIND, HangUpCall.KIND})
+
+WITHOUT: Mapping[str, str] = {
+    "routing": "Nobody routes: contacts wait without being offered.",
+    "timers": "Nobody watches the time: what should end by itself does not.",
+    "outbox": "Nobody sends: calls are not connected and messages wait.",
+    "nodes": "Nobody watches the nodes: consoles of a dead one count as open.",
+    "figures": "Nobody counts: the wallboard stands still.",
+    "search": "Nobody indexes: what is new is not found by search.",
+    "retention": "Nobody tidies up: what is old stays.",
+    "sweep": "Nobody looks up calls whose end was not reported.",
+    "text_sweep": "Nobody looks up texts whose delivery was not reported.",
+}
+"""What is lost while no process holds a lease, by its name."""
+BEHIND: Mapping[str, str] = {
+    "routing": "Routing is behind.",
+    "figures": "The wallboard is behind.",
+    "search": "The search index is behind.",
+    "fanout": "Screens at this node are behind.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was found, when (monotonic seconds), and how many bytes are free for files."""
+
+    facts: Facts
+    at: float
+    disk_free: int
+
+
+class Watcher:
+    """Keeps what was found last; many who ask at once look once."""
+
+    def __init__(self, desk: Desk, settings: Settings) -> None:
+        self._desk = desk
+        self._settings = settings
+        self._seen: Seen | None = None
+        self._looking = asyncio.Lock()
+
+    async def look(self) -> Seen:
+        """At most `KEPT_S` old. Raises DeskError or TimeoutError: the database does not answer."""
+        async with self._looking:
+            if self._seen is None or self._desk.clock.monotonic() - self._seen.at >= KEPT_S:
+                self._seen = await self._look()
+                self.write(self._seen)
+            return self._seen
+
+    async def _look(self) -> Seen:
+        async with asyncio.timeout(self._settings.limits.health_read_s):
+            facts = await self._desk.read(read_facts, self._desk.measures.fanout_cursor())
+            free = await asyncio.to_thread(disk_free, self._settings.var_dir)
+        return Seen(facts, self._desk.clock.monotonic(), free)
+
+    @property
+    def _alone(self) -> bool:
+        """One process on SQLite: it holds everything, it does not beat, and its clock is the database's."""
+        return self._desk.store.dialect == "sqlite"
+
+    def nodes(self, seen: Seen) -> int:
+        """How many processes live."""
+        return 1 if self._alone else len(seen.facts.nodes)
+
+    def losses(self, seen: Seen) -> list[str]:
+        """In words; empty if all is well."""
+        bus = self._desk.bus.degraded
+        expected = None if self._alone else self._settings.nodes_expected
+        found = losses(seen, nodes_expected=expected, disk_free_bytes=self._settings.limits.disk_free_bytes)
+        return [*([bus] if bus is not None else []), *found]
+
+    def write(self, seen: Seen) -> None:
+        """The same for Prometheus. What is no longer there is no longer told."""
+        measures, facts = self._desk.measures, seen.facts
+        for gauge in (measures.effects, measures.effects_overdue, measures.waiting, measures.longest_wait):
+            gauge.clear()
+        if not self._alone:
+            for name in WITHOUT:
+                measures.lease_free.labels(name).set(name not in facts.held)
+        for name, lag in facts.lags.items():
+            measures.follower_positions.labels(name).set(lag.positions)
+            measures.follower_seconds.labels(name).set(lag.seconds)
+        for (kind, state), count in facts.effects.items():
+            measures.effects.labels(kind, state).set(count)
+        for kind, seconds in facts.overdue_s.items():
+            measures.effects_overdue.labels(kind).set(seconds)
+        for queue, (waiting, seconds) in facts.waiting.items():
+            measures.waiting.labels(queue).set(waiting)
+            measures.longest_wait.labels(queue).set(seconds)
+        for role in ("web", "route", "send"):
+            live = 1 if self._alone else sum(role in roles for roles in facts.nodes)
+            measures.nodes.labels(role).set(live)
+        measures.clock_skew.set(facts.skew_s)
+        measures.disk_free.set(seen.disk_free)
+        measures.degraded.set(len(self.losses(seen)))
+
+
+WATCHER: web.AppKey[Watcher] = web.AppKey("watcher", Watcher)
+
+
+def losses(seen: Seen, *, nodes_expected: int | None, disk_free_bytes: int) -> list[str]:
+    """What is lost, in words. `nodes_expected` is None for one process on SQLite."""
+    of_cluster = [] if nodes_expected is None else _losses_of_a_cluster(seen.facts, nodes_expected)
+    return [*of_cluster, *_losses(seen, disk_free_bytes)]
+
+
+def _losses_of_a_cluster(facts: Facts, expected: int) -> Iterator[str]:
+    yield from (words for name, words in WITHOUT.items() if name not in facts.held)
+    if len(facts.nodes) < expected:
+        yield f"{len(facts.nodes)} of {expected} nodes live."
+    if abs(facts.skew_s) > SKEW_S:
+        yield f"This machine's clock differs from the database's by {abs(facts.skew_s):.0f} s."
+
+
+def _losses(seen: Seen, disk_free_bytes: int) -> Iterator[str]:
+    facts = seen.facts
+    for name, lag in facts.lags.items():
+        if lag.seconds > LAG_S and (name != "search" or lag.positions > SEARCH_ROWS):
+            yield BEHIND[name]
+    if any(seconds > OVERDUE_S for kind, seconds in facts.overdue_s.items() if kind in CALLS):
+        yield "What calls wait for is overdue: the outbox is behind."
+    if seen.disk_free < disk_free_bytes:
+        yield "The disk is nearly full."
+
+
+def disk_free(folder: Path) -> int:
+    """Bytes that may still be written where the folder is, or will be made."""
+    place = folder.resolve()
+    while not place.exists():
+        place = place.parent
+    return shutil.disk_usage(place).free
 
 
 async def show_health(request: web.Request) -> web.Response:
     """200 when it can work ("degraded" says with what loss), 503 when it cannot. Both mean that it lives."""
     missing = await _missing(request)
-    degraded = request.app[DESK].bus.degraded
-    why = [*missing, *([degraded] if degraded is not None else [])]
+    why, nodes = list(missing), None
+    if not missing:
+        try:
+            seen = await request.app[WATCHER].look()
+        except (DeskError, TimeoutError):
+            missing = why = [NO_ANSWER]
+        else:
+            watcher = request.app[WATCHER]
+            why, nodes = watcher.losses(seen), watcher.nodes(seen)
     status = "down" if missing else "degraded" if why else "ok"
-    facts: dict[str, Any] = {"status": status, "live": True, "ready": not missing, "why": why}
+    facts = {"status": status, "live": True, "ready": not missing, "why": why, "nodes": nodes}
+    return _answer(facts, ok=not missing)
+
+
+async def show_live(_request: web.Request) -> web.Response:
+    """200 as long as the event loop turns: where it does not, only a restart helps. Asks nobody else."""
+    return _answer({"live": True}, ok=True)
+
+
+async def show_ready(request: web.Request) -> web.Response:
+    """Whether requests may be sent here: 200, or 503 while the database does not answer."""
+    missing = await _missing(request)
+    return _answer({"live": True, "ready": not missing, "why": missing}, ok=not missing)
+
+
+def _answer(facts: dict[str, Any], *, ok: bool) -> web.Response:
     return web.Response(
-        status=503 if missing else 200,
+        status=200 if ok else 503,
         body=to_json(facts),
         content_type="application/json",
         headers={"Cache-Control": "no-store"},
     )
+
+
+NO_ANSWER = "The database does not answer."
 
 
 async def _missing(request: web.Request) -> list[str]:
@@ -33,7 +209,7 @@ async def _missing(request: web.Request) -> list[str]:
         async with asyncio.timeout(request.app[SETTINGS].limits.health_read_s):
             configured = await request.app[DESK].read(_is_configured)
     except Exception:  # noqa: BLE001 - whatever it is, the answer is that the database does not answer
-        return ["The database does not answer."]
+        return [NO_ANSWER]
     return [] if configured else ["No configuration is published yet."]
 
 

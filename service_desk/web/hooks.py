@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 import structlog
 from aiohttp import web
+from structlog.contextvars import bind_contextvars
 
 from channels.contract import (
     AccountId,
     InboundEvent,
+    Join,
     NotInteresting,
     Rejected,
     Unrecognised,
@@ -21,6 +23,7 @@ from channels.contract import (
     WebhookResponse,
 )
 from service_desk.errors import DeskError, Forbidden, NotFound, Unavailable
+from service_desk.trace import about, contact, learn
 from service_desk.web.bodies import read_body
 from service_desk.web.keys import INTAKE, SETTINGS, Channels
 from service_desk.web.metrics import METRICS
@@ -59,9 +62,16 @@ async def receive_webhook(request: web.Request) -> web.Response:
     hook = request.app[HOOKS].get((place["channel"], place["account"], place["name"]))
     if hook is None:
         raise NotFound("There is no such webhook.")
+    with about(channel=hook.channel, account=hook.account):
+        return await _receive(request, hook)
+
+
+async def _receive(request: web.Request, hook: Hook) -> web.Response:
     outcome = "failed"
     try:
         outcome, response = await _answer(request, hook)
+        say = log.info if contact() is not None else log.debug  # a caller who waits asks every few seconds
+        say("webhook", name=hook.webhook.name, outcome=outcome)
     except Rejected as error:
         outcome = "rejected"
         log.warning(
@@ -91,6 +101,7 @@ async def _answer(request: web.Request, hook: Hook) -> tuple[str, WebhookRespons
         event = hook.webhook.parse(_plain(request, body))
     except NotInteresting:
         return "not_interesting", WebhookResponse(200)
+    bind_contextvars(call=getattr(event, "call_id", None))
     try:
         return "taken", await _ask_desk(request, hook, event)
     except (Unavailable, TimeoutError) as error:
@@ -110,6 +121,8 @@ async def _ask_desk(request: web.Request, hook: Hook, event: InboundEvent) -> We
     """Bounded in time: a database that hangs is away. The event may still be taken; its key makes it one."""
     async with asyncio.timeout(request.app[SETTINGS].limits.webhook_answer_s):
         answer = await request.app[INTAKE].receive(hook.account, event)
+    if isinstance(answer, Join):
+        learn(answer.interaction_id)
     return hook.webhook.render(answer)
 
 

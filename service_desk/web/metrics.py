@@ -1,10 +1,16 @@
 """What the web layer counts, and /metrics in Prometheus' text format."""
 
+import contextlib
+
+import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
 from service_desk.domain.access import require
-from service_desk.web.keys import DESK, INTAKE
+from service_desk.errors import DeskError
+from service_desk.trace import about, contact
+from service_desk.web.health import WATCHER
+from service_desk.web.keys import DESK
 from service_desk.web.problems import Handler, route_of
 from service_desk.web.security import is_this_machine
 from service_desk.web.sessions import SESSIONS
@@ -32,6 +38,8 @@ class WebMetrics:
         )
 
 
+log = structlog.get_logger(__name__)
+
 METRICS: web.AppKey[WebMetrics] = web.AppKey("metrics", WebMetrics)
 
 
@@ -40,26 +48,34 @@ async def count_requests(request: web.Request, handler: Handler) -> web.StreamRe
     """Count and time every request by its route's pattern."""
     clock, metrics, route = request.app[DESK].clock, request.app[METRICS], route_of(request)
     begun, status = clock.monotonic(), 499  # nobody waited for the answer
-    try:
-        response = await handler(request)
-        status = response.status
-        return response
-    except web.HTTPException as error:
-        status = error.status
-        raise
-    finally:
-        method = request.method if request.method in KNOWN_METHODS else "other"
-        metrics.requests.labels(method, route, status).inc()
-        if route not in STREAMED:
-            metrics.seconds.labels(route).observe(clock.monotonic() - begun)
+    with about(interaction=request.match_info.get("interaction_id")):
+        try:
+            response = await handler(request)
+            status = response.status
+            return response
+        except web.HTTPException as error:
+            status = error.status
+            raise
+        finally:
+            method = request.method if request.method in KNOWN_METHODS else "other"
+            metrics.requests.labels(method, route, status).inc()
+            if route not in STREAMED:
+                metrics.seconds.labels(route).observe(clock.monotonic() - begun)
+            if method in CHANGES and route.startswith("/api/") and contact() is not None:
+                log.info("request", method=method, route=route, status=status)
 
 
-KNOWN_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+CHANGES = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+KNOWN_METHODS = CHANGES | {"GET", "HEAD", "OPTIONS"}
 
 
 async def show_metrics(request: web.Request) -> web.Response:
     """For programs on this machine, and for people with the right."""
     if not is_this_machine(request):
         require((await request.app[SESSIONS].of(request)).principal, "metrics.read")
-    text = generate_latest(request.app[INTAKE].registry)
+    with contextlib.suppress(
+        DeskError, TimeoutError
+    ):  # with the database away, what is counted here still counts
+        await request.app[WATCHER].look()
+    text = generate_latest(request.app[DESK].measures.registry)
     return web.Response(body=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})

@@ -26,7 +26,7 @@ from service_desk.web.api import (
     tickets,
 )
 from service_desk.web.api.widget import widget_config
-from service_desk.web.health import show_health
+from service_desk.web.health import WATCHER, Watcher, show_health, show_live, show_ready
 from service_desk.web.keys import BLOBS, CHANNELS, DESK, INTAKE, SETTINGS, Channels
 from service_desk.web.metrics import METRICS, WebMetrics, count_requests, show_metrics
 from service_desk.web.openapi import Operation
@@ -68,14 +68,17 @@ def make_app(
     )
     app[DESK], app[SETTINGS], app[CHANNELS], app[INTAKE] = desk, settings, channels, intake
     app[BLOBS] = open_blobs(settings)
-    app[SESSIONS] = Sessions(desk, settings, intake.registry)
-    app[METRICS] = WebMetrics(intake.registry)
+    app[SESSIONS] = Sessions(desk, settings, desk.measures.registry)
+    app[METRICS] = WebMetrics(desk.measures.registry)
+    app[WATCHER] = Watcher(desk, settings)
     app[hooks.HOOKS] = hooks.hooks_of(channels)
     add_security_headers(app)
     add_operations(app, operations())
     app.router.add_post(hooks.PATH, hooks.receive_webhook)
     app.router.add_get("/widget/config", widget_config)
     app.router.add_get("/health", show_health)
+    app.router.add_get("/health/live", show_live)
+    app.router.add_get("/health/ready", show_ready)
     app.router.add_get("/metrics", show_metrics)
     _add_schemas(app)
     if settings.simulator.enabled:

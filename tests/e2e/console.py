@@ -14,10 +14,11 @@ from tests.service_desk import reducer
 
 
 class Console:
-    """Signs in, keeps the state by snapshot and frames, acts by HTTP."""
+    """Signs in, keeps the state by snapshot and frames, acts by HTTP (at `api`, where that is another place)."""
 
-    def __init__(self, world: World, http: aiohttp.ClientSession) -> None:
+    def __init__(self, world: World, http: aiohttp.ClientSession, *, api: str | None = None) -> None:
         self._world = world
+        self._api = api or world.base
         self._http = http
         self._keys = itertools.count(1)
         self._csrf = ""
@@ -25,21 +26,28 @@ class Console:
         self.state: dict[str, Any] = {}
         self.frames: list[dict[str, Any]] = []
         self.gaps = 0
+        self.snapshots = 0
         self.agent_id = ""
         self.io.on("snapshot", self._snapshot)
         self.io.on("frame", self._frame)
+
+    async def come_back(self, world: World) -> None:
+        """Open another socket, at this node, as the browser does: from the position that is known."""
+        self._world = world
+        await self.connect(position=self.state["position"])
 
     async def sign_in(self, login: str, password: str = PASSWORD) -> None:
         session = await self.ask("POST", "/session", {"login": login, "password": password})
         self._csrf = session["csrf"]
         self.agent_id = session["me"]["id"]
 
-    async def connect(self) -> None:
+    async def connect(self, *, position: int | None = None) -> None:
+        """Open the socket. With a position it is a return: the server sends what came after it."""
         await self.io.connect(
             self._world.base,
             socketio_path="live",
             transports=["websocket"],
-            auth={"schema": LIVE_SCHEMA},
+            auth={"schema": LIVE_SCHEMA} | ({} if position is None else {"position": position}),
             headers={"Origin": self._world.base},
             wait_timeout=10,  # the library's second is short for a machine that does other things too
         )
@@ -49,6 +57,7 @@ class Console:
         return bool(self.state)
 
     async def _snapshot(self, body: dict[str, Any]) -> None:
+        self.snapshots += 1
         self.state = body
 
     async def _frame(self, body: dict[str, Any]) -> None:
@@ -80,7 +89,7 @@ class Console:
             headers["Idempotency-Key"] = key or f"{id(self)}-{next(self._keys)}"
         if version is not None:
             headers["If-Match"] = f'"{version}"'
-        url = f"{self._world.base}/api/v1{path}"
+        url = f"{self._api}/api/v1{path}"
         async with self._http.request(method, url, json=body, headers=headers) as answer:
             return answer.status, (
                 await answer.json() if answer.content_length != 0 and answer.status != 204 else None
@@ -145,11 +154,7 @@ class Console:
     async def take_call(self, interaction_id: str) -> str:
         """The softphone dials in; its call's id."""
         token = await self.ask("POST", "/softphone/token", {})
-        url = (
-            f"{self._world.base}{token['dial_url']}"
-            if token["dial_url"].startswith("/")
-            else token["dial_url"]
-        )
+        url = f"{self._api}{token['dial_url']}" if token["dial_url"].startswith("/") else token["dial_url"]
         headers = {"Authorization": f"Bearer {token['token']}"}
         async with self._http.post(
             url, json={"params": {"interaction_id": interaction_id}}, headers=headers

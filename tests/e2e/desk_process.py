@@ -4,7 +4,9 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import aiohttp
 
@@ -14,9 +16,12 @@ RUN = "from service_desk.cli import main; main()"
 
 
 class DeskProcess:
-    """Start, kill, wait, stop."""
+    """Start, kill, wait, stop. `environment` goes over ours, in which nothing of a desk is kept."""
 
-    def __init__(self, config: Path, base: str, log: Path) -> None:
+    def __init__(
+        self, config: Path, base: str, log: Path, environment: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        self.environment = dict(environment)
         self._config = config
         self._base = base
         self._log = log
@@ -32,7 +37,7 @@ class DeskProcess:
                 [sys.executable, "-c", RUN, "serve", "--config", str(self._config)],
                 stdout=log,
                 stderr=log,
-                env=environment,
+                env=environment | self.environment,
             )
         await until(self._answers_or_dead, f"the desk answers\n{self.log()}", within_s=30)
 

@@ -9,7 +9,13 @@ from typing import Any
 import pytest
 import structlog
 
+from service_desk.desk import Desk
 from service_desk.logs import set_up_logs
+from service_desk.trace import about, contact_of, learn
+from tests.service_desk.people import phone
+from tests.service_desk.storage.conftest import plain
+
+__all__ = ["plain"]
 
 
 @pytest.fixture(autouse=True)
@@ -91,3 +97,50 @@ def test_a_trace_shows_the_way_and_no_values(as_json: bool) -> None:
     assert "test_a_trace_shows_the_way" in stream.getvalue()
     assert "IndexError: list index" in stream.getvalue()
     assert "my dishwasher" not in stream.getvalue()
+
+
+def test_a_scope_names_its_contact_and_leaves_nothing_behind() -> None:
+    stream = io.StringIO()
+    set_up_logs("info", as_json=True, stream=stream)
+    log = structlog.get_logger("service_desk.test")
+    learn("int_0")
+    log.info("outside")
+    with about(channel="phone", call=None):
+        log.info("before")
+        learn("int_1")
+        learn(None)
+        log.info("known")
+        with about(interaction="int_2"):
+            log.info("within")
+        log.info("again")
+    log.info("after")
+    told = [(line["event"], line.get("interaction"), line.get("channel")) for line in lines(stream)]
+    assert told == [
+        ("outside", None, None),
+        ("before", None, "phone"),
+        ("known", "int_1", "phone"),
+        ("within", "int_2", "phone"),
+        ("again", "int_1", "phone"),
+        ("after", None, None),
+    ]
+    assert "call" not in lines(stream)[1]
+
+
+def test_what_an_action_was_about_is_the_one_contact_of_its_events() -> None:
+    one = [{"data": {"interaction_id": "int_1"}}, {"data": {"agent_id": "agt_1"}}]
+    assert contact_of(one) == "int_1"
+    assert contact_of([]) is None
+    assert contact_of([*one, {"data": {"interaction_id": "int_2"}}]) is None
+
+
+async def test_lines_after_an_action_name_its_contact(plain: Desk) -> None:
+    stream = io.StringIO()
+    set_up_logs("info", as_json=True, stream=stream)
+    with about(account="phone-main"):
+        contact = await phone(plain, "CA1")
+        structlog.get_logger("service_desk.test").info("taken")
+    await phone(plain, "CA2")
+    structlog.get_logger("service_desk.test").info("elsewhere")
+    taken, elsewhere = (line for line in lines(stream) if line["logger"] == "service_desk.test")
+    assert (taken["interaction"], taken["account"]) == (contact, "phone-main")
+    assert "interaction" not in elsewhere

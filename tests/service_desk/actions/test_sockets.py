@@ -67,7 +67,7 @@ async def test_a_crowd_comes_and_goes_as_each_would_alone(plain: Desk) -> None:
 async def test_a_dead_node_takes_only_its_own_sockets(plain: Desk) -> None:
     ann, bob = [await make_agent(plain, login) for login in ("ann", "bob")]
     await plain.run(sockets.opened, NODE, [arrival(ann, "ann-2")])
-    await plain.run(agents.drop_node, "node-1")
+    await plain.run(agents.drop_sockets, "node-1")
     assert {row["sid"] for row in await rows_of(plain, schema.connection)} == {"ann-2"}
     assert await running_timers(plain) == {("agent_lost", bob)}
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from channels.contract import MailAddress, MailReceived
-from service_desk.actions import chats, mails
+from service_desk.actions import mails, pages
 from service_desk.actions.attachments import StoredFile
 from service_desk.audit import Finding, audit
 from service_desk.blobs.files import FileBlobs
@@ -45,7 +45,7 @@ async def lived(url: str, folder: Path) -> None:
     )
     try:
         store.run(mails.receive_mail, box.account, event, [file], raw)
-        store.run(chats.all_visitors_left)
+        store.run(pages.find_absent)
         store.run(_odd_values)
     finally:
         store.close()

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from click.testing import CliRunner
 
 from channels.contract import CallStarted
-from service_desk.actions import admin, calls, chats
+from service_desk.actions import admin, calls, chats, nodes
 from service_desk.backup import archive as archives
 from service_desk.backup.archive import BackupError, Manifest, open_archive
 from service_desk.backup.restore import restore
@@ -31,7 +31,6 @@ from service_desk.clock import SECOND, SystemClock
 from service_desk.desk import Desk
 from service_desk.domain.effects import ConnectCall, SendMessage
 from service_desk.lease import take
-from service_desk.realtime import presence
 from service_desk.storage.engines import make_engine
 from service_desk.storage.store import Store, migrate
 from service_desk.storage.upgrade import upgrade
@@ -200,7 +199,7 @@ async def _served(store: Store) -> tuple[str, str]:
 def test_nothing_pretends_to_live(sqlite_url: str, empty_url: str, tmp_path: Path) -> None:
     store = Store(sqlite_url, SystemClock())
     store.run(admin.seed, CONFIG)
-    store.run(presence.beat, "node-1")
+    store.run(nodes.beat, "node-1", "web")
     agent, contact = asyncio.run(_served(store))
     store.run(take, "routing", "node-1")
     store.run(admin.open_session, agent, "f" * 64, "csrf", SystemClock().now() + 3_600 * SECOND)

@@ -3,6 +3,7 @@
 import asyncio
 import random
 import shutil
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -329,3 +330,22 @@ def test_restoring_needs_no_host(sqlite_url: str) -> None:
     with pytest.raises(Unavailable, match="No configuration"):
         store.read(lambda reader: rebuild_router(reader, reader.now))
     store.close()
+
+
+async def test_what_is_counted_is_what_the_rows_say(sqlite_url: str) -> None:
+    dice = random.Random(11)
+    async with floor(sqlite_url) as place:
+        place.start()
+        await place.settle()
+        for _ in range(STEPS):
+            await place.act_at_random(dice)
+            await place.settle()
+            await place.advance(dice.choice((1, 3, 21)))
+        rows = await rows_of(place.desk, schema.offer)
+        samples = [sample for metric in place.desk.measures.offers.collect() for sample in metric.samples]
+    counted = {s.labels["outcome"]: s.value for s in samples if s.name == "desk_offers_total"}
+    states = Counter(row["state"] for row in rows)
+    assert states["expired"] > 0
+    assert counted["made"] == len(rows) > 10
+    assert counted["expired"] == states["expired"]
+    assert counted["accepted"] == states["accepted"]

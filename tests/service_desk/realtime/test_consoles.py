@@ -492,13 +492,13 @@ async def test_a_reload_within_the_time_changes_nothing(sqlite_url: str, tmp_pat
 @pytest.mark.postgres
 async def test_a_node_that_was_buried_alive_rises_again(postgres_url: str, tmp_path: Path) -> None:
     """Stopped for 5 s, its sockets were given up by the others; it finds out and its agents are back."""
-    from service_desk.actions.agents import drop_node
+    from service_desk.actions.nodes import leave
 
     async with world(postgres_url, tmp_path, config=QUICK) as desk:
         ann_id = await add_agent(desk, "ann")
         async with console(desk, "ann") as ann:
             (node,) = await rows_of(desk.desk, schema.node)
-            await desk.desk.run(drop_node, node["id"])
+            await desk.desk.run(leave, node["id"])
 
             async def back() -> bool:
                 connected = await rows_of(desk.desk, schema.connection, agent_id=ann_id)

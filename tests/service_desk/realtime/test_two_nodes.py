@@ -1,6 +1,7 @@
 """Two equal nodes on one PostgreSQL and one Redis: whatever happens on one is on the screens of the other."""
 
 import contextlib
+import json
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,7 +11,7 @@ import aiohttp
 import pytest
 
 from channels.simulator.server import running as carrier_running
-from service_desk.actions import admin
+from service_desk.actions import admin, nodes
 from service_desk.app import running
 from service_desk.clock import SECOND
 from service_desk.queries import live
@@ -138,6 +139,44 @@ async def test_a_chat_on_one_node_with_an_agent_on_the_other(
             await same_as_snapshot(second, ann)
 
 
+async def test_a_visitor_who_moves_between_nodes_is_there(
+    postgres_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    """Pages on two nodes: both see the chat, and only the last one that goes takes the visitor away."""
+    async with cluster(postgres_url, redis_url, tmp_path) as (first, second):
+        await add_agent(first, "ann")
+
+        async def online() -> bool | None:
+            (row,) = await rows_of(first.desk, schema.interaction)
+            return bool(row["visitor_online"])
+
+        async def pages_left(count: int) -> None:
+            async def left() -> bool:
+                return len(await rows_of(first.desk, schema.visitor_connection)) == count
+
+            await until(left, f"{count} pages", within_s=5)
+
+        async with console(second, "ann"), raw(second, "chat") as far:
+            async with raw(first, "chat") as near:
+                await near.sign_in({"widget": "demo"})
+                token = json.loads((await near.hear('42["chat"'))[2:])[1]["token"]
+                await far.sign_in({"widget": "demo", "token": token})
+                await far.hear('42["chat"')
+                await near.ask(1, "open", {"key": "k1", "text": "hello from here"})
+                await far.hear('42["chat",{"chat_id":"vis_')
+                await near.ask(2, "say", {"key": "k2", "text": "and on"})
+                await far.hear('42["entry"')
+                assert (await far.ask(1, "sync", {}))["chat"]["entries"][-1]["text"] == "and on"
+                await pages_left(2)
+            await pages_left(1)
+            assert await online()
+            assert await rows_of(first.desk, schema.timer, kind="visitor_idle") == []
+            await far.close()
+            await pages_left(0)
+            assert not await online()
+            assert len(await rows_of(first.desk, schema.timer, kind="visitor_idle")) == 1
+
+
 async def test_the_agents_of_a_node_that_falls_silent_are_given_up(
     postgres_url: str, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,9 +194,9 @@ async def test_the_agents_of_a_node_that_falls_silent_are_given_up(
             assert len(await rows_of(second.desk, schema.node)) == 2
             assert first.parts is not None
             assert first.parts.consoles is not None
-            silent, beat = first.parts.consoles._node_id, presence.beat
+            silent, beat = first.parts.consoles._node_id, nodes.beat
             monkeypatch.setattr(
-                presence, "beat", lambda tx, node: False if node == silent else beat(tx, node)
+                nodes, "beat", lambda tx, node, roles: False if node == silent else beat(tx, node, roles)
             )
             started = time.monotonic()
             taken_over = await bob.offer()
