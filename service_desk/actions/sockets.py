@@ -75,6 +75,8 @@ def opened(tx: Tx, node_id: str, arrivals: Sequence[Arrival]) -> None:
 def closed(tx: Tx, sids: Collection[str]) -> None:
     """Sockets closed; an agent who has none left has a moment to come back."""
     found = tx.all(_BY_SID, {"sids": sorted(sids)})
+    if not found:
+        return
     agents = {row["agent_id"] for row in found}
     _locked(tx, agents)  # two consoles that come or go at once on two nodes see each other
     tx.send(_DELETE, {"sids": sorted(sids)})

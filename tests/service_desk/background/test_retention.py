@@ -177,8 +177,9 @@ async def test_a_call_said_again_after_its_input_was_forgotten_changes_nothing(s
     assert await count(desk, schema.input_) == 0
     events = await desk.read(head)
     again = CallStarted("CA1", "+14155550100", "+15005550006", "start-CA1")
-    assert await Intake(desk).receive(AccountId(PHONE), again) == HangUp()
-    await Intake(desk).receive(AccountId(PHONE), over)
+    intake = Intake(desk)
+    assert await intake.receive(AccountId(PHONE), again) == HangUp()
+    await intake.receive(AccountId(PHONE), over)
     assert await desk.read(head) == events
     assert await count(desk, schema.interaction) == 1
 
