@@ -4,7 +4,9 @@ import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import aiohttp
 
@@ -22,9 +24,14 @@ class DeskProcess:
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 
-    async def start(self, *, kill_at: str | None = None) -> None:
-        """Returns when requests are answered; with `kill_at` the process may die before."""
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("SERVICE_DESK_")}
+    async def start(
+        self, *, kill_at: str | None = None, switches: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """Returns when requests are answered; with `kill_at` the process may die before.
+
+        `switches` are further variables of its environment.
+        """
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("SERVICE_DESK_")} | switches
         if kill_at is not None:
             environment["SERVICE_DESK_TEST_KILL_AT"] = kill_at
         with self._log.open("ab") as log:

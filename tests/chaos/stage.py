@@ -1,0 +1,148 @@
+"""One run from its start to its audit: a carrier here, the desk as a process, customers, robot agents, a ledger."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import aiohttp
+import sqlalchemy as sa
+
+from channels.simulator.server import running as carrier_running
+from service_desk.actions import admin
+from service_desk.bus.local import LocalBus
+from service_desk.clock import SECOND, SystemClock
+from service_desk.desk import Desk
+from service_desk.domain import interaction as life
+from service_desk.storage import schema
+from service_desk.storage.store import Reader, Store
+from tests import servers
+from tests.chaos.agents import RobotAgent
+from tests.chaos.ledger import Ledger, carrier_file, write_run
+from tests.chaos.load import Load, Plan, rough_carrier
+from tests.e2e.desk_process import DeskProcess
+from tests.e2e.test_kills import toml
+from tests.e2e.world import NUMBER, OURS, World, add_agent, carrier_settings, desk_values
+from tests.service_desk.conftest import CONFIG
+
+QUICK: dict[str, Any] = {
+    **CONFIG,
+    "lost_s": 1,
+    "reclaim_s": 5,
+    "connect_s": 5,
+    "queues": [{**queue, "ring_s": 5, "wrap_up_s": 1, "decline_pause_s": 1} for queue in CONFIG["queues"]],
+}
+"""Every time-out as short as the configuration lets it be."""
+LOGINS = ("ann", "bob", "cid", "dan", "eve", "fay")
+SOON = 2 * SECOND
+"""An effect that is due later than this waits for good reason, and the run does not wait for it."""
+
+
+@dataclass(slots=True)
+class Stage:
+    """What plays in one run. `folder` holds the ledger."""
+
+    world: World
+    process: DeskProcess
+    folder: Path
+    db_url: str
+    mail_port: int
+    switches: Mapping[str, str]
+
+    async def start(self) -> None:
+        """The desk, with the run's switches."""
+        await self.process.start(switches=self.switches)
+
+
+@contextlib.asynccontextmanager
+async def stage(
+    db_url: str, folder: Path, *, seed: int, switches: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[Stage]:
+    """The carrier runs, the desk is configured and not started yet."""
+    port, mail_port = servers.free_port(), servers.free_port()
+    base = f"http://127.0.0.1:{port}"
+    write_run(folder, database_url=db_url, seed=seed, switches=dict(switches))
+    store = Store(db_url, SystemClock())
+    desk = Desk(store, LocalBus(), SystemClock())
+    settings = carrier_settings(base, mail_port=mail_port, record_file=carrier_file(folder), seed=seed)
+    async with carrier_running(settings) as carrier, aiohttp.ClientSession() as http:
+        assert carrier.mailboxes is not None
+        values = desk_values(
+            db_url,
+            port,
+            carrier.base_url,
+            folder / "var",
+            mail_port=mail_port,
+            relay_port=carrier.mailboxes.port,
+        )
+        (folder / "desk.toml").write_text(toml(values), encoding="utf-8")
+        process = DeskProcess(folder / "desk.toml", base, folder / "desk.log")
+        world = World(base, carrier, desk, http)
+        await desk.run(admin.publish_config, QUICK)
+        for login in LOGINS:
+            await add_agent(world, login)
+        try:
+            yield Stage(world, process, folder, db_url, mail_port, switches)
+        finally:
+            if not process.dead():
+                process.kill()
+            store.close()
+
+
+async def play(
+    on: Stage, *, seed: int, per_second: float, seconds: float, kill: bool = False, settle_s: float = 12.0
+) -> None:
+    """Load, a kill in its middle if asked for, then quiet within `settle_s`, and everybody's last look."""
+    base = on.world.base
+    with Ledger(on.folder, "load-1") as load_book, Ledger(on.folder, "agents-1") as agent_book:
+        await on.start()
+        plan = Plan(seed, per_second, seconds, (base,), (NUMBER,), (on.mail_port,), OURS)
+        rough_carrier(on.world.carrier)
+        load = Load(plan, on.world.carrier, load_book)
+        robots = [RobotAgent(on.world, login, agent_book, seed) for login in LOGINS]
+        shifts = [asyncio.create_task(robot.run()) for robot in robots]
+        coming = asyncio.create_task(load.run())
+        if kill:
+            await asyncio.sleep(seconds / 2)
+            on.process.kill()
+            await on.start()
+        await coming
+        await load.stop()
+        load_book.note("load", **load.counts)
+        await settled(on.world.desk, settle_s)
+        for robot in robots:
+            robot.stop()
+        await asyncio.gather(*shifts)
+    on.world.carrier.exchange.faults.replace([])
+    if not on.process.dead():
+        await on.process.stop()
+
+
+async def settled(desk: Desk, within_s: float) -> bool:
+    """Wait until nothing is under way; False if something still is after that time: the auditor says what."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within_s
+    quiet = 0
+    while quiet < 3:
+        if loop.time() > deadline:
+            return False
+        quiet = quiet + 1 if await desk.read(is_quiet) else 0
+        await asyncio.sleep(0.1)
+    return True
+
+
+def is_quiet(reader: Reader) -> bool:
+    """No contact runs, no effect is due soon, every follower has read everything."""
+    contact, effect, positions = schema.interaction, schema.effect, schema.positions
+    live = sa.select(contact.c.id).where(contact.c.ended_at.is_(None), contact.c.state != life.PARKED)
+    due = sa.select(effect.c.position).where(effect.c.done_at.is_(None), effect.c.due_at < reader.now + SOON)
+    if reader.first(live.limit(1)) is not None or reader.first(due.limit(1)) is not None:
+        return False
+    cursors = {row["name"]: row["position"] for row in reader.all(sa.select(schema.cursor))}
+    last = reader.first(sa.select(positions))
+    assert last is not None, "made with the schema"
+    behind = cursors.get("routing", 0) < last["command"] or cursors.get("figures", 0) < last["event"]
+    return not behind
