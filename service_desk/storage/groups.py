@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from service_desk.domain.config import DeskConfig
 from service_desk.errors import DeskError, Unavailable
 from service_desk.killpoint import killpoint
+from service_desk.planted import planted
 from service_desk.ports import Clock
 from service_desk.storage import engines, schema
 from service_desk.storage.lost_races import as_desk_error, is_lost, unsure, worth_another_try
@@ -255,6 +256,8 @@ def write_log(group: Group) -> None:
     group.flush()
     killpoint("store.before_log")
     gathered = group.gathered
+    if planted("event_lost") and len(gathered.events) > 3:
+        gathered.events.pop()
     lines = {
         "event": gathered.events,
         "effect": gathered.effects,

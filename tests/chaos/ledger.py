@@ -126,7 +126,7 @@ class Webhook:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """Something that the desk had done outside. `kind`: message, mail, call (an update of a leg)."""
+    """What the desk had done outside. `kind`: message, mail, call (a leg is updated), joined (a conference)."""
 
     at: int
     kind: str
@@ -213,6 +213,8 @@ def _take_carrier(books: Books, line: dict[str, Any]) -> None:
             books.webhooks.append(Webhook(**facts, status=line.get("status", 0)))
         case "rest" if line["method"] == "POST" and line["carried_out"]:
             books.effects.append(_rest_effect(line))
+        case "conference" if line["event"] == "participant-join":
+            books.effects.append(Effect(line["at"], "joined", line["call"], 200, {"name": line["name"]}))
         case "mail":
             effect = Effect(line["at"], "mail", line["message_id"] or "", 250, {"to": line["to"]})
             books.effects.append(effect)

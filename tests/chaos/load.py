@@ -50,14 +50,22 @@ class Plan:
     """Of whom the desk may hear again; as many others call once."""
 
 
-def rough_carrier(carrier: RunningSimulator, *, duplicates: float = 0.3, reordered: float = 0.2) -> None:
-    """Webhooks come twice or late now and then, as RELIABILITY.md §1.2 says of the real carrier."""
+REFUSING, SILENT = "person0@example.org", "person1@example.org"
+"""Mailboxes that do not exist any more, and whose server hangs up in place of an answer."""
+
+
+def rough_outside(carrier: RunningSimulator) -> None:
+    """The world as it is: webhooks twice or late, texts taken and answered with 500, mailboxes that fail."""
     carrier.exchange.faults.replace(
         [
-            FaultRule(do=Fault.DUPLICATE, share=duplicates),
-            FaultRule(do=Fault.REORDER, match="/status", share=reordered, seconds=0.4),
+            FaultRule(do=Fault.DUPLICATE, share=0.3),
+            FaultRule(do=Fault.REORDER, match="/status", share=0.3, seconds=0.4),
+            FaultRule(do=Fault.ERROR_AFTER_EFFECT, match="Messages.json", share=0.2),
         ]
     )
+    assert carrier.mailboxes is not None, "the load has customers who read mail"
+    carrier.mailboxes.set_condition(REFUSING, "refused")
+    carrier.mailboxes.set_condition(SILENT, "silent")
 
 
 class Load:

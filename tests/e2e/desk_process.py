@@ -31,7 +31,8 @@ class DeskProcess:
 
         `switches` are further variables of its environment.
         """
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("SERVICE_DESK_")} | switches
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("SERVICE_DESK_")}
+        environment.update(switches)
         if kill_at is not None:
             environment["SERVICE_DESK_TEST_KILL_AT"] = kill_at
         with self._log.open("ab") as log:

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,13 +21,15 @@ from service_desk.desk import Desk
 from service_desk.domain import interaction as life
 from service_desk.storage import schema
 from service_desk.storage.store import Reader, Store
+from service_desk.storage.transaction import Tx
+from service_desk.web.sessions import hash_password
 from tests import servers
 from tests.chaos.agents import RobotAgent
 from tests.chaos.ledger import Ledger, carrier_file, write_run
-from tests.chaos.load import Load, Plan, rough_carrier
+from tests.chaos.load import Load, Plan, rough_outside
 from tests.e2e.desk_process import DeskProcess
 from tests.e2e.test_kills import toml
-from tests.e2e.world import NUMBER, OURS, World, add_agent, carrier_settings, desk_values
+from tests.e2e.world import NUMBER, OURS, PASSWORD, World, carrier_settings, desk_values
 from tests.service_desk.conftest import CONFIG
 
 QUICK: dict[str, Any] = {
@@ -82,8 +86,7 @@ async def stage(
         process = DeskProcess(folder / "desk.toml", base, folder / "desk.log")
         world = World(base, carrier, desk, http)
         await desk.run(admin.publish_config, QUICK)
-        for login in LOGINS:
-            await add_agent(world, login)
+        await desk.run(_hire, await asyncio.to_thread(hash_password, PASSWORD))
         try:
             yield Stage(world, process, folder, db_url, mail_port, switches)
         finally:
@@ -92,33 +95,59 @@ async def stage(
             store.close()
 
 
-async def play(
-    on: Stage, *, seed: int, per_second: float, seconds: float, kill: bool = False, settle_s: float = 12.0
-) -> None:
-    """Load, a kill in its middle if asked for, then quiet within `settle_s`, and everybody's last look."""
+def _hire(tx: Tx, password_hash: str) -> None:
+    """Everybody has the same password: to hash it takes a while, on purpose."""
+    for login in LOGINS:
+        admin.add_user(tx, login=login, name=login.title(), password_hash=password_hash, role="agent")
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """What happens in a run. `kill`: `kill -9` in the middle of the load; `zombie`: a former lease holder writes."""
+
+    seed: int = 1
+    per_second: float = 20.0
+    seconds: float = 3.0
+    slips: bool = True
+    kill: bool = False
+    zombie: bool = False
+    settle_s: float = 12.0
+
+
+async def play(on: Stage, plot: Plot) -> None:
+    """The load and what befalls it, then quiet within `settle_s`, and everybody's last look."""
+    seed = plot.seed
     base = on.world.base
     with Ledger(on.folder, "load-1") as load_book, Ledger(on.folder, "agents-1") as agent_book:
         await on.start()
-        plan = Plan(seed, per_second, seconds, (base,), (NUMBER,), (on.mail_port,), OURS)
-        rough_carrier(on.world.carrier)
+        plan = Plan(seed, plot.per_second, plot.seconds, (base,), (NUMBER,), (on.mail_port,), OURS)
+        rough_outside(on.world.carrier)
         load = Load(plan, on.world.carrier, load_book)
-        robots = [RobotAgent(on.world, login, agent_book, seed) for login in LOGINS]
+        robots = [RobotAgent(on.world, login, agent_book, seed, slips=plot.slips) for login in LOGINS]
         shifts = [asyncio.create_task(robot.run()) for robot in robots]
         coming = asyncio.create_task(load.run())
-        if kill:
-            await asyncio.sleep(seconds / 2)
+        if plot.kill:
+            await asyncio.sleep(plot.seconds / 2)
             on.process.kill()
             await on.start()
         await coming
         await load.stop()
         load_book.note("load", **load.counts)
-        await settled(on.world.desk, settle_s)
+        await settled(on.world.desk, plot.settle_s)
+        if plot.zombie:
+            load_book.note("zombie", exit_code=await _wake_zombie(on))
         for robot in robots:
             robot.stop()
         await asyncio.gather(*shifts)
     on.world.carrier.exchange.faults.replace([])
     if not on.process.dead():
         await on.process.stop()
+
+
+async def _wake_zombie(on: Stage) -> int:
+    command = [sys.executable, "-m", "tests.chaos.zombie", on.db_url]
+    woken = await asyncio.create_subprocess_exec(*command, env={**os.environ, **on.switches})
+    return await woken.wait()
 
 
 async def settled(desk: Desk, within_s: float) -> bool:
