@@ -18,9 +18,10 @@ VARIABLE = "SERVICE_DESK_TEST_PLANT"
 PLANTS: Mapping[str, str] = MappingProxyType(
     {
         "accept_after_the_end": "an offer that has run out is accepted all the same",
-        "agent_left_busy": "the router is not told that paperwork is done",
+        "agent_left_busy": "the router is not told that a parked contact keeps nobody busy",
         "answer_before_commit": "a text is acknowledged, and stored a little later",
         "board_not_folded": "a stretch of the log is passed over by the counters",
+        "board_stale": "the board stays as it was first written",
         "call_left_open": "the caller's hang-up is noted and ends nothing",
         "caller_asked_twice": "a call's effect is carried out twice",
         "chat_line_lost": "words that are like the last ones are taken for a repetition",

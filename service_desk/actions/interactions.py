@@ -182,7 +182,8 @@ def park(tx: Tx, row: Row, until: Micros) -> Row:
     close_segment(tx, row, "parked")
     row = move(tx, row, life.PARKED, handled_at=tx.now)
     tx.emit(events.InteractionParked(row["id"], row["agent_id"], row["queue_id"], until))
-    tx.route(WorkEnded(row["id"]))
+    if not planted("agent_left_busy"):
+        tx.route(WorkEnded(row["id"]))
     idle_from_now(tx, row["agent_id"])
     return row
 
@@ -297,8 +298,7 @@ def end_wrap_up(tx: Tx, row: Row, *, disposition: str | None, comment: str | Non
             row["id"], agent_id, row["queue_id"], row["ended_by"], row["end_reason"], disposition
         )
     )
-    if not planted("agent_left_busy"):
-        tx.route(WrapUpEnded(row["id"], agent_id))
+    tx.route(WrapUpEnded(row["id"], agent_id))
     idle_from_now(tx, agent_id)
     return row
 

@@ -75,6 +75,8 @@ class Figures:
                 started = clock.now()
                 cursor = await self._catch_up(cursor, fence)
                 seen = await self._look(watch, fence)
+                if planted("board_stale") and written is not None:
+                    seen = written
                 if written is None or seen.differs(written) or seen.board.at - written.board.at >= HEARTBEAT:
                     await self._desk.run(write_seen, seen, written, self._lease.name, fence)
                     self._desk.bus.whisper(TOPIC, "")

@@ -6,6 +6,10 @@ import sqlalchemy as sa
 
 from service_desk.audit import Finding
 from service_desk.audit.findings import Findings
+from service_desk.clock import Micros
+from service_desk.domain import interaction as life
+from service_desk.domain.views import BoardView
+from service_desk.queries.wallboard import BOARD_ROW, day_start
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
 from tests.chaos.ledger import Act, Books
@@ -97,6 +101,36 @@ def check_figures(reader: Reader, books: Books) -> Findings:
         yield Finding("figures", "answered", f"{total['answered']} counted, the ledger has {least} to {most}")
     if total["answered"] + total["abandoned"] > total["offered"]:
         yield Finding("figures", "abandoned", f"{dict(total)} cannot be")
+
+
+def check_board(reader: Reader, _books: Books) -> Findings:
+    """The wallboard that everybody is shown is a recount of the rows and of its day's counters."""
+    body = reader.scalar(sa.select(schema.board.c.body).where(schema.board.c.id == BOARD_ROW))
+    if body is None:
+        yield Finding("board", "board", "there is none")
+        return
+    board = BoardView.model_validate(body)
+    midnight = day_start(reader.config, board.at)
+    for queue in board.queues:
+        for name, should in _recounted(reader, queue.id, midnight).items():
+            if getattr(queue, name) != should:
+                yield Finding(
+                    "board", queue.id, f"{name} is shown as {getattr(queue, name)}, recounted {should}"
+                )
+
+
+def _recounted(reader: Reader, queue_id: str, since: Micros) -> dict[str, int]:
+    contact, counts = schema.interaction, schema.interval_count
+    line = sa.select(sa.func.count()).where(
+        contact.c.queue_id == queue_id, contact.c.state.in_(tuple(life.WAITING))
+    )
+    names = ("offered", "answered", "abandoned")
+    sums = sa.select(*(sa.func.coalesce(sa.func.sum(counts.c[name]), 0).label(name) for name in names)).where(
+        counts.c.queue_id == queue_id, counts.c.start >= since
+    )
+    row = reader.first(sums)
+    assert row is not None, "sums have a row"
+    return {"waiting": int(reader.scalar(line))} | {f"{name}_today": int(row[name]) for name in names}
 
 
 def _contacts_by_ledger(books: Books) -> tuple[int, int]:

@@ -43,6 +43,7 @@ CHECKS: tuple[Check, ...] = (
     acts.check_accepts,
     acts.check_keys,
     acts.check_figures,
+    acts.check_board,
 )
 
 
@@ -53,7 +54,7 @@ def audit(reader: Reader, books: Books) -> list[Finding]:
 
 def audit_desk(reader: Reader) -> list[Finding]:
     """What `service-desk audit` finds, without outcomes that are unknown and shown as such: they are allowed."""
-    patience = effects.UNDER_WAY_S * SECOND
+    patience = effects.UNDER_WAY_S * SECOND + reader.now - lives.alive_at(reader)
     found = audit_rows(reader, patience=patience)
     return [
         each for each in found if not (each.check == "effects" and each.detail.startswith("outcome unknown"))

@@ -11,6 +11,7 @@ from service_desk.domain.effects import ConnectCall, HangUpCall, PutBackCall, Se
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
 from tests.chaos.ledger import Books, Effect
+from tests.chaos.lives import alive_at
 
 MESSAGE, EFFECT = schema.message, schema.effect
 UNDER_WAY_S = 60
@@ -78,8 +79,9 @@ def check_calls_out(reader: Reader, books: Books) -> Findings:
 
 def check_visible(reader: Reader, _books: Books) -> Findings:
     """What nobody knows is for people to see: an unknown outcome says why, and is tried or shown."""
+    now = alive_at(reader)
     for row in reader.all(sa.select(EFFECT).where(EFFECT.c.done_at.is_(None)).order_by(EFFECT.c.position)):
-        overdue = (reader.now - row["due_at"]) // SECOND
+        overdue = (now - row["due_at"]) // SECOND
         if overdue > UNDER_WAY_S:
             yield Finding("effects", row["key"], f"{row['state']}, overdue by {overdue} s")
         if row["state"] == "unknown" and row["detail"] is None:

@@ -20,7 +20,7 @@ from service_desk.clock import SECOND, SystemClock
 from service_desk.desk import Desk
 from service_desk.domain import interaction as life
 from service_desk.storage import schema
-from service_desk.storage.store import Reader, Store
+from service_desk.storage.store import STREAMS, Reader, Store
 from service_desk.storage.transaction import Tx
 from service_desk.web.sessions import hash_password
 from tests import servers
@@ -111,11 +111,12 @@ class Plot:
     slips: bool = True
     kill: bool = False
     zombie: bool = False
-    settle_s: float = 12.0
+    still_s: float = 7.0
+    """So long nothing happens before what is still under way counts as stuck: longer than any time-out of `QUICK`."""
 
 
 async def play(on: Stage, plot: Plot) -> None:
-    """The load and what befalls it, then quiet within `settle_s`, and everybody's last look."""
+    """The load and what befalls it, then rest, and everybody's last look."""
     seed = plot.seed
     base = on.world.base
     with Ledger(on.folder, "load-1") as load_book, Ledger(on.folder, "agents-1") as agent_book:
@@ -133,7 +134,7 @@ async def play(on: Stage, plot: Plot) -> None:
         await coming
         await load.stop()
         load_book.note("load", **load.counts)
-        await settled(on.world.desk, plot.settle_s)
+        await settled(on.world.desk, plot.still_s)
         if plot.zombie:
             load_book.note("zombie", exit_code=await _wake_zombie(on))
         for robot in robots:
@@ -150,17 +151,27 @@ async def _wake_zombie(on: Stage) -> int:
     return await woken.wait()
 
 
-async def settled(desk: Desk, within_s: float) -> bool:
-    """Wait until nothing is under way; False if something still is after that time: the auditor says what."""
+async def settled(desk: Desk, still_s: float, most_s: float = 90.0) -> bool:
+    """Wait until nothing is under way. False if something is and yet nothing happens: the auditor says what."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + within_s
-    quiet = 0
+    end = loop.time() + most_s
+    seen, changed_at, quiet = -1, loop.time(), 0
     while quiet < 3:
-        if loop.time() > deadline:
+        position, at_rest = await desk.read(look)
+        if position != seen:
+            seen, changed_at = position, loop.time()
+        if loop.time() > min(end, changed_at + still_s):
             return False
-        quiet = quiet + 1 if await desk.read(is_quiet) else 0
+        quiet = quiet + 1 if at_rest else 0
         await asyncio.sleep(0.1)
     return True
+
+
+def look(reader: Reader) -> tuple[int, bool]:
+    """How much has happened, and whether nothing is under way."""
+    row = reader.first(sa.select(*(schema.positions.c[name] for name in STREAMS)))
+    assert row is not None, "made with the schema"
+    return sum(map(int, row.values())), is_quiet(reader)
 
 
 def is_quiet(reader: Reader) -> bool:

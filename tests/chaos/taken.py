@@ -12,7 +12,7 @@ from service_desk.storage import schema
 from service_desk.storage.store import Reader
 from tests.chaos.ledger import Books, Webhook
 
-CONTACT, MESSAGE = schema.interaction, schema.message
+CONTACT, MESSAGE, INPUT = schema.interaction, schema.message, schema.input_
 
 
 def check_calls(reader: Reader, books: Books) -> Findings:
@@ -42,6 +42,10 @@ def check_texts(reader: Reader, books: Books) -> Findings:
         hook.form["MessageSid"] for hook in books.webhooks if hook.name == "incoming" and hook.acknowledged
     }
     yield from _kept_once(reader, "sms", taken, set(hooks), "text")
+    for row in reader.all(sa.select(MESSAGE.c.id, MESSAGE.c.provider_id, MESSAGE.c.text)):
+        hook = hooks.get(row["provider_id"])
+        if hook is not None and row["text"] != hook.form["Body"]:
+            yield Finding("taken", row["id"], "the words are not those that the customer texted")
 
 
 def check_mails(reader: Reader, books: Books) -> Findings:
@@ -49,6 +53,10 @@ def check_mails(reader: Reader, books: Books) -> Findings:
     sent = {each.id for each in books.inputs.values() if each.channel == "mail"}
     taken = {each.id for each in books.inputs.values() if each.channel == "mail" and each.acknowledged}
     yield from _kept_once(reader, "email", taken, sent, "mail")
+    for row in reader.all(sa.select(INPUT).where(INPUT.c.kind == "mail_received")):
+        mail = books.inputs.get(("mail", row["body"]["message_id"]))
+        if mail is not None and row["body"]["raw"] != mail.sha256:
+            yield Finding("taken", mail.id, "the bytes that are kept are not those that were sent")
 
 
 def check_chats(reader: Reader, books: Books) -> Findings:

@@ -15,7 +15,7 @@ from tests.chaos.scene import Plot, play, stage
 
 FAST = ("confirmed_unsent", "idempotency_ignored", "segment_left_open")
 """In the normal run, with a load that forgives no time-outs."""
-BRIEF = Plot(seconds=1.5, slips=False)
+BRIEF = Plot(seconds=1.5, slips=False, still_s=2)
 PLOTS = {
     "answer_before_commit": Plot(seconds=4, kill=True),
     "mail_before_commit": Plot(seconds=4, per_second=40, kill=True),
@@ -29,6 +29,7 @@ FOUND_BY = {
     "agent_left_busy": {"dispatch"},
     "answer_before_commit": {"taken"},
     "board_not_folded": {"counters", "figures"},
+    "board_stale": {"board"},
     "call_left_open": {"calls"},
     "caller_asked_twice": {"effects"},
     "chat_line_lost": {"taken"},
