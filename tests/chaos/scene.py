@@ -171,7 +171,8 @@ def look(reader: Reader) -> tuple[int, bool]:
     """How much has happened, and whether nothing is under way."""
     row = reader.first(sa.select(*(schema.positions.c[name] for name in STREAMS)))
     assert row is not None, "made with the schema"
-    return sum(map(int, row.values())), is_quiet(reader)
+    happened: int = sum(row[name] for name in STREAMS)
+    return happened, is_quiet(reader)
 
 
 def is_quiet(reader: Reader) -> bool:
