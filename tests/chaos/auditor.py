@@ -21,6 +21,7 @@ from tests.chaos.ledger import Books, read
 
 Check = Callable[[Reader, Books], Findings]
 CHECKS: tuple[Check, ...] = (
+    taken.check_load,
     taken.check_calls,
     taken.check_texts,
     taken.check_mails,

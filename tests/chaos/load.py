@@ -54,15 +54,17 @@ REFUSING, SILENT = "person0@example.org", "person1@example.org"
 """Mailboxes that do not exist any more, and whose server hangs up in place of an answer."""
 
 
+ROUGH = (
+    FaultRule(do=Fault.DUPLICATE, share=0.3),
+    FaultRule(do=Fault.REORDER, match="/status", share=0.3, seconds=0.4),
+    FaultRule(do=Fault.ERROR_AFTER_EFFECT, match="Messages.json", share=0.2),
+)
+"""What the carrier does wrong all the time."""
+
+
 def rough_outside(carrier: RunningSimulator) -> None:
     """The world as it is: webhooks twice or late, texts taken and answered with 500, mailboxes that fail."""
-    carrier.exchange.faults.replace(
-        [
-            FaultRule(do=Fault.DUPLICATE, share=0.3),
-            FaultRule(do=Fault.REORDER, match="/status", share=0.3, seconds=0.4),
-            FaultRule(do=Fault.ERROR_AFTER_EFFECT, match="Messages.json", share=0.2),
-        ]
-    )
+    carrier.exchange.faults.replace(list(ROUGH))
     assert carrier.mailboxes is not None, "the load has customers who read mail"
     carrier.mailboxes.set_condition(REFUSING, "refused")
     carrier.mailboxes.set_condition(SILENT, "silent")

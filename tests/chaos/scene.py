@@ -28,7 +28,7 @@ from tests.chaos.agents import RobotAgent
 from tests.chaos.ledger import Ledger, carrier_file, write_run
 from tests.chaos.load import Load, Plan, rough_outside
 from tests.e2e.desk_process import DeskProcess
-from tests.e2e.test_kills import toml
+from tests.e2e.toml_file import toml
 from tests.e2e.world import NUMBER, OURS, PASSWORD, World, carrier_settings, desk_values
 from tests.service_desk.conftest import CONFIG
 
@@ -86,7 +86,7 @@ async def stage(
         process = DeskProcess(folder / "desk.toml", base, folder / "desk.log")
         world = World(base, carrier, desk, http)
         await desk.run(admin.publish_config, QUICK)
-        await desk.run(_hire, await asyncio.to_thread(hash_password, PASSWORD))
+        await desk.run(hire, await asyncio.to_thread(hash_password, PASSWORD))
         try:
             yield Stage(world, process, folder, db_url, mail_port, switches)
         finally:
@@ -95,7 +95,7 @@ async def stage(
             store.close()
 
 
-def _hire(tx: Tx, password_hash: str) -> None:
+def hire(tx: Tx, password_hash: str) -> None:
     """Everybody has the same password: to hash it takes a while, on purpose."""
     for login in LOGINS:
         admin.add_user(tx, login=login, name=login.title(), password_hash=password_hash, role="agent")

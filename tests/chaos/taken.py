@@ -15,6 +15,15 @@ from tests.chaos.ledger import Books, Webhook
 CONTACT, MESSAGE, INPUT = schema.interaction, schema.message, schema.input_
 
 
+def check_load(_reader: Reader, books: Books) -> Findings:
+    """The run says something: customers came, some were acknowledged, and none of them broke."""
+    if not any(each.acknowledged for each in (*books.inputs.values(), *books.webhooks)):
+        yield Finding("load", "run", "nothing was acknowledged: there is nothing to prove")
+    for act in books.acts:
+        if act.kind == "broken":
+            yield Finding("load", "customer", f"broke: {act.facts['error']}")
+
+
 def check_calls(reader: Reader, books: Books) -> Findings:
     """An acknowledged call is one contact; one whose end was acknowledged too is over for the customer."""
     stored = _external_ids(reader, "phone")
