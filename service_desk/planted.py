@@ -43,7 +43,7 @@ PLANTS: Mapping[str, str] = MappingProxyType(
         "put_back_loses_place": "who is put back joins the end of the line",
         "refused_marked_sent": "a message that was refused for good is called sent",
         "segment_left_open": "the stay in a queue is not closed with its contact",
-        "sent_again_after_unknown": "a text of unknown outcome is sent again at once",
+        "sent_again_after_unknown": "a message of unknown outcome is sent again at once",
         "stale_fence_passes": "the fence of a former holder is let through",
         "timer_dropped": "a timer is removed and does nothing",
         "wrap_up_never_ends": "the end of wrap-up is decided and not carried out",

@@ -50,6 +50,8 @@ class Plan:
     """Of whom the desk may hear again; as many others call once."""
 
 
+WRITERS = 6
+"""Persons who write mails: few, so that some write to us whom no answer reaches."""
 REFUSING, SILENT = "person0@example.org", "person1@example.org"
 """Mailboxes that do not exist any more, and whose server hangs up in place of an answer."""
 
@@ -131,7 +133,7 @@ class Load:
             case "text":
                 return self._text(node, f"+1415557{person:04d}", chance)
             case "mail":
-                return self._mail(node, f"person{person}@example.org", number, chance)
+                return self._mail(node, f"person{person % WRITERS}@example.org", number, chance)
             case _:
                 return self._chat(node, number, chance)
 

@@ -41,6 +41,7 @@ QUICK: dict[str, Any] = {
 }
 """Every time-out as short as the configuration lets it be."""
 LOGINS = ("ann", "bob", "cid", "dan", "eve", "fay")
+ROOT = Path(__file__).resolve().parents[2]
 SOON = 2 * SECOND
 """An effect that is due later than this waits for good reason, and the run does not wait for it."""
 
@@ -103,7 +104,10 @@ def hire(tx: Tx, password_hash: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """What happens in a run. `kill`: `kill -9` in the middle of the load; `zombie`: a former lease holder writes."""
+    """What happens in a run. `kill`: `kill -9` in the middle of the load; `zombie`: a former lease holder writes.
+
+    Without `slips` nobody misses anything, and nothing is waited for that only time brings: seconds less.
+    """
 
     seed: int = 1
     per_second: float = 20.0
@@ -140,14 +144,29 @@ async def play(on: Stage, plot: Plot) -> None:
         for robot in robots:
             robot.stop()
         await asyncio.gather(*shifts)
+        if plot.slips:
+            await _everybody_lost(on.world.desk, plot.still_s)
     on.world.carrier.exchange.faults.replace([])
     if not on.process.dead():
         await on.process.stop()
 
 
+async def _everybody_lost(desk: Desk, within_s: float) -> None:
+    """Wait until the desk has noticed that all have gone home: their timers are the last that can be lost."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + within_s
+    while loop.time() < deadline and await desk.read(_is_anybody_here):
+        await asyncio.sleep(0.1)
+
+
+def _is_anybody_here(reader: Reader) -> bool:
+    here = sa.select(schema.agent.c.id).where(schema.agent.c.lost_at.is_(None))
+    return reader.first(here.limit(1)) is not None
+
+
 async def _wake_zombie(on: Stage) -> int:
     command = [sys.executable, "-m", "tests.chaos.zombie", on.db_url]
-    woken = await asyncio.create_subprocess_exec(*command, env={**os.environ, **on.switches})
+    woken = await asyncio.create_subprocess_exec(*command, cwd=ROOT, env={**os.environ, **on.switches})
     return await woken.wait()
 
 

@@ -36,8 +36,10 @@ class Visitor:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._hang_up()
-        await self._http.close()
+        try:
+            await self._hang_up()
+        finally:
+            await self._http.close()
 
     async def say(self, event: str, key: str, text: str) -> bool:
         """Say something under a key until it is answered; whether the desk kept it. `event`: open, say."""
