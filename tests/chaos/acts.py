@@ -22,7 +22,9 @@ def check_frames(_reader: Reader, books: Books) -> Findings:
     at: dict[str, int] = {}
     told: dict[str, int] = {}
     for act in books.acts:
-        if act.kind == "snapshot":
+        if act.kind == "opened":  # another socket: what it brings before its snapshot finds nothing to change
+            at.pop(act.agent, None)
+        elif act.kind == "snapshot":
             at[act.agent] = act.facts["position"]
             told.pop(act.agent, None)
         elif act.kind == "frame" and act.agent in at:

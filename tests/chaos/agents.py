@@ -40,6 +40,11 @@ class LedgerConsole(Console):
         """A fact about this agent."""
         self._ledger.note(kind, agent=self._login, **facts)
 
+    async def connect(self) -> None:
+        """As every console does; frames of this socket begin here."""
+        self.note("opened")
+        await super().connect()
+
     async def _snapshot(self, body: dict[str, Any]) -> None:
         self.note("snapshot", position=body["position"])
         await super()._snapshot(body)

@@ -80,6 +80,8 @@ def test_what_agents_saw_and_were_told(folder: Path) -> None:
         ledger.note("snapshot", agent="ann", position=4)
         for position, prev in ((5, 4), (9, 5), (8, 5), (12, 11)):
             ledger.note("frame", agent="ann", position=position, prev=prev)
+        ledger.note("opened", agent="ann")
+        ledger.note("frame", agent="ann", position=30, prev=29)
         for status, answer in ((200, "a"), (200, "b"), (409, "c")):
             facts = {"what": "accept", "subject": "off_1", "key": "k", "status": status, "answer": answer}
             ledger.note("answered_act", agent="ann", **facts)
