@@ -108,6 +108,8 @@ class RobotAgent:
         self._customers: list[str] = []
         self._late: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
+        self.at_work = asyncio.Event()
+        """Set while connected and ready."""
 
     def stop(self) -> None:
         """Look at the screen a last time and go home."""
@@ -131,10 +133,12 @@ class RobotAgent:
                 await console.connect()
                 while console.io.connected and not self._stop.is_set():
                     await self._look(console)
+                    self.at_work.set()
                     await asyncio.sleep(LOOK_S)
                 if self._stop.is_set():
                     console.note("screen", differs=await console.screen_as_fresh())
             finally:
+                self.at_work.clear()
                 for task in self._late:
                     task.cancel()
                 if console.io.connected:

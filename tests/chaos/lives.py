@@ -119,10 +119,12 @@ def check_agents(reader: Reader, _books: Books) -> Findings:
         yield Finding("agents", str(row["agent_id"]), f"still wraps up {row['id']}, long after its time")
     timed = {(row["kind"], row["subject"]) for row in reader.all(sa.select(TIMER))}
     there = {row["agent_id"] for row in reader.all(sa.select(schema.connection.c.agent_id))}
-    for row in reader.all(sa.select(AGENT).where(AGENT.c.chosen == "ready").order_by(AGENT.c.id)):
-        gone = row["id"] not in there and row["lost_at"] is None
-        if gone and ("agent_lost", row["id"]) not in timed:
-            yield Finding("agents", row["id"], "has no console, counts as ready, and no timer will end that")
+    presence = {
+        data["agent_id"]: data["presence"] for kind, data in events(reader) if kind == "agent.presence"
+    }
+    for agent_id, state in sorted(presence.items()):
+        if state == "connected" and agent_id not in there and ("agent_lost", agent_id) not in timed:
+            yield Finding("agents", agent_id, "has no console, counts as there, and no timer will end that")
     held = sa.select(CONTACT.c.id, CONTACT.c.agent_id, AGENT.c.lost_at).where(
         CONTACT.c.agent_id == AGENT.c.id,
         CONTACT.c.state.in_((life.CONNECTING, life.ACTIVE)),

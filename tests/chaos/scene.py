@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -42,6 +42,7 @@ QUICK: dict[str, Any] = {
 """Every time-out as short as the configuration lets it be."""
 LOGINS = ("ann", "bob", "cid", "dan", "eve", "fay")
 ROOT = Path(__file__).resolve().parents[2]
+SIGNED_IN_S = 60.0
 SOON = 2 * SECOND
 """An effect that is due later than this waits for good reason, and the run does not wait for it."""
 
@@ -130,6 +131,7 @@ async def play(on: Stage, plot: Plot) -> None:
         load = Load(plan, on.world.carrier, load_book)
         robots = [RobotAgent(on.world, login, agent_book, seed, slips=plot.slips) for login in LOGINS]
         shifts = [asyncio.create_task(robot.run()) for robot in robots]
+        await _all_at_work(robots)
         coming = asyncio.create_task(load.run())
         if plot.kill:
             await asyncio.sleep(plot.seconds / 2)
@@ -137,6 +139,7 @@ async def play(on: Stage, plot: Plot) -> None:
             await on.start()
         await coming
         await load.stop()
+        await _all_at_work(robots)
         load_book.note("load", **load.counts)
         await settled(on.world.desk, plot.still_s)
         if plot.zombie:
@@ -149,6 +152,13 @@ async def play(on: Stage, plot: Plot) -> None:
     on.world.carrier.exchange.faults.replace([])
     if not on.process.dead():
         await on.process.stop()
+
+
+async def _all_at_work(robots: Sequence[RobotAgent]) -> None:
+    """Until all are connected and ready. TimeoutError when somebody is not: a run without them proves little."""
+    async with asyncio.timeout(SIGNED_IN_S):
+        for robot in robots:
+            await robot.at_work.wait()
 
 
 async def _everybody_lost(desk: Desk, within_s: float) -> None:

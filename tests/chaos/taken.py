@@ -20,6 +20,8 @@ def check_load(_reader: Reader, books: Books) -> Findings:
     inputs, hooks = books.inputs.values(), books.webhooks
     if not any(each.acknowledged for each in inputs) and not any(hook.acknowledged for hook in hooks):
         yield Finding("load", "run", "nothing was acknowledged: there is nothing to prove")
+    if not any(act.kind == "answered_act" and act.facts["status"] == 200 for act in books.acts):
+        yield Finding("load", "agents", "no agent was given anything: there is nothing to prove")
     for act in books.acts:
         if act.kind == "broken":
             yield Finding("load", "customer", f"broke: {act.facts['error']}")

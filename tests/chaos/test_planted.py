@@ -22,7 +22,6 @@ PLOTS = {
     "mail_before_commit": Plot(seconds=4, per_second=40, kill=True),
     "figures_cursor_kept": Plot(kill=True),
     "stale_fence_passes": Plot(seconds=1, zombie=True, kill=True),
-    "timer_dropped": Plot(kill=True, seconds=4),
 }
 """What some faults need to show."""
 FOUND_BY = {
