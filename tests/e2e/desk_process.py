@@ -42,7 +42,7 @@ class DeskProcess:
                 stderr=log,
                 env=environment,
             )
-        await until(self._answers_or_dead, f"the desk answers\n{self.log()}", within_s=240)
+        await until(self._answers_or_dead, f"the desk answers\n{self.log()}", within_s=60)
 
     async def _answers_or_dead(self) -> bool:
         if self.dead():
