@@ -20,7 +20,8 @@ from service_desk.clock import SECOND, SystemClock
 from service_desk.desk import Desk
 from service_desk.domain import interaction as life
 from service_desk.storage import schema
-from service_desk.storage.store import STREAMS, Reader, Store
+from service_desk.storage.groups import STREAMS
+from service_desk.storage.store import Reader, Store
 from service_desk.storage.transaction import Tx
 from service_desk.web.sessions import hash_password
 from tests import servers
