@@ -31,6 +31,7 @@ from service_desk.domain.interaction import ACTIVE, CONNECTING, MENU, WAITING
 from service_desk.domain.spoken import phrases, place_in_words
 from service_desk.errors import Invalid
 from service_desk.killpoint import killpoint
+from service_desk.planted import do_later, planted
 from service_desk.queries.lines import line_facts
 from service_desk.storage.store import Reader
 
@@ -47,6 +48,9 @@ class Intake:
     async def receive(self, account: AccountId, event: InboundEvent) -> Answer:
         """Take an event and say what the channel should tell its sender. Raises what the action raises."""
         self._events.labels(type(event).__name__).inc()
+        if planted("answer_before_commit") and isinstance(event, TextReceived):
+            await do_later(self._take(account, event))
+            return Accepted()
         answer = await self._take(account, event)
         killpoint("intake.before_answer")
         return answer

@@ -21,6 +21,7 @@ from service_desk.actions import mails
 from service_desk.actions.attachments import StoredFile
 from service_desk.desk import Desk
 from service_desk.killpoint import killpoint
+from service_desk.planted import do_later, planted
 from service_desk.ports import Blobs
 from service_desk.trace import about
 
@@ -79,7 +80,10 @@ class Mailroom:
         files = await asyncio.to_thread(self._keep_files, event)
         self._mails.labels(event.machine.value).inc()
         slim = replace(event, attachments=())
-        await self._desk.run(mails.receive_mail, account, slim, files, raw_blob, actor="customer")
+        kept = self._desk.run(mails.receive_mail, account, slim, files, raw_blob, actor="customer")
+        if planted("mail_before_commit"):
+            kept = do_later(kept)
+        await kept
         killpoint("mailroom.before_answer")
 
     def _keep_files(self, event: MailReceived) -> list[StoredFile]:

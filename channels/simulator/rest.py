@@ -7,6 +7,7 @@ ours.
 import hmac
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
@@ -96,6 +97,13 @@ NOTHING: Mapping[str, Rule] = {}
 Handler = Callable[["RestApi", web.Request, dict[str, str]], Awaitable[Any]]
 
 
+@dataclass(slots=True)
+class Done:
+    """Whether a request was carried out, which its answer may not say."""
+
+    carried_out: bool = False
+
+
 class RestApi:
     """The routes below /2010-04-01 of one exchange."""
 
@@ -135,8 +143,9 @@ class RestApi:
     ) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def guarded(request: web.Request) -> web.Response:
             parameters: dict[str, str] = {}
+            done = Done()
             try:
-                response = await self._answer(request, rules, handler, parameters)
+                response = await self._answer(request, rules, handler, parameters, done)
             except ApiError as error:
                 response = error.response()
             self._exchange.record.add(
@@ -145,13 +154,19 @@ class RestApi:
                 path=request.path,
                 parameters=parameters,
                 status=response.status,
+                carried_out=done.carried_out,
             )
             return response
 
         return guarded
 
     async def _answer(
-        self, request: web.Request, rules: Mapping[str, Rule], handler: Handler, parameters: dict[str, str]
+        self,
+        request: web.Request,
+        rules: Mapping[str, Rule],
+        handler: Handler,
+        parameters: dict[str, str],
+        done: "Done",
     ) -> web.Response:
         self._authenticate(request)
         pairs = await read_parameters(request)
@@ -168,6 +183,7 @@ class RestApi:
         if handler is not RestApi._unknown:
             check_parameters(pairs, rules)
         body = await handler(self, request, parameters)
+        done.carried_out = True
         if Fault.ERROR_AFTER_EFFECT in struck:
             raise ApiError(500, INTERNAL, "Internal Server Error")
         if isinstance(body, web.Response):

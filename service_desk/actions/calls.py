@@ -29,6 +29,7 @@ from service_desk.domain.config import PhoneLine
 from service_desk.domain.contact_point import fold_phone
 from service_desk.domain.effects import ConnectCall, HangUpCall, PutBackCall
 from service_desk.errors import Invalid
+from service_desk.planted import planted
 from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared
 from service_desk.storage.statements import by_key
@@ -153,7 +154,7 @@ def leg_changed(tx: Tx, account: str, event: CallChanged) -> None:
         leg["agent_id"],
         in_conference=in_conference,
     )
-    if ended and leg["role"] == "customer":
+    if ended and leg["role"] == "customer" and not planted("call_left_open"):
         customer_left(tx, account, row, event.status.value)
     elif ended:
         _agent_leg_ended(tx, row)

@@ -8,6 +8,7 @@ from channels.contract import Bounce, DeliveryChanged
 from service_desk.actions import effects, interactions, messages, parking, texts
 from service_desk.domain import events
 from service_desk.domain.interaction import PARKED
+from service_desk.planted import planted
 from service_desk.storage import schema
 from service_desk.storage.transaction import Input, Row, Tx
 
@@ -87,7 +88,8 @@ def changed(tx: Tx, account: str, event: DeliveryChanged) -> None:
         return
     row = _found(tx, event)
     status = event.status.value
-    if row is None or RANKS.get(status, 0) <= RANKS.get(row["status"], 0):
+    late = row is not None and RANKS.get(status, 0) <= RANKS.get(row["status"], 0)
+    if row is None or (late and not planted("late_report_applied")):
         return
     if status in ("failed", "undelivered"):
         tx.update(

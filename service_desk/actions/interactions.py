@@ -11,6 +11,7 @@ from service_desk.clock import SECOND, Micros
 from service_desk.domain import events
 from service_desk.domain import interaction as life
 from service_desk.errors import Conflict, NotFound
+from service_desk.planted import planted
 from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared
 from service_desk.storage.statements import new, update_all
@@ -163,6 +164,7 @@ def put_back(tx: Tx, row: Row, reason: str) -> Row:
         connected_at=None,
         handled_at=None,
         wrap_up_until=None,
+        **({"queued_at": tx.now, "ordering_key": tx.now} if planted("put_back_loses_place") else {}),
     )
     open_segment(tx, row)
     tx.emit(
@@ -180,7 +182,8 @@ def park(tx: Tx, row: Row, until: Micros) -> Row:
     close_segment(tx, row, "parked")
     row = move(tx, row, life.PARKED, handled_at=tx.now)
     tx.emit(events.InteractionParked(row["id"], row["agent_id"], row["queue_id"], until))
-    tx.route(WorkEnded(row["id"]))
+    if not planted("agent_left_busy"):
+        tx.route(WorkEnded(row["id"]))
     idle_from_now(tx, row["agent_id"])
     return row
 
@@ -287,7 +290,8 @@ def _abandon(tx: Tx, row: Row, ended_by: str, reason: str) -> Row:
 def end_wrap_up(tx: Tx, row: Row, *, disposition: str | None, comment: str | None) -> Row:
     """The paperwork is done, or its time is over."""
     agent_id = row["agent_id"]
-    close_segment(tx, row, "handled")
+    if not planted("segment_left_open"):
+        close_segment(tx, row, "handled")
     row = move(tx, row, life.ENDED, ended_at=tx.now, disposition=disposition, comment=comment)
     tx.emit(
         events.InteractionEnded(

@@ -10,6 +10,7 @@ from service_desk.actions import interactions
 from service_desk.domain import events
 from service_desk.domain import interaction as life
 from service_desk.errors import Conflict, Invalid, TooLarge
+from service_desk.planted import planted
 from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared
 from service_desk.storage.transaction import Row, Tx
@@ -59,6 +60,8 @@ def add_message(
     if key is not None and (seen := _by_key(tx, MESSAGE, row["id"], key)) is not None:
         return row, seen
     text = clean_text(text) if letter is None else text
+    if planted("chat_line_lost") and author_kind == "customer" and text == row["last_text"]:
+        return row, tx.first(sa.select(MESSAGE).where(MESSAGE.c.interaction_id == row["id"]))  # type: ignore[return-value]
     number = row["message_seq"] + 1
     row = tx.change(
         schema.interaction,
@@ -74,7 +77,7 @@ def add_message(
 
 def add_system_line(tx: Tx, row: Row, code: str) -> Row:
     """A stable code such as "call.connected", shown small in the agent's timeline and never to the customer."""
-    row = tx.change(schema.interaction, row, entry_seq=row["entry_seq"] + 1)
+    row = tx.change(schema.interaction, row, entry_seq=row["entry_seq"] + 1 + planted("line_misnumbered"))
     _insert(tx, row, "system", None, "system", None, "", code, None)
     return row
 

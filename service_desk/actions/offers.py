@@ -14,6 +14,7 @@ from service_desk.actions import agents, calls, interactions, wrap_up
 from service_desk.domain import events
 from service_desk.domain import interaction as life
 from service_desk.errors import Invalid, NotFound, OfferClosed
+from service_desk.planted import planted
 from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared
 from service_desk.storage.statements import by_key
@@ -59,9 +60,10 @@ def accept_offer(tx: Tx, offer_id: str, agent_id: str) -> Row:
     offer, row = _locked(tx, offer_id, agent_id)
     if offer["state"] == "accepted" and row["agent_id"] == agent_id:
         return row
-    if offer["state"] != "pending" or row["state"] != life.OFFERED:
+    late = planted("accept_after_the_end") and row["state"] == life.QUEUED
+    if not late and (offer["state"] != "pending" or row["state"] != life.OFFERED):
         raise OfferClosed(_why_closed(offer), reason=offer["state"])
-    if not interactions.close_offer(tx, offer, "accepted", None):
+    if not interactions.close_offer(tx, offer, "accepted", None) and not late:
         raise OfferClosed("Somebody was faster.", reason="withdrawn")
     phone = row["channel"] == "phone"
     row = interactions.answer(tx, row, agent_id, life.CONNECTING if phone else life.ACTIVE)
@@ -221,6 +223,6 @@ def _close(tx: Tx, offer_id: str, interaction_id: str, state: str, reason: str) 
     offer = tx.get_for_update(OFFER, offer_id)
     if row is None or offer is None or not interactions.close_offer(tx, offer, state, reason):
         return False
-    if row["state"] == life.OFFERED:
+    if row["state"] == life.OFFERED and not planted("expired_offer_kept"):
         interactions.move(tx, row, life.QUEUED)
     return True

@@ -1,7 +1,7 @@
 """Texts (SMS): what a customer's text changes. Words that end texts are honoured before anything else."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from channels.contract import TextKeyword, TextReceived
@@ -14,6 +14,7 @@ from service_desk.domain.config import TextLine
 from service_desk.domain.contact_point import fold_phone
 from service_desk.domain.effects import FetchMedia
 from service_desk.errors import Invalid
+from service_desk.planted import planted
 from service_desk.storage import schema
 from service_desk.storage.transaction import Input, Row, Tx
 
@@ -24,6 +25,8 @@ def receive_text(tx: Tx, account: str, event: TextReceived) -> None:
     """One text, once. Its number's thread takes it by the state table; STOP alone troubles nobody."""
     line = _line(tx, account)
     body = {**asdict(event), "keyword": event.keyword.value if event.keyword else None}
+    if planted("dedupe_by_time"):
+        event = replace(event, dedupe_key=f"{event.dedupe_key}:{tx.now}")
     if not tx.first_time(Input(account, event.dedupe_key, "text_received", body)):
         return
     point = fold_phone(event.sender)
@@ -106,7 +109,7 @@ def _keep(
         author_id=customer_id,
         author_name=_name_of(tx, customer_id) or contact["caller"] or number,
         text=event.text,
-        key=event.message_id,
+        key=event.dedupe_key,
         letter=letter,
     )
     ids = attachments.add_files(tx, contact, entry["id"], files, "customer")

@@ -3,6 +3,7 @@
 from service_desk.actions import agents, calls, interactions, messages, parking
 from service_desk.domain import interaction as life
 from service_desk.errors import Conflict, Invalid
+from service_desk.planted import planted
 from service_desk.storage import schema
 from service_desk.storage.transaction import Row, Tx
 
@@ -53,5 +54,6 @@ def expire(tx: Tx, interaction_id: str, agent_id: str) -> str | None:
     row = tx.get_for_update(schema.interaction, interaction_id)
     if row is None or row["state"] != life.WRAP_UP or row["agent_id"] != agent_id:
         return "item"
-    interactions.end_wrap_up(tx, row, disposition=None, comment=None)
+    if not planted("wrap_up_never_ends"):
+        interactions.end_wrap_up(tx, row, disposition=None, comment=None)
     return None

@@ -20,6 +20,7 @@ from service_desk.domain.views import BoardView
 from service_desk.follow import Signal, earliest
 from service_desk.killpoint import killpoint
 from service_desk.lease import Lease, check_fence, hold_and_work
+from service_desk.planted import planted
 from service_desk.queries.floor import FLOOR_ROW, compute_floor
 from service_desk.queries.live import LogEvent, events_after
 from service_desk.queries.wallboard import BOARD_ROW, TREND_MINUTES, compute_board, sample_of
@@ -74,6 +75,8 @@ class Figures:
                 started = clock.now()
                 cursor = await self._catch_up(cursor, fence)
                 seen = await self._look(watch, fence)
+                if planted("board_stale") and written is not None:
+                    seen = written
                 if written is None or seen.differs(written) or seen.board.at - written.board.at >= HEARTBEAT:
                     await self._desk.run(write_seen, seen, written, self._lease.name, fence)
                     self._desk.bus.whisper(TOPIC, "")
@@ -138,9 +141,12 @@ def read_cursor(reader: Reader) -> int:
 def fold(tx: Tx, events: list[LogEvent], lease: str, fence: int) -> None:
     """Add a stretch of the log to the counters and move the cursor."""
     check_fence(tx, lease, fence)
+    if planted("board_not_folded") and events[0].position % 3 == 0:
+        events = events[-1:]
     for slot, count in recount((event.kind, event.data) for event in events).items():
         add_count(tx, slot, count)
-    tx.set_cursor("figures", events[-1].position)
+    if not planted("figures_cursor_kept"):
+        tx.set_cursor("figures", events[-1].position)
 
 
 def add_count(tx: Tx, slot: Slot, count: Count) -> None:

@@ -31,6 +31,7 @@ from service_desk.background.due import Due, Outcome
 from service_desk.clock import DAY, HOUR, MINUTE, SECOND, Micros
 from service_desk.desk import Desk
 from service_desk.domain.effects import FetchMedia, SendMessage
+from service_desk.planted import planted
 from service_desk.ports import Blobs
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
@@ -120,6 +121,8 @@ class MessageSender:
         written = await self._desk.read(written_message, effect.message_id)
         if written is None or written.row["tries"] != effect.attempt:
             return Outcome("dropped", "the message is gone or was sent anew")
+        if planted("confirmed_unsent"):
+            return Outcome("confirmed", unsure=False)
         if written.row["provider_id"] is not None:
             return Outcome("confirmed", "it was sent before", unsure=False)
         message = await self._outbound(effect, written)
@@ -145,6 +148,8 @@ class MessageSender:
         try:
             sent = await channel.send(message)
         except OutcomeUnknown as error:
+            if planted("sent_again_after_unknown"):
+                await channel.send(message)
             if mail:
                 return await self._nobody_knows(effect, str(error))
             return await self._in_doubt(item, effect, str(error), self._desk.clock.now() + LOOK_UP_AFTER)
@@ -245,6 +250,9 @@ class MessageSender:
         await self._desk.run(deliveries.waits, effect.message_id, effect.attempt, words)
 
     async def _give_up(self, effect: SendMessage, why: str, detail: str | None = None) -> Outcome:
+        if planted("refused_marked_sent"):
+            await self._desk.run(deliveries.sent, effect.message_id, effect.attempt, "<none>", "sent")
+            return Outcome("confirmed", unsure=False)
         await self._desk.run(deliveries.failed, effect.message_id, effect.attempt, "failed", why)
         return Outcome("failed", detail or why, unsure=False)
 

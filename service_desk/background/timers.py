@@ -19,6 +19,7 @@ from service_desk.errors import DeskError, Unavailable
 from service_desk.follow import Signal, earliest
 from service_desk.killpoint import killpoint
 from service_desk.lease import Fenced, Lease, check_fence, hold_and_work
+from service_desk.planted import planted
 from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared
 from service_desk.storage.store import Reader
@@ -131,7 +132,8 @@ def fire(tx: Tx, kind: str, subject: str, lease: str, fence: int) -> None:
     if row is None or row["due_at"] > tx.now:
         return
     tx.clear_timer(kind, subject)
-    TIMERS[kind](tx, subject, row["data"])
+    if not planted("timer_dropped"):
+        TIMERS[kind](tx, subject, row["data"])
 
 
 def forget(tx: Tx, kind: str, subject: str) -> None:

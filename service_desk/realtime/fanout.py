@@ -7,6 +7,7 @@ from service_desk.desk import Desk
 from service_desk.errors import Unavailable
 from service_desk.follow import Pace, Signal
 from service_desk.killpoint import killpoint
+from service_desk.planted import planted
 from service_desk.queries import live
 from service_desk.queries.kept_cards import KeptCards
 from service_desk.queries.wallboard import board_view
@@ -63,8 +64,9 @@ class Fanout:
         more = True
         while more:
             events = await self._desk.glance(live.events_after, self.cursor, BATCH)
-            if events:
+            if events and not (planted("frame_lost") and events[0].position % 7 == 0):
                 await self._send(events)
+            if events:
                 self.cursor = events[-1].position
             more = len(events) == BATCH
 

@@ -2,6 +2,7 @@
 
 import sqlalchemy as sa
 
+from service_desk.planted import planted
 from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared
 from service_desk.storage.transaction import Foreseen, Tx
@@ -24,5 +25,5 @@ def fence_of(name: str) -> Foreseen:
 def check_fence(tx: Tx, name: str, fence: int) -> None:
     """Raise Fenced unless `fence` is the newest; holds the row against a taker until the commit."""
     current = tx.scalar(_FENCE, {"lease": name})
-    if current != fence:
+    if current != fence and not planted("stale_fence_passes"):
         raise Fenced(f"{name}: fence {fence} is over, {current} holds")

@@ -20,6 +20,7 @@ from service_desk.domain.config import DeskConfig
 from service_desk.errors import DeskError, Unavailable
 from service_desk.killpoint import killpoint
 from service_desk.measures import Measures
+from service_desk.planted import planted
 from service_desk.ports import Clock
 from service_desk.storage import engines, schema
 from service_desk.storage.lost_races import as_desk_error, is_lost, unsure, worth_another_try
@@ -276,6 +277,8 @@ def write_log(group: Group) -> None:
     group.flush()
     killpoint("store.before_log")
     gathered = group.gathered
+    if planted("event_lost") and len(gathered.events) > 3:
+        gathered.events.pop()
     lines = {
         "event": gathered.events,
         "effect": gathered.effects,

@@ -27,9 +27,15 @@ class DeskProcess:
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 
-    async def start(self, *, kill_at: str | None = None) -> None:
-        """Returns when requests are answered; with `kill_at` the process may die before."""
+    async def start(
+        self, *, kill_at: str | None = None, switches: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """Returns when requests are answered; with `kill_at` the process may die before.
+
+        `switches` are further variables of its environment.
+        """
         environment = {k: v for k, v in os.environ.items() if not k.startswith("SERVICE_DESK_")}
+        environment.update(switches)
         if kill_at is not None:
             environment["SERVICE_DESK_TEST_KILL_AT"] = kill_at
         with self._log.open("ab") as log:
@@ -39,7 +45,7 @@ class DeskProcess:
                 stderr=log,
                 env=environment | self.environment,
             )
-        await until(self._answers_or_dead, f"the desk answers\n{self.log()}", within_s=30)
+        await until(self._answers_or_dead, f"the desk answers\n{self.log()}", within_s=60)
 
     async def _answers_or_dead(self) -> bool:
         if self.dead():

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
@@ -22,6 +21,7 @@ from service_desk.storage.store import Reader, Store
 from tests import servers
 from tests.e2e.desk_process import DeskProcess
 from tests.e2e.robot import Robot
+from tests.e2e.toml_file import toml
 from tests.e2e.world import NUMBER, World, add_agent, carrier_settings, desk_values, until
 from tests.service_desk.conftest import CONFIG
 from tests.service_desk.people import rows_of
@@ -43,24 +43,6 @@ QUICK = {
     "connect_s": 5,
     "queues": [{**queue, "ring_s": 5, "wrap_up_s": 5} for queue in CONFIG["queues"]],
 }
-
-
-def toml(values: dict[str, Any], path: str = "") -> str:
-    """Settings as a TOML file: plain values first, then the tables."""
-    lines = [f"{k} = {_value(v)}" for k, v in values.items() if not isinstance(v, dict)]
-    for name, value in values.items():
-        if isinstance(value, dict):
-            inner = f"{path}.{name}" if path else name
-            lines += [f"[{inner}]", toml(value, inner)]
-    return "\n".join(lines)
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, list):
-        return "[" + ", ".join(_value(item) for item in value) + "]"
-    return str(value) if isinstance(value, int | float) else f'"{value}"'
 
 
 @contextlib.asynccontextmanager

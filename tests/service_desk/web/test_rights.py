@@ -69,6 +69,8 @@ EXPECTED: dict[tuple[str, str], set[str] | None] = {
     ("GET", "/api/v1/openapi.json"): None,
     ("GET", "/api/v1/events.schema.json"): None,
     ("GET", "/health"): None,
+    ("GET", "/health/live"): None,
+    ("GET", "/health/ready"): None,
     ("GET", "/metrics"): NOBODY_BUT_ADMIN,  # and programs on this machine: see test_health.py
     ("GET", "/widget/config"): None,
     ("GET", "/widget/widget.js"): None,
