@@ -69,6 +69,7 @@ class RoutingHost:
             self.router = None
 
     async def _decide(self, fence: int) -> None:
+        killpoint("host.before_restore")
         restored = await self._desk.read(restore)
         router, cursor = restored.router, restored.command_position
         self.router = router
