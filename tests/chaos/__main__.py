@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-COMMANDS = {"audit": "tests.chaos.auditor"}
+COMMANDS = {"audit": "tests.chaos.auditor", "run": "tests.chaos.runner"}
 """Each command's module, whose `main` takes the words that follow and gives the exit code."""
 
 

@@ -98,10 +98,11 @@ async def stage(
             store.close()
 
 
-def hire(tx: Tx, password_hash: str) -> None:
-    """Everybody has the same password: to hash it takes a while, on purpose."""
+def hire(tx: Tx, password_hash: str, queues: list[str] | None = None) -> None:
+    """Everybody has the same password: to hash it takes a while, on purpose. Without queues: all of them."""
     for login in LOGINS:
-        admin.add_user(tx, login=login, name=login.title(), password_hash=password_hash, role="agent")
+        name = login.title()
+        admin.add_user(tx, login=login, name=name, password_hash=password_hash, role="agent", queues=queues)
 
 
 @dataclass(frozen=True, slots=True)

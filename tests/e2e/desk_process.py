@@ -2,8 +2,12 @@
 
 import asyncio
 import os
+import resource
+import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -13,17 +17,21 @@ import aiohttp
 from tests.e2e.world import until
 
 RUN = "from service_desk.cli import main; main()"
+KILL_AT = "SERVICE_DESK_TEST_KILL_AT"
+PAUSE_AT = "SERVICE_DESK_TEST_PAUSE_AT"
+ANSWER_S = 3.0
 
 
 class DeskProcess:
-    """Start, kill, wait, stop. `environment` goes over ours, in which nothing of a desk is kept."""
+    """Start, kill, pause, wait, stop. `environment` goes over ours, in which nothing of a desk is kept."""
 
     def __init__(
         self, config: Path, base: str, log: Path, environment: Mapping[str, str] = MappingProxyType({})
     ) -> None:
+        self.base = base
         self.environment = dict(environment)
+        self.started_at = 0.0
         self._config = config
-        self._base = base
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -34,27 +42,51 @@ class DeskProcess:
 
         `switches` are further variables of its environment.
         """
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("SERVICE_DESK_")}
-        environment.update(switches)
-        if kill_at is not None:
-            environment["SERVICE_DESK_TEST_KILL_AT"] = kill_at
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: ASYNC220 - returns at once; the test waits for /health
-                [sys.executable, "-c", RUN, "serve", "--config", str(self._config)],
-                stdout=log,
-                stderr=log,
-                env=environment | self.environment,
-            )
+        self.launch(kill_at=kill_at, switches=switches)
+        await self.wait_for_answer()
+
+    async def wait_for_answer(self) -> None:
+        """Until requests are answered, or the process is dead."""
         await until(self._answers_or_dead, f"the desk answers\n{self.log()}", within_s=60)
 
-    async def _answers_or_dead(self) -> bool:
-        if self.dead():
-            return True
+    def launch(
+        self, *, kill_at: str | None = None, switches: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """Start, and wait for nothing."""
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("SERVICE_DESK_")}
+        environment |= switches
+        if kill_at is not None:
+            environment[KILL_AT] = kill_at
+        self.started_at = time.monotonic()
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", RUN, "serve", "--config", str(self._config)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=environment | self.environment,
+        )
+        # Through a pipe: a limit on the size of the process's files is then one on its data alone.
+        threading.Thread(target=self._keep_log, args=(self._process,), daemon=True).start()
+
+    def _keep_log(self, process: "subprocess.Popen[bytes]") -> None:
+        assert process.stdout is not None, "it was asked for"
+        with process.stdout, self._log.open("ab", buffering=0) as log:
+            for line in process.stdout:
+                log.write(line)
+
+    async def health(self) -> int | None:
+        """The status of /health: 200 if it can work, 503 if it lives and cannot; None if nothing answers."""
+        timeout = aiohttp.ClientTimeout(total=ANSWER_S)
         try:
-            async with aiohttp.ClientSession() as http, http.get(f"{self._base}/health") as answer:
-                return answer.status == 200
-        except aiohttp.ClientError:
-            return False
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as http,
+                http.get(f"{self.base}/health") as answer,
+            ):
+                return answer.status
+        except (aiohttp.ClientError, TimeoutError):
+            return None
+
+    async def _answers_or_dead(self) -> bool:
+        return self.dead() or await self.health() == 200
 
     def dead(self) -> bool:
         return self._process is None or self._process.poll() is not None
@@ -63,11 +95,37 @@ class DeskProcess:
     def exit_code(self) -> int | None:
         return None if self._process is None else self._process.poll()
 
+    @property
+    def pid(self) -> int:
+        """Of the process that was started last."""
+        assert self._process is not None, "started first"
+        return self._process.pid
+
     def kill(self) -> None:
         """As by `kill -9`."""
         assert self._process is not None
         self._process.kill()
         self._process.wait(10)
+
+    def pause(self) -> None:
+        """It stands still, as a virtual machine that is moved: its connections stay open."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def stands_still(self) -> bool:
+        """Whether it is paused, by `pause` or at a point."""
+        return (
+            not self.dead()
+            and Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+        )
+
+    def resume(self) -> None:
+        """It goes on as if nothing had been."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def limit_files(self, most_bytes: int | None) -> None:
+        """No file of it may be written beyond this size, as on a disk that is full; None: no limit any more."""
+        soft = resource.RLIM_INFINITY if most_bytes is None else most_bytes
+        resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (soft, resource.RLIM_INFINITY))
 
     async def stop(self) -> None:
         """As by SIGTERM; it must end by itself."""

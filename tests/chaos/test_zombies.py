@@ -1,0 +1,56 @@
+"""A node that stood still in the middle of its work goes on with it: what it then writes is refused."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.campaign import found
+from tests.chaos.measure import look, recovery
+from tests.chaos.stage import Stage, life, stage
+from tests.e2e.desk_process import PAUSE_AT
+from tests.e2e.world import until
+
+SEED = 9
+STILL_S = 60.0
+TAKEN_OVER_S = 5.0
+
+
+@pytest.mark.soak
+@pytest.mark.postgres
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize(
+    ("point", "lease"),
+    [
+        ("host.before_record:20", "routing"),
+        ("timers.before_fire:2", "timers"),
+        ("figures.before_fold:5", "figures"),
+        ("outbox.after_claim:5", None),
+    ],
+)
+async def test_a_zombie_writes_nothing(tmp_path: Path, point: str, lease: str | None) -> None:
+    async with stage(tmp_path, "postgres", nodes=2, seed=SEED) as running:
+        first, second = running.nodes
+        await first.process.start(switches={PAUSE_AT: point})
+        await second.process.start()
+        async with life(running, SEED, 5.0):
+            await until(lambda: _stands_still(running), f"{point} is reached\n{running.log()}", within_s=60)
+            before, at = await running.desk.read(look), time.monotonic()
+            back = await recovery(running, at, before)
+            await asyncio.sleep(max(0.0, at + STILL_S - time.monotonic()))
+            first.process.resume()
+            if lease is not None:  # an effect that was claimed is settled by number of try, not by fence
+                await until(lambda: _is_fenced(tmp_path / "node-1.log", lease), "its late write is refused")
+        assert await found(running) == []
+        assert back.moved == (lease == "routing")
+        assert back.routing_s <= TAKEN_OVER_S, back
+
+
+async def _stands_still(running: Stage) -> bool:
+    return running.nodes[0].process.stands_still()
+
+
+async def _is_fenced(log: Path, lease: str) -> bool:
+    """Whether the node says that a write of this lease's holder was refused."""
+    return f'"{lease}: fence' in await asyncio.to_thread(log.read_text)
