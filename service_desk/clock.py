@@ -4,6 +4,7 @@ Instants are integers in microseconds since 1970-01-01 UTC (`Micros`); durations
 """
 
 import asyncio
+import sys
 import time
 from typing import TypeAlias
 
@@ -15,11 +16,38 @@ HOUR: Micros = 60 * MINUTE
 DAY: Micros = 24 * HOUR
 
 
+TURN = 20
+"""How slowly this clock turns to the machine's: by a twentieth of the time that passes."""
+LOOK_NS = 100_000_000
+
+
+def _steady_ns() -> int:
+    """A clock that nobody sets and that goes on while the machine sleeps, where there is one."""
+    if sys.platform == "linux":
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    return time.monotonic_ns()
+
+
 class SystemClock:
-    """The machine's clock."""
+    """The machine's clock without its steps.
+
+    Timers and the rhythm of the followers live by it, and none of them may come an hour late or early because
+    somebody set the clock. It goes at the pace of a clock that nobody sets, and turns to the machine's slowly: what
+    that differs by is made up at a second within twenty.
+    """
+
+    def __init__(self) -> None:
+        self._looked_ns = _steady_ns()
+        self._offset_ns = time.time_ns() - self._looked_ns
 
     def now(self) -> Micros:
-        return time.time_ns() // 1_000
+        steady = _steady_ns()
+        passed = steady - self._looked_ns
+        if passed > LOOK_NS:
+            self._looked_ns = steady
+            differs, most = time.time_ns() - steady - self._offset_ns, passed // TURN
+            self._offset_ns += max(-most, min(most, differs))
+        return (steady + self._offset_ns) // 1_000
 
     def monotonic(self) -> float:
         """Seconds that never step back; for measuring spans within one process."""
