@@ -160,6 +160,7 @@ async def kill_campaign(
     """Kill so often at random and at named points, and what the auditor finds afterwards."""
     async with stage(folder, setting.kind, nodes=setting.nodes, seed=setting.seed) as running:
         killing = Kills(running, setting.seed, kills, named=named, say=say)
+        await running.start()
         async with life(running, setting.seed, per_second):
             await killing.run()
         for node in running.nodes:

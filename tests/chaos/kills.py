@@ -141,9 +141,13 @@ class Kills:
         for arm in arms(self.seed, node.name, self.points, named=self.named):
             if len(self.deaths) >= self.wanted:
                 break
-            node.process.launch(kill_at=f"{arm.point}:{arm.nth}" if arm.point else None)
-            reached = await self._die(node, arm)
-            self._note(Death(node.name, arm, time.monotonic(), reached))
+            if node.process.dead():
+                node.process.launch(kill_at=f"{arm.point}:{arm.nth}" if arm.point else None)
+                dies = arm
+            else:  # as the campaign found it
+                dies = Arm(None, 0, RANDOM_S)
+            reached = await self._die(node, dies)
+            self._note(Death(node.name, dies, time.monotonic(), reached))
         await node.process.start()
 
     async def _die(self, node: Node, arm: Arm) -> bool:

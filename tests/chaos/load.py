@@ -46,6 +46,7 @@ class Plan:
     mailbox: str
     widget: str = "demo"
     shares: Mapping[str, float] = field(default_factory=lambda: SHARES)
+    under_way_most: int = UNDER_WAY_MOST
     persons: int = 30
     """Of whom the desk may hear again; as many others call once."""
 
@@ -97,7 +98,7 @@ class Load:
             await asyncio.sleep(max(0.0, due - loop.time()))
             number = sum(self.counts.values())
             (kind,) = self._chance.choices(kinds, weights)
-            if len(self._tasks) >= UNDER_WAY_MOST:
+            if len(self._tasks) >= self.plan.under_way_most:
                 self.counts["turned away"] += 1
                 continue
             self.counts[kind] += 1

@@ -54,6 +54,8 @@ RULES: dict[str, Any] = {
 """Short times, so that within seconds much becomes due; an alert that comes and goes."""
 AGENTS = 4
 ENDLESS_S = 1e9
+UNDER_WAY_MOST = 40
+"""Customers at one time. While the desk is away they all try again several times a second: more would be a storm."""
 CLAIMED_S = 25.0
 """What was under way when a process died is taken up again within 20 s: so long nothing may happen at the end."""
 
@@ -244,7 +246,16 @@ async def life(stage: Stage, seed: int, per_second: float) -> AsyncIterator[None
     """Customers come and agents work until the block ends; then customers stop coming and all is brought to an end."""
     world = stage.world
     with Ledger(stage.folder, "load-1") as load_book, Ledger(stage.folder, "agents-1") as agent_book:
-        plan = Plan(seed, per_second, ENDLESS_S, (world.base,), (NUMBER,), (stage.front.mail.port,), OURS)
+        plan = Plan(
+            seed,
+            per_second,
+            ENDLESS_S,
+            (world.base,),
+            (NUMBER,),
+            (stage.front.mail.port,),
+            OURS,
+            under_way_most=UNDER_WAY_MOST,
+        )
         world.carrier.exchange.faults.replace(list(ROUGH))
         load = Load(plan, world.carrier, load_book)
         robots = [RobotAgent(world, login, agent_book, seed) for login in LOGINS[:AGENTS]]
