@@ -4,7 +4,6 @@ Instants are integers in microseconds since 1970-01-01 UTC (`Micros`); durations
 """
 
 import asyncio
-import sys
 import time
 from typing import TypeAlias
 
@@ -21,11 +20,12 @@ TURN = 20
 LOOK_NS = 100_000_000
 
 
+_STEADY: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+"""A clock that nobody sets and that goes on while the machine sleeps; not every system has one."""
+
+
 def _steady_ns() -> int:
-    """A clock that nobody sets and that goes on while the machine sleeps, where there is one."""
-    if sys.platform == "linux":
-        return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-    return time.monotonic_ns()
+    return time.monotonic_ns() if _STEADY is None else time.clock_gettime_ns(_STEADY)
 
 
 class SystemClock:

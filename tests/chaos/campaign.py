@@ -11,7 +11,7 @@ from random import Random
 from tests.chaos.auditor import audit
 from tests.chaos.backlog import arm, fill
 from tests.chaos.faults import FAULTS, Fault
-from tests.chaos.kills import Kills
+from tests.chaos.kills import SERVING, Kills
 from tests.chaos.ledger import now_us, read
 from tests.chaos.measure import Recovery, look, recovery
 from tests.chaos.stage import Kind, Stage, life, stage
@@ -155,11 +155,15 @@ async def campaign(
 
 
 async def kill_campaign(
-    setting: Setting, kills: int, folder: Path, *, per_second: float, say: Say, named: float = 0.5
+    setting: Setting, kills: int, folder: Path, *, per_second: float, say: Say, points: Sequence[str] = ()
 ) -> tuple[Kills, list[str]]:
-    """Kill so often at random and at named points, and what the auditor finds afterwards."""
+    """Kill so often, and what the auditor finds afterwards.
+
+    With `points` it dies at them only; without, half of the time at random and half at any point.
+    """
     async with stage(folder, setting.kind, nodes=setting.nodes, seed=setting.seed) as running:
-        killing = Kills(running, setting.seed, kills, named=named, say=say)
+        named = 1.0 if points else 0.5
+        killing = Kills(running, setting.seed, kills, points or SERVING, named=named, say=say)
         await running.start()
         async with life(running, setting.seed, per_second):
             await killing.run()
