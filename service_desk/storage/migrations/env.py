@@ -22,9 +22,11 @@ def on_statement(*_: Any) -> None:
     killpoint("migrate.before_statement")
 
 
-if sqlite:
-    driver: Any = connection.connection.dbapi_connection
-    driver.isolation_level = None  # it commits of itself before DDL otherwise
+driver: Any = connection.connection.dbapi_connection
+if sqlite and driver.isolation_level is not None:  # a connection on which nobody says BEGIN yet
+    driver.isolation_level = None  # it would commit of itself before DDL
+    if connection.in_transaction():
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     @sa.event.listens_for(connection, "begin")
     def on_begin(begun: sa.Connection) -> None:
