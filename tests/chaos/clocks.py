@@ -4,13 +4,11 @@ from pathlib import Path
 
 from tests import servers
 
-HINT = "libfaketime not found. Install: apt-get install faketime"
-
 
 def clock_library() -> Path:
     """Debian's libfaketime; without it the test is skipped, or fails where everything is required."""
     found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-    return servers.required(found[0] if found else None, HINT)
+    return servers.required(found[0] if found else None, servers.CLOCK_HINT)
 
 
 class WallClock:
