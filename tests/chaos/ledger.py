@@ -22,6 +22,8 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
+from channels.phone.render import OUTAGE_WORDS
+
 CARRIER = "carrier.jsonl"
 RUN = "run.json"
 ACKNOWLEDGED = range(200, 300)
@@ -206,11 +208,16 @@ def _take_own(books: Books, line: dict[str, Any]) -> None:
         raise ValueError(f"{channel} {input_id} was answered and never sent")
 
 
+def _promised(line: dict[str, Any]) -> int:
+    """The status that was answered. The words of a desk that is away take nothing on: the caller is to ask again."""
+    return 0 if OUTAGE_WORDS in line.get("answer", "") else int(line.get("status", 0))
+
+
 def _take_carrier(books: Books, line: dict[str, Any]) -> None:
     match line["kind"]:
         case "webhook":
             facts = {name: line[name] for name in ("at", "url", "form", "token", "attempt")}
-            books.webhooks.append(Webhook(**facts, status=line.get("status", 0)))
+            books.webhooks.append(Webhook(**facts, status=_promised(line)))
         case "rest" if line["method"] == "POST" and line["carried_out"]:
             books.effects.append(_rest_effect(line))
         case "conference" if line["event"] == "participant-join":

@@ -182,7 +182,6 @@ async def stage(
                     mail_port=front.mail.port,
                     record_file=carrier_file(folder),
                     seed=seed,
-                    answer_timeout_s=5,
                 )
             )
         )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from channels.phone.render import OUTAGE_WORDS
 from channels.simulator.record import Record
 from tests.chaos.ledger import Ledger, carrier_file, read, write_run
 
@@ -36,6 +37,16 @@ def test_an_effect_counts_when_it_was_carried_out_whatever_was_answered(tmp_path
     record.close()
     effects = [(effect.kind, effect.key, effect.status) for effect in read(tmp_path).effects]
     assert effects == [("message", "m1-1", 500), ("mail", "<3@desk>", 250)]
+
+
+def test_words_for_a_desk_that_is_away_acknowledge_nothing(tmp_path: Path) -> None:
+    record = Record(carrier_file(tmp_path))
+    for sid, words in (("CA1", OUTAGE_WORDS), ("CA2", "Welcome.")):
+        facts = {"url": "https://desk.example/voice", "form": {"CallSid": sid}, "token": sid, "attempt": 1}
+        record.add("webhook", **facts, status=200, answer=f"<Response><Say>{words}</Say></Response>")
+    record.close()
+    taken = [hook.form["CallSid"] for hook in read(tmp_path).webhooks if hook.acknowledged]
+    assert taken == ["CA2"]
 
 
 def test_a_line_that_was_cut_off_is_no_fact(tmp_path: Path) -> None:
