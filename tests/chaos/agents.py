@@ -40,10 +40,10 @@ class LedgerConsole(Console):
         """A fact about this agent."""
         self._ledger.note(kind, agent=self._login, **facts)
 
-    async def connect(self) -> None:
+    async def connect(self, *, position: int | None = None) -> None:
         """As every console does; frames of this socket begin here."""
         self.note("opened")
-        await super().connect()
+        await super().connect(position=position)
 
     async def _snapshot(self, body: dict[str, Any]) -> None:
         self.note("snapshot", position=body["position"])
