@@ -150,7 +150,7 @@ class SocketClient:
         self._server = server
         request = make_request(node.app, "GET", f"{url}/{socketio_path}/", sent)
         request._match_info = SimpleNamespace(current_app=node.app, apps=(node.app,))  # type: ignore[assignment]  # what `request.app` asks for
-        answer = self._asked(server.admit(self, request, auth))
+        answer = self._asked(server, server.admit(self, request, auth))
         try:
             self._sid = await answer
         except socketio.exceptions.ConnectionRefusedError as error:
@@ -164,7 +164,9 @@ class SocketClient:
             raise socketio.exceptions.BadNamespaceError("not connected")
         async with asyncio.timeout(timeout):
             await asyncio.sleep(self._network.latency())
-            answer = await self._asked(server.handle(self._sid, event, data))
+            if self._server is not server:  # it closed on the way
+                raise socketio.exceptions.DisconnectedError
+            answer = await self._asked(server, server.handle(self._sid, event, data))
             await asyncio.sleep(self._network.latency())
             if event == "open" and answer.get("ok"):
                 self._network.opened.add(answer["chat"]["chat_id"])
@@ -186,13 +188,12 @@ class SocketClient:
             loop.call_later(after, server.gone, self._sid, "ping timeout", context=server._context.copy())
         self._inbox.put_nowait(("disconnect", "crash"))
 
-    def _asked(self, work: Any) -> "asyncio.Future[Any]":
+    def _asked(self, server: SocketServer, work: Any) -> "asyncio.Future[Any]":
         """Run in the server's process; an answer that breaks when the process dies."""
-        assert self._server is not None
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._calls[answer] = None
         answer.add_done_callback(lambda done: self._calls.pop(done, None))
-        self._server.start(work).add_done_callback(partial(pass_on, answer))
+        server.start(work).add_done_callback(partial(pass_on, answer))
         return answer
 
     # --- what the server does ---------------------------------------------------------------------------------
