@@ -92,10 +92,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def bury(self, process: Mortal) -> None:
         """Nothing of this process runs any more; its connections break."""
         process.dead = True
-        for handle in [*self._ready, *self._scheduled]:  # type: ignore[attr-defined]  # BaseEventLoop's own
-            _unless_dead(handle)
         tasks = [task for task in asyncio.all_tasks(self) if getattr(task, "process", None) is process]
         self.buried += tasks  # kept: a coroutine that is collected would run its `finally` blocks
+        for handle in [*self._ready, *self._scheduled]:  # type: ignore[attr-defined]  # BaseEventLoop's own
+            _unless_dead(handle)  # forgets whom it would have called
         for port in [port for port, (_, owner) in self._servers.items() if owner is process]:
             del self._servers[port]
         for end in [end for end in self._wires if end.process is process]:

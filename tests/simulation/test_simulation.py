@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PLANTED = Path(__file__).with_name("planted.py")
-NORMAL = ("--hours", "2", "--agents", "6", "--per-hour", "60")
+NORMAL = ("--hours", "2", "--agents", "5", "--per-hour", "40", "--fault-every", "180")
 SHORT = ("--hours", "0.25", "--agents", "6", "--per-hour", "150")
 DAY = ("--hours", "24", "--agents", "14", "--per-hour", "200")
 SEEDS = range(1, 11)
