@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.timeout(300)
+
 ROOT = Path(__file__).resolve().parents[2]
 PLANTED = Path(__file__).with_name("planted.py")
 NORMAL = ("--hours", "2", "--agents", "5", "--per-hour", "40", "--fault-every", "180")
