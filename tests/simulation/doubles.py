@@ -72,7 +72,7 @@ def in_place(
             (desk_app, "_bus", lambda *_: bus),
             (desk_app, "_Leases", Leases(book)),
             (desk_app, "make_app", _made_app),
-            (presence, "start_node", _start_node(alone=alone)),
+            (presence.Heartbeat, "alone", property(lambda _: alone)),
             (figures, "EVERY", FIGURES_EVERY),
             (routes, "find_pages", lambda: Pages(None)),
         ):
@@ -95,13 +95,3 @@ def _made_app(*args: Any) -> Any:
     node = PROCESS.get()
     assert isinstance(node, Node)
     return node.made_app(routes.make_app(*args))
-
-
-def _start_node(*, alone: bool) -> Any:
-    """On SQLite the desk takes itself for alone; here it may not be."""
-    real = presence.start_node
-
-    async def start_node(desk: Any, node_id: str, **_: Any) -> None:
-        await real(desk, node_id, alone=alone)
-
-    return start_node

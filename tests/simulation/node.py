@@ -12,7 +12,6 @@ from service_desk.clock import Micros
 from service_desk.desk import Desk
 from service_desk.errors import Unavailable
 from service_desk.lease import take
-from service_desk.realtime import presence
 from service_desk.settings import Settings
 from service_desk.storage.store import Store
 from tests.simulation.loop import PROCESS, SimulatedClock, VirtualLoop
@@ -30,11 +29,8 @@ class Killed(BaseException):
 class Node:
     """One life of a process. `die_at`: the killpoint at whose next passing it dies."""
 
-    def __init__(
-        self, name: str, settings: Settings, clock: SimulatedClock, network: Network, *, alone: bool
-    ) -> None:
+    def __init__(self, name: str, settings: Settings, clock: SimulatedClock, network: Network) -> None:
         self.name = name
-        self.alone = alone
         self.settings = settings
         self.clock = clock
         self.dead = False
@@ -74,10 +70,7 @@ class Node:
                 self._server = Server(self._app, self, self._context, self._app[SOCKETS])
                 self._network.servers.setdefault(self.settings.public_base, []).append(self._server)
                 self._ready.set_result(None)
-                if self.alone:
-                    await asyncio.Event().wait()
-                assert parts.consoles is not None
-                await presence.keep_beating(parts.desk, self.node_id, parts.consoles.register_again)
+                await asyncio.Event().wait()
         except Exception as error:
             if self._ready.done():
                 raise

@@ -177,8 +177,8 @@ class World:
         """A new life of a process; one that dies while it starts is started again."""
         while True:
             self._lives += 1
-            name, alone = f"node{number}.{self._lives}", self.options.nodes == 1
-            node = Node(name, desk_settings(number, self.folder), self.clock, self.network, alone=alone)
+            name = f"node{number}.{self._lives}"
+            node = Node(name, desk_settings(number, self.folder), self.clock, self.network)
             self.nodes[number] = node
             try:
                 await node.start()
