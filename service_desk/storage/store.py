@@ -30,7 +30,7 @@ from service_desk.storage.prepared import Driver, Prepared, together
 from service_desk.storage.statements import by_key
 from service_desk.storage.transaction import Foreseen, Question, Tx, published_config, question
 from service_desk.storage.upgrade import upgrade
-from service_desk.storage.writers import LoopWriter, ThreadWriter
+from service_desk.storage.writers import InlineWriter, LoopWriter, ThreadWriter
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -91,9 +91,13 @@ class Reader:
 
 
 class Store:
-    """Opens a migrated database. `run` from any thread; `submit` tells the outcome to whom it is given."""
+    """Opens a migrated database. `run` from any thread; `submit` tells the outcome to whom it is given.
 
-    def __init__(self, url: str, clock: Clock) -> None:
+    `threads=False`: actions, commits and reads happen in whose thread asks, at once and one after the other, so that
+    a simulation on one event loop goes the same way each time. For SQLite, and not to serve with.
+    """
+
+    def __init__(self, url: str, clock: Clock, *, threads: bool = True) -> None:
         self.url = normal_url(url)
         self._clock = clock
         self.measures = Measures()
@@ -105,7 +109,9 @@ class Store:
         self._views = None if self._near else HeldViews(url, begins=True)
         self._glances = None if self._near else HeldViews(url, begins=False)
         self._groups = Groups(self._writer, clock, self._configs, self.measures)
-        self._thread = ThreadWriter(self._groups, clock, lingers=self._near is None)
+        self._thread: ThreadWriter | InlineWriter = InlineWriter(self._groups)
+        if threads:
+            self._thread = ThreadWriter(self._groups, clock, lingers=self._near is None)
         self._by_loop: LoopWriter | None = None
         self._gate = threading.Lock()
         self._closed = False
@@ -133,8 +139,8 @@ class Store:
                 return
         done(None, Unavailable("The desk is shutting down. Nothing was changed; try again."))
 
-    def _writer_for(self, loop: asyncio.AbstractEventLoop | None) -> ThreadWriter | LoopWriter:
-        if loop is None or self._near is None:
+    def _writer_for(self, loop: asyncio.AbstractEventLoop | None) -> ThreadWriter | LoopWriter | InlineWriter:
+        if isinstance(self._thread, InlineWriter) or loop is None or self._near is None:
             return self._thread
         if self._by_loop is None or self._by_loop.loop is not loop:
             self._by_loop = LoopWriter(self._groups, self._clock, self._thread, loop)
@@ -185,11 +191,17 @@ class Store:
         self, query: Callable[Concatenate[Reader, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         """The same on a reader thread."""
-        loop = asyncio.get_running_loop()
         look = self._view if self._views is None else self._views.look
-        return await loop.run_in_executor(
-            self._pool, lambda: self._read(look, lambda reader: query(reader, *args, **kwargs))
-        )
+        return await self._read_beside(look, lambda reader: query(reader, *args, **kwargs))
+
+    async def _read_beside(
+        self,
+        look: Callable[[], contextlib.AbstractContextManager[sa.Connection]],
+        query: Callable[[Reader], T],
+    ) -> T:
+        if isinstance(self._thread, InlineWriter):
+            return self._read(look if self._near is None else self._near.look, query)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, lambda: self._read(look, query))
 
     async def glance(
         self, query: Callable[Concatenate[Reader, P], T], *args: P.args, **kwargs: P.kwargs
@@ -206,11 +218,8 @@ class Store:
                 self._near.look() as connection,
             ):  # busy, which is rare
                 return query(Reader(connection, self._clock.now(), self._configs), *args, **kwargs)
-        loop = asyncio.get_running_loop()
         look = self._view if self._glances is None else self._glances.look
-        return await loop.run_in_executor(
-            self._pool, lambda: self._read(look, lambda reader: query(reader, *args, **kwargs))
-        )
+        return await self._read_beside(look, lambda reader: query(reader, *args, **kwargs))
 
     def close(self) -> None:
         """Finish what is queued and close every connection; again is harmless."""

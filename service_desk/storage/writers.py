@@ -176,6 +176,20 @@ class LoopWriter:
         self._turn()
 
 
+class InlineWriter:
+    """Each action is a group of its own, where and when it is put: for one thread that does everything."""
+
+    def __init__(self, groups: Groups) -> None:
+        self._groups = groups
+
+    def put(self, job: Job) -> None:
+        """Run an action, commit it, and tell."""
+        tell(self._groups.end(self._groups.act(iter((job,)))))
+
+    def close(self) -> None:
+        """Nothing was put off."""
+
+
 def tell(outcomes: Iterable[Outcome]) -> None:
     """Tell everybody, on their loop if they have one: one call for all of a loop."""
     by_loop: dict[asyncio.AbstractEventLoop, list[Outcome]] = {}
