@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks import bare, bundles, contacts, databases, mail, routing, search, start_call, storm, wallboard
+from benchmarks.machine import cores, interpreter
 from benchmarks.report import BENCH_FILE, Row, table, write
 
 ROUTING = "python -m benchmarks.routing: decisions of the router alone, CPU time, one core"
@@ -92,6 +93,7 @@ def main() -> int:
     if unknown := set(wanted) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     rows: list[Row] = []
+    print(f"{interpreter()}, {cores()} cores")
     for name in wanted:
         print(f"{name} ...", flush=True)
         rows += PARTS[name]()

@@ -1,6 +1,8 @@
 """What processes and the machine spend, from /proc; nothing of it is there outside Linux."""
 
 import os
+import platform
+import timeit
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +26,12 @@ def spent(server: int | None) -> Spent:
 def cores() -> int:
     """How many we may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def interpreter() -> str:
+    """Which Python this is and how fast: built without optimisations it takes more than twice as long for the loop."""
+    took_s = min(timeit.repeat("for i in range(1_000): d = {}; d[i] = str(i)", number=100, repeat=5)) / 100
+    return f"Python {platform.python_version()} (a plain loop of 1,000 turns takes it {took_s * 1e6:.0f} us)"
 
 
 def _machine_s() -> float:

@@ -219,8 +219,8 @@ async def test_robots_come_back_after_the_desk_was_away(sqlite_url: str, tmp_pat
         started = time.monotonic()
         assert process.stdin is not None
         process.stdin.close()  # what the system does when their parent dies
-        assert process.wait(5) == 0
-        assert time.monotonic() - started < 2
+        assert process.wait(15) == 0
+        assert time.monotonic() - started < 10, "it does not wait for what cannot come"
     nobody.close()
 
 

@@ -60,6 +60,7 @@ def _hear_logs(world: World) -> None:
 
     def hear(_logger: Any, method: str, event: MutableMapping[str, Any]) -> str:
         error = event.pop("exc_info", None)
+        event.pop("pid", None)  # the system's, not the seed's
         said = sys.exc_info()[1] if error is True else error
         words = " ".join(f"{name}={value}" for name, value in event.items())
         if said is not None and isinstance(said, BaseException):
