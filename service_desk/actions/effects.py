@@ -33,6 +33,7 @@ _WAITING_UNTIL = Prepared(
         *_OPEN_SENDS, EFFECT.c.attempts > 0, EFFECT.c.state.in_(("ready", "unknown"))
     )
 )
+MAYBE_DONE = "not wanted any more; an earlier try may have been carried out"
 ENDS = frozenset({"confirmed", "failed", "dropped"})
 
 
@@ -50,7 +51,8 @@ def claim(tx: Tx, position: int, lease: str, fence: int) -> bool:
     if row is None or row["done_at"] is not None:
         return False
     if not _wanted(tx, row):
-        tx.update(EFFECT, position, state="dropped", done_at=tx.now)
+        detail = MAYBE_DONE if row["attempts"] else None
+        tx.update(EFFECT, position, state="dropped", detail=detail, done_at=tx.now)
         return False
     values = {"state": "sent", "attempts": row["attempts"] + 1, "due_at": tx.now + CLAIM}
     if row["started_at"] is None:

@@ -10,7 +10,7 @@ import pytest
 
 from channels.contract import AccountId, OutcomeUnknown, SendFailed
 from service_desk.actions import admin, offers, wrap_up
-from service_desk.actions.effects import CLAIM, claim, settle
+from service_desk.actions.effects import CLAIM, MAYBE_DONE, claim, settle
 from service_desk.background.outbox import AT_ONCE, TRIES, Outbox
 from service_desk.bus.local import LocalBus
 from service_desk.clock import SECOND, ManualClock
@@ -242,6 +242,18 @@ def _many_hang_ups(tx: Any, count: int) -> None:
 
     for number in range(count):
         tx.later(HangUpCall(PHONE, f"int_{number}", f"CA{number}"))
+
+
+async def test_what_may_have_been_done_before_it_was_dropped_says_so(scene: Scene) -> None:
+    """The process died behind the request, and when its claim ran out nobody wanted it any more."""
+    contact, agent = await scene.accepted("CA1")
+    (row,) = await scene.effects()
+    fence = await scene.desk.run(take, "outbox", "nod_dead")
+    assert await scene.desk.run(claim, row["position"], "outbox", fence)
+    await scene.desk.run(wrap_up.end_contact, contact, agent, actor=agent)
+    assert not await scene.desk.run(claim, row["position"], "outbox", fence)
+    dropped = (await scene.effects())[0]
+    assert (dropped["state"], dropped["detail"]) == ("dropped", MAYBE_DONE)
 
 
 async def test_what_is_no_longer_wanted_is_dropped(scene: Scene) -> None:
