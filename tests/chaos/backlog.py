@@ -5,7 +5,10 @@ has them, so that the auditor counts them like all others.
 """
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from random import Random
+from typing import Any
 
 from channels.simulator.record import Record
 from service_desk.actions import admin
@@ -15,7 +18,6 @@ from service_desk.storage import schema
 from service_desk.storage.store import Reader
 from service_desk.storage.transaction import Tx
 from tests.chaos.ledger import carrier_file
-from tests.chaos.scene import QUICK
 from tests.chaos.stage import RULES, UNSERVED, Stage
 from tests.chaos.texts import bring, sender, sid, words
 from tests.e2e.world import NUMBER
@@ -27,17 +29,30 @@ TIMER = "parked"
 
 async def fill(stage: Stage, count: int) -> None:
     """Before the desk is started."""
-    lines = [{**line, "default_queue": UNSERVED} for line in QUICK["text_lines"]]
-    await stage.desk.run(admin.publish_config, {**RULES, "text_lines": lines})
+    async with led_aside(stage.desk, RULES, UNSERVED):
+        await bring_texts(stage.desk, count)
     record = Record(carrier_file(stage.folder))
+    for number in range(count):
+        form = {"MessageSid": sid(number), "From": sender(number), "To": NUMBER, "Body": words(number)}
+        record.add("webhook", url="/incoming", form=form, attempt=1, token="", status=204, answer="")
+    record.close()
+
+
+@contextlib.asynccontextmanager
+async def led_aside(desk: Desk, rules: dict[str, Any], queue: str) -> AsyncIterator[None]:
+    """In the block all texts and calls come into that queue; afterwards these rules are in force."""
+    lines = ("phone_lines", "text_lines")
+    aside = {kind: [{**line, "default_queue": queue} for line in rules[kind]] for kind in lines}
+    await desk.run(admin.publish_config, {**rules, **aside})
+    yield
+    await desk.run(admin.publish_config, rules)
+
+
+async def bring_texts(desk: Desk, count: int) -> None:
+    """Texts with the numbers below `count`, many at once."""
     for first in range(0, count, AT_ONCE):
         numbers = range(first, min(first + AT_ONCE, count))
-        await asyncio.gather(*(stage.desk.run(bring, number) for number in numbers))
-        for number in numbers:
-            form = {"MessageSid": sid(number), "From": sender(number), "To": NUMBER, "Body": words(number)}
-            record.add("webhook", url="/incoming", form=form, attempt=1, token="", status=204, answer="")
-    record.close()
-    await stage.desk.run(admin.publish_config, RULES)
+        await asyncio.gather(*(desk.run(bring, number) for number in numbers))
 
 
 async def arm(desk: Desk, chance: Random, count: int, within_s: float) -> None:
