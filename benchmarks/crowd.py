@@ -2,7 +2,7 @@
 
 FILE holds `CrowdPlan` as JSON. The first line on standard output is {"carrier": ADDRESS}. Each line on standard input
 is one thing to do, answered by one line: {"connect": BASE, "consoles": N}, {"calls": N, "per_second": RATE, "seed": N},
-{"storm": ...} and what the other measurements of this folder add.
+{"storm": ...}, {"positions": true} and what the other measurements of this folder add to it.
 
 Consoles are `benchmarks.console_socket`; every webhook comes on a connection of its own. Whoever gets an offer accepts
 it; the caller hangs up, and the contact stays with the agent in wrap-up, so that consoles have something to show.
@@ -29,7 +29,6 @@ from benchmarks.percentiles import percentile
 LOOK_EVERY_S = 0.02
 REST_S = 1.0
 CALM_WITHIN_S = 30.0
-SAMPLE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +77,8 @@ class Crowd(Generator):
             return await self.take_calls(wish["calls"], wish["per_second"], Random(wish["seed"]))
         if "storm" in wish:
             return await self.storm(wish["storm"], wish["per_second"], Random(wish["seed"]), wish["limit_s"])
+        if "positions" in wish:
+            return {console.login: console.position for console in self.consoles}
         raise ValueError(f"nobody knows how to {wish}")
 
     async def arrive(self, base: str, per_second: float) -> dict[str, Any]:
@@ -163,7 +164,7 @@ class Crowd(Generator):
         served = [
             h.took_s for h in self.hooks if (cut_at if kind == "cut" else back_at) <= h.sent_at <= over_at
         ]
-        stale = await self._stale()
+        await self._calm()
         return {
             "consoles": len(self.consoles),
             "whole": len(whole),
@@ -177,25 +178,9 @@ class Crowd(Generator):
             "offers": len(self.frame_delays),
             "tries": sum(console.tries for console in self.consoles) - tries,
             "cpu_share": spent_s / (over_at - cut_at),
-            "stale": stale,
             "gaps": sum(console.gaps for console in self.consoles) - gaps,
             "faults": self.faults(),
         }
-
-    async def _stale(self) -> int:
-        """How many of a sample missed something that concerns them: a replay from their position brings it."""
-        await self._calm()
-        chosen = self._chance.sample(self.consoles, min(SAMPLE, len(self.consoles)))
-        stale = 0
-        for console in chosen:
-            frame = await console.ask_replay()
-            if (
-                frame is None
-            ):  # so much happened to others that the answer is a snapshot: it proves nothing here
-                self.fault("not to be told by a replay")
-            else:
-                stale += bool(frame["events"] or any(frame["put"].values()) or any(frame["drop"].values()))
-        return stale
 
     async def _calm(self) -> None:
         """Wait until nothing is on its way to anybody any more: a while without a step of any console."""
@@ -270,9 +255,8 @@ def _cpu_s() -> float:
     return times.user + times.system
 
 
-async def main(plan: CrowdPlan) -> None:
+async def _obey(crowd: Crowd) -> None:
     """Do what the lines on standard input say."""
-    crowd = Crowd(plan)
     _say({"carrier": await crowd.listen()})
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
@@ -285,6 +269,16 @@ def _say(line: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-if __name__ == "__main__":
+def main(kind: type[Crowd]) -> None:
+    """A crowd of this kind, with the plan in the file that the command line names, until standard input ends."""
+    plan = CrowdPlan(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+
+    async def run() -> None:
+        await _obey(kind(plan))
+
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main(CrowdPlan(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))))
+        runner.run(run())
+
+
+if __name__ == "__main__":
+    main(Crowd)
