@@ -8,10 +8,23 @@ import argparse
 import asyncio
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from benchmarks import bare, bundles, contacts, databases, mail, routing, search, start_call, storm, wallboard
+from benchmarks import (
+    bare,
+    bundles,
+    contacts,
+    databases,
+    freed,
+    mail,
+    routing,
+    search,
+    start_call,
+    storm,
+    stuck,
+    wallboard,
+)
 from benchmarks.machine import cores, interpreter
 from benchmarks.report import BENCH_FILE, Row, table, write
 
@@ -41,16 +54,11 @@ def _contacts() -> Iterator[Row]:
             yield from contacts.measure(found, Path(folder), processes=contacts.TWO)
 
 
-def _storm() -> Iterator[Row]:
+def _on_each(measure: Callable[[databases.Database, Path], Iterable[Row]]) -> Iterator[Row]:
+    """A measurement on both databases, each with a folder of its own."""
     for database in _databases():
         with tempfile.TemporaryDirectory(prefix="sd-bench-") as folder:
-            yield from storm.measure(database, Path(folder))
-
-
-def _mail() -> Iterator[Row]:
-    for database in _databases():
-        with tempfile.TemporaryDirectory(prefix="sd-bench-") as folder:
-            yield from mail.measure(database, Path(folder))
+            yield from measure(database, Path(folder))
 
 
 def _search() -> Iterator[Row]:
@@ -76,8 +84,10 @@ def _routing() -> Iterator[Row]:
 PARTS: dict[str, Callable[[], Iterator[Row]]] = {
     "start-call": _start_call,
     "contacts": _contacts,
-    "storm": _storm,
-    "mail": _mail,
+    "storm": lambda: _on_each(storm.measure),
+    "freed": lambda: _on_each(freed.measure),
+    "stuck": lambda: _on_each(stuck.measure),
+    "mail": lambda: _on_each(mail.measure),
     "routing": _routing,
     "search": _search,
     "wallboard": lambda: iter(wallboard.measure()),

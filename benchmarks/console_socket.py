@@ -136,7 +136,6 @@ class Console:
         self.gaps = 0
         self.framed: Callable[[Console, int, str], None] | None = None
         """Told of every frame that is pushed: with its position, and as text."""
-        self.receive_bytes: int | None = None
         self._offered = offered
         self._chance = chance
         self._attempt = 0
@@ -145,6 +144,7 @@ class Console:
         self._opening: asyncio.Task[None] | None = None
         self._asking = False
         self._leaving = False
+        self._minds_silence = True
 
     # --- the connection -------------------------------------------------------------------------------------
 
@@ -174,9 +174,10 @@ class Console:
         self.cut()
 
     def stop_reading(self) -> None:
-        """From now on nothing is taken off the connection: pings go unanswered, too."""
+        """From now on nothing is taken off the connection, pings neither; only the other side can end it."""
         if self._socket is not None and self._socket.transport is not None:
             self._socket.transport.pause_reading()
+            self._minds_silence = False
 
     def go_on_reading(self) -> None:
         """Read on, if there is still something to read from."""
@@ -192,7 +193,8 @@ class Console:
     def check_silence(self) -> None:
         """As the browser's library: too long without a ping is a lost connection."""
         limit_s = CONNECT_S if self._socket is not None and not self._socket.upgraded else SILENCE_S
-        if self._socket is not None and time.perf_counter() - self.heard_at > limit_s:
+        silent_s = time.perf_counter() - self.heard_at
+        if self._minds_silence and self._socket is not None and silent_s > limit_s:
             self.note("silence")
             self.cut()
 
@@ -214,6 +216,7 @@ class Console:
         if self._leaving:
             return
         self.tries += 1
+        self._minds_silence = True
         self.heard_at = time.perf_counter()
         self._opening = asyncio.get_running_loop().create_task(self._open())
 
@@ -223,8 +226,6 @@ class Console:
         assert where.port is not None
         plug = socket.socket()
         plug.setblocking(False)
-        if self.receive_bytes is not None:
-            plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_bytes)
         self._socket = connection = ConsoleSocket(self)
         loop = asyncio.get_running_loop()
         try:

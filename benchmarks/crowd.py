@@ -55,10 +55,12 @@ class Crowd(Generator):
         self._chance = Random(plan.seed)
         self._api: aiohttp.ClientSession | None = None
         self.consoles: list[Console] = [
-            Console(login, token, csrf, chance=self._chance, note=self.fault, offered=self._offered)
+            Console(login, token, csrf, chance=self._chance, note=self.fault, offered=self.offered)
             for login, (token, csrf) in plan.sessions.items()
         ]
         self._keys = 0
+        self.paperwork: dict[str, str] = {}
+        """Login -> the contact that they have in wrap-up."""
         self.hooks: list[Hook] = []
         self.frame_delays: list[float] = []
         """Seconds from an offer's being made to its frame's being heard."""
@@ -141,7 +143,7 @@ class Crowd(Generator):
         """
         self.hooks, self.frame_delays = [], []
         tries, gaps = sum(c.tries for c in self.consoles), sum(c.gaps for c in self.consoles)
-        callers = asyncio.create_task(self._keep_calling(per_second, chance))
+        callers = asyncio.create_task(self.keep_calling(per_second, chance))
         await asyncio.sleep(REST_S)
         if kind == "cut":
             cut_at = time.perf_counter()
@@ -151,10 +153,10 @@ class Crowd(Generator):
             while self.whole == len(self.consoles):
                 await asyncio.sleep(0.001)
             cut_at = time.perf_counter()
-        cpu = _cpu_s()
+        cpu = cpu_s()
         await asyncio.sleep(0)
         await self.all_whole(limit_s)
-        over_at, spent_s = time.perf_counter(), _cpu_s() - cpu
+        over_at, spent_s = time.perf_counter(), cpu_s() - cpu
         callers.cancel()
         await asyncio.sleep(REST_S)
         whole = sorted(console.state_at - cut_at for console in self.consoles if console.state_at)
@@ -194,7 +196,8 @@ class Crowd(Generator):
 
     # --- callers and agents ---------------------------------------------------------------------------------
 
-    async def _keep_calling(self, per_second: float, chance: Random) -> None:
+    async def keep_calling(self, per_second: float, chance: Random) -> None:
+        """Callers at exponential distances, whether or not the earlier ones were answered; until cancelled."""
         due = time.perf_counter()
         while True:
             due += chance.expovariate(per_second)
@@ -215,19 +218,21 @@ class Crowd(Generator):
             if await self._post_hook("voice", form | {"Called": self.plan.number}):
                 hook.took_s = time.perf_counter() - hook.sent_at
 
-    def _offered(self, console: Console, frame: dict[str, Any], at: float) -> None:
+    def offered(self, console: Console, frame: dict[str, Any], at: float) -> None:
+        """A console was told of offers, at this moment."""
         put = frame["put"]
         for offer in put["offers"].values():
             self.frame_delays.append(time.time() - offer["made_at"] / 1e6 - (time.perf_counter() - at))
             caller = DIGITS.sub("", put["interactions"][offer["interaction_id"]]["caller"])
-            self.start(self._take(console, offer["id"], caller))
+            self.start(self._take(console, offer["id"], offer["interaction_id"], caller))
 
-    async def _take(self, console: Console, offer_id: str, caller: str) -> None:
+    async def _take(self, console: Console, offer_id: str, contact: str, caller: str) -> None:
         """Accept; then the caller hangs up, and the agent has the contact in wrap-up."""
         await self.ask(console, "POST", f"/offers/{offer_id}/accept", {})
         sid = self.offer_seen(caller)
         if sid is not None:
             await self.hang_up(sid)
+            self.paperwork[console.login] = contact
 
     async def ask(
         self, console: Console, method: str, path: str, body: dict[str, Any], *, version: int | None = None
@@ -250,7 +255,8 @@ class Crowd(Generator):
             return json.loads(text) if text else None
 
 
-def _cpu_s() -> float:
+def cpu_s() -> float:
+    """What this process has spent."""
     times = os.times()
     return times.user + times.system
 
