@@ -9,7 +9,7 @@ import argparse
 import asyncio
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from benchmarks import (
@@ -17,12 +17,14 @@ from benchmarks import (
     bundles,
     contacts,
     databases,
+    freed,
     load,
     mail,
     routing,
     search,
     start_call,
     storm,
+    stuck,
     wallboard,
 )
 from benchmarks.machine import cores, interpreter
@@ -55,24 +57,17 @@ def _contacts() -> Iterator[Row]:
 
 
 def _load() -> Iterator[Row]:
-    for database in _databases():
-        with tempfile.TemporaryDirectory(prefix="sd-bench-") as folder:
-            yield from load.measure(database, Path(folder))
+    yield from _on_each(load.measure)
     with databases.postgres() as found, tempfile.TemporaryDirectory(prefix="sd-bench-") as folder:
         if found is not None:
             yield from load.measure(found, Path(folder), processes=load.TWO_NODES)
 
 
-def _storm() -> Iterator[Row]:
+def _on_each(measure: Callable[[databases.Database, Path], Iterable[Row]]) -> Iterator[Row]:
+    """A measurement on both databases, each with a folder of its own."""
     for database in _databases():
         with tempfile.TemporaryDirectory(prefix="sd-bench-") as folder:
-            yield from storm.measure(database, Path(folder))
-
-
-def _mail() -> Iterator[Row]:
-    for database in _databases():
-        with tempfile.TemporaryDirectory(prefix="sd-bench-") as folder:
-            yield from mail.measure(database, Path(folder))
+            yield from measure(database, Path(folder))
 
 
 def _search() -> Iterator[Row]:
@@ -99,8 +94,10 @@ PARTS: dict[str, Callable[[], Iterator[Row]]] = {
     "start-call": _start_call,
     "contacts": _contacts,
     "load": _load,
-    "storm": _storm,
-    "mail": _mail,
+    "storm": lambda: _on_each(storm.measure),
+    "freed": lambda: _on_each(freed.measure),
+    "stuck": lambda: _on_each(stuck.measure),
+    "mail": lambda: _on_each(mail.measure),
     "routing": _routing,
     "search": _search,
     "wallboard": lambda: iter(wallboard.measure()),

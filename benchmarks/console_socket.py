@@ -134,8 +134,8 @@ class Console:
         self.heard_at = 0.0
         self.tries = 0
         self.gaps = 0
-        self.boards: Callable[[Console, str, float], None] | None = None
-        self.receive_bytes: int | None = None
+        self.framed: Callable[[Console, int, str], None] | None = None
+        """Told of every frame that is pushed: with its position, and as text."""
         self._offered = offered
         self._chance = chance
         self._attempt = 0
@@ -144,7 +144,7 @@ class Console:
         self._opening: asyncio.Task[None] | None = None
         self._asking = False
         self._leaving = False
-        self._wish: asyncio.Future[dict[str, Any]] | None = None
+        self._minds_silence = True
 
     # --- the connection -------------------------------------------------------------------------------------
 
@@ -174,9 +174,10 @@ class Console:
         self.cut()
 
     def stop_reading(self) -> None:
-        """From now on nothing is taken off the connection: pings go unanswered, too."""
+        """From now on nothing is taken off the connection, pings neither; only the other side can end it."""
         if self._socket is not None and self._socket.transport is not None:
             self._socket.transport.pause_reading()
+            self._minds_silence = False
 
     def go_on_reading(self) -> None:
         """Read on, if there is still something to read from."""
@@ -192,7 +193,8 @@ class Console:
     def check_silence(self) -> None:
         """As the browser's library: too long without a ping is a lost connection."""
         limit_s = CONNECT_S if self._socket is not None and not self._socket.upgraded else SILENCE_S
-        if self._socket is not None and time.perf_counter() - self.heard_at > limit_s:
+        silent_s = time.perf_counter() - self.heard_at
+        if self._minds_silence and self._socket is not None and silent_s > limit_s:
             self.note("silence")
             self.cut()
 
@@ -214,6 +216,7 @@ class Console:
         if self._leaving:
             return
         self.tries += 1
+        self._minds_silence = True
         self.heard_at = time.perf_counter()
         self._opening = asyncio.get_running_loop().create_task(self._open())
 
@@ -223,8 +226,6 @@ class Console:
         assert where.port is not None
         plug = socket.socket()
         plug.setblocking(False)
-        if self.receive_bytes is not None:
-            plug.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self.receive_bytes)
         self._socket = connection = ConsoleSocket(self)
         loop = asyncio.get_running_loop()
         try:
@@ -245,7 +246,7 @@ class Console:
             self._event(text)
         elif text.startswith("43"):
             self._asking = False
-            self._answered(text)
+            self._state(REPLAY.match(text))
         elif text[0] == "0":
             auth = {"schema": LIVE_SCHEMA} | ({} if self.position is None else {"position": self.position})
             self.send("40" + json.dumps(auth))
@@ -257,31 +258,14 @@ class Console:
         found = STATE.match(text)
         if found is not None:
             self._state(found)
+            if self.framed is not None and text.startswith('42["frame"'):
+                self.framed(self, int(found[2]), text)
             if '"offer.made"' in text and text.startswith('42["frame"'):
                 self._offered(self, json.loads(text[2:])[1], time.perf_counter())
-        elif text.startswith('42["board"'):
-            if self.boards is not None:
-                self.boards(self, text, time.perf_counter())
         elif text.startswith('42["resync"'):
             self._replay()
         elif text.startswith('42["bye"'):
             self.note(f"bye {text[10:60]}")
-
-    def _answered(self, text: str) -> None:
-        if self._wish is not None and not self._wish.done():
-            self._wish.set_result(json.loads(text[text.index("[") :])[0])
-        self._state(REPLAY.match(text))
-
-    async def ask_replay(self, limit_s: float = 10.0) -> dict[str, Any] | None:
-        """What happened after our position, as the server answers it: the frame, or None where it is a snapshot."""
-        self._wish = asyncio.get_running_loop().create_future()
-        self._replay()
-        try:
-            answer = await asyncio.wait_for(self._wish, limit_s)
-        except TimeoutError:
-            return None
-        frame: dict[str, Any] | None = answer.get("frame")
-        return frame
 
     def _state(self, found: re.Match[str] | None) -> None:
         if found is None:

@@ -2,7 +2,7 @@
 
 FILE holds `CrowdPlan` as JSON. The first line on standard output is {"carrier": ADDRESS}. Each line on standard input
 is one thing to do, answered by one line: {"connect": BASE, "consoles": N}, {"calls": N, "per_second": RATE, "seed": N},
-{"storm": ...} and what the other measurements of this folder add.
+{"storm": ...}, {"positions": true} and what the other measurements of this folder add to it.
 
 Consoles are `benchmarks.console_socket`; every webhook comes on a connection of its own. Whoever gets an offer accepts
 it; the caller hangs up, and the contact stays with the agent in wrap-up, so that consoles have something to show.
@@ -30,7 +30,6 @@ from benchmarks.screen import DIGITS
 LOOK_EVERY_S = 0.02
 REST_S = 1.0
 CALM_WITHIN_S = 30.0
-SAMPLE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +56,12 @@ class Crowd(Generator):
         self._chance = Random(plan.seed)
         self._api: aiohttp.ClientSession | None = None
         self.consoles: list[Console] = [
-            Console(login, token, csrf, chance=self._chance, note=self.fault, offered=self._offered)
+            Console(login, token, csrf, chance=self._chance, note=self.fault, offered=self.offered)
             for login, (token, csrf) in plan.sessions.items()
         ]
         self._keys = 0
+        self.paperwork: dict[str, str] = {}
+        """Login -> the contact that they have in wrap-up."""
         self.hooks: list[Hook] = []
         self.frame_delays: list[float] = []
         """Seconds from an offer's being made to its frame's being heard."""
@@ -79,6 +80,8 @@ class Crowd(Generator):
             return await self.take_calls(wish["calls"], wish["per_second"], Random(wish["seed"]))
         if "storm" in wish:
             return await self.storm(wish["storm"], wish["per_second"], Random(wish["seed"]), wish["limit_s"])
+        if "positions" in wish:
+            return {console.login: console.position for console in self.consoles}
         raise ValueError(f"nobody knows how to {wish}")
 
     async def arrive(self, base: str, per_second: float) -> dict[str, Any]:
@@ -141,7 +144,7 @@ class Crowd(Generator):
         """
         self.hooks, self.frame_delays = [], []
         tries, gaps = sum(c.tries for c in self.consoles), sum(c.gaps for c in self.consoles)
-        callers = asyncio.create_task(self._keep_calling(per_second, chance))
+        callers = asyncio.create_task(self.keep_calling(per_second, chance))
         await asyncio.sleep(REST_S)
         if kind == "cut":
             cut_at = time.perf_counter()
@@ -151,10 +154,10 @@ class Crowd(Generator):
             while self.whole == len(self.consoles):
                 await asyncio.sleep(0.001)
             cut_at = time.perf_counter()
-        cpu = _cpu_s()
+        cpu = cpu_s()
         await asyncio.sleep(0)
         await self.all_whole(limit_s)
-        over_at, spent_s = time.perf_counter(), _cpu_s() - cpu
+        over_at, spent_s = time.perf_counter(), cpu_s() - cpu
         callers.cancel()
         await asyncio.sleep(REST_S)
         whole = sorted(console.state_at - cut_at for console in self.consoles if console.state_at)
@@ -164,7 +167,7 @@ class Crowd(Generator):
         served = [
             h.took_s for h in self.hooks if (cut_at if kind == "cut" else back_at) <= h.sent_at <= over_at
         ]
-        stale = await self._stale()
+        await self._calm()
         return {
             "consoles": len(self.consoles),
             "whole": len(whole),
@@ -178,25 +181,9 @@ class Crowd(Generator):
             "offers": len(self.frame_delays),
             "tries": sum(console.tries for console in self.consoles) - tries,
             "cpu_share": spent_s / (over_at - cut_at),
-            "stale": stale,
             "gaps": sum(console.gaps for console in self.consoles) - gaps,
             "faults": self.faults(),
         }
-
-    async def _stale(self) -> int:
-        """How many of a sample missed something that concerns them: a replay from their position brings it."""
-        await self._calm()
-        chosen = self._chance.sample(self.consoles, min(SAMPLE, len(self.consoles)))
-        stale = 0
-        for console in chosen:
-            frame = await console.ask_replay()
-            if (
-                frame is None
-            ):  # so much happened to others that the answer is a snapshot: it proves nothing here
-                self.fault("not to be told by a replay")
-            else:
-                stale += bool(frame["events"] or any(frame["put"].values()) or any(frame["drop"].values()))
-        return stale
 
     async def _calm(self) -> None:
         """Wait until nothing is on its way to anybody any more: a while without a step of any console."""
@@ -210,7 +197,8 @@ class Crowd(Generator):
 
     # --- callers and agents ---------------------------------------------------------------------------------
 
-    async def _keep_calling(self, per_second: float, chance: Random) -> None:
+    async def keep_calling(self, per_second: float, chance: Random) -> None:
+        """Callers at exponential distances, whether or not the earlier ones were answered; until cancelled."""
         due = time.perf_counter()
         while True:
             due += chance.expovariate(per_second)
@@ -231,19 +219,21 @@ class Crowd(Generator):
             if await self.post_hook("voice", form | {"Called": self.plan.number}):
                 hook.took_s = time.perf_counter() - hook.sent_at
 
-    def _offered(self, console: Console, frame: dict[str, Any], at: float) -> None:
+    def offered(self, console: Console, frame: dict[str, Any], at: float) -> None:
+        """A console was told of offers, at this moment."""
         put = frame["put"]
         for offer in put["offers"].values():
             self.frame_delays.append(time.time() - offer["made_at"] / 1e6 - (time.perf_counter() - at))
             caller = DIGITS.sub("", put["interactions"][offer["interaction_id"]]["caller"])
-            self.start(self._take(console, offer["id"], caller))
+            self.start(self._take(console, offer["id"], offer["interaction_id"], caller))
 
-    async def _take(self, console: Console, offer_id: str, caller: str) -> None:
+    async def _take(self, console: Console, offer_id: str, contact: str, caller: str) -> None:
         """Accept; then the caller hangs up, and the agent has the contact in wrap-up."""
         await self.ask(console, "POST", f"/offers/{offer_id}/accept", {})
         sid = self.offer_seen(caller)
         if sid is not None:
             await self.hang_up(sid)
+            self.paperwork[console.login] = contact
 
     async def ask(
         self, console: Console, method: str, path: str, body: dict[str, Any], *, version: int | None = None
@@ -266,14 +256,14 @@ class Crowd(Generator):
             return json.loads(text) if text else None
 
 
-def _cpu_s() -> float:
+def cpu_s() -> float:
+    """What this process has spent."""
     times = os.times()
     return times.user + times.system
 
 
-async def main(plan: CrowdPlan) -> None:
+async def _obey(crowd: Crowd) -> None:
     """Do what the lines on standard input say."""
-    crowd = Crowd(plan)
     _say({"carrier": await crowd.listen()})
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
@@ -286,6 +276,16 @@ def _say(line: dict[str, Any]) -> None:
     sys.stdout.flush()
 
 
-if __name__ == "__main__":
+def main(kind: type[Crowd]) -> None:
+    """A crowd of this kind, with the plan in the file that the command line names, until standard input ends."""
+    plan = CrowdPlan(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
+
+    async def run() -> None:
+        await _obey(kind(plan))
+
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main(CrowdPlan(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))))
+        runner.run(run())
+
+
+if __name__ == "__main__":
+    main(Crowd)

@@ -57,3 +57,9 @@ def _tree_s(parent: int) -> float:
         elif int(fields[1]) == parent:
             total += sum(map(int, fields[11:13])) / TICKS
     return total
+
+
+def resident_mb(process: int) -> float:
+    """What a process has in memory now, in megabytes (2^20 bytes). OSError when it is gone."""
+    pages = int((PROC / str(process) / "statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

@@ -61,7 +61,9 @@ def check_calls_out(reader: Reader, books: Books) -> Findings:
     kinds = (ConnectCall.KIND, PutBackCall.KIND, HangUpCall.KIND)
     for row in reader.all(sa.select(EFFECT).where(EFFECT.c.kind.in_(kinds))):
         act = row["data"]["call_id"], row["kind"]
-        wanted[act] += row["state"] != "dropped" or row["attempts"] > 0  # dropped after a try that may have been it
+        wanted[act] += (
+            row["state"] != "dropped" or row["attempts"] > 0
+        )  # dropped after a try that may have been it
         if row["state"] == "confirmed" and row["detail"] is None:
             sure.add(act)
     for (call_id, kind), count in sorted(done.items()):

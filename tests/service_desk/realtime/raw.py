@@ -75,6 +75,10 @@ class Raw:
         found = [json.loads(text[2:]) for text in self.heard if text.startswith("42[")]
         return [event[1] for event in found if event[0] == name]
 
+    def count(self, name: str) -> int:
+        """How many events of a name there were: cheaper than reading them."""
+        return sum(text.startswith(f'42["{name}"') for text in self.heard)
+
     async def close(self) -> None:
         self._reader.cancel()
         await asyncio.gather(self._reader, return_exceptions=True)

@@ -1,6 +1,7 @@
 """Consoles' sockets: what arrives, what is told after a gap, who is cut, and what an agent's leaving means."""
 
 import asyncio
+import contextlib
 import itertools
 import time
 from pathlib import Path
@@ -231,8 +232,13 @@ async def test_a_fault_in_the_fan_out_leaves_nobody_behind(
 
 
 def big_frame(number: int) -> FrameView:
-    """50 kB that change nothing: the client ignores what is behind its position."""
-    me = {f"filler-{number}": "x" * 50_000}
+    """50 kB that change nothing."""
+    return frame_of(f"filler-{number}", "x" * 50_000)
+
+
+def frame_of(key: str, words: str = "") -> FrameView:
+    """One that changes nothing: the client ignores what is behind its position."""
+    me = {key: words}
     return FrameView.model_construct(
         prev=0,
         position=0,
@@ -242,46 +248,60 @@ def big_frame(number: int) -> FrameView:
     )
 
 
-async def test_a_client_that_does_not_read_is_cut_and_the_others_get_everything(
-    sqlite_url: str, tmp_path: Path
+STUCK, SOCKETS, OTHERS = 5, 60, 50
+
+
+async def test_five_of_sixty_that_do_not_read_are_cut_and_the_others_get_everything(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with world(sqlite_url, tmp_path) as desk:
+    """Ann has ten consoles, of which five read nothing, and Ben has fifty: all of them on sockets of their own."""
+    monkeypatch.setattr(server, "SOCKETS_PER_AGENT", OTHERS)
+    async with world(sqlite_url, tmp_path) as desk, contextlib.AsyncExitStack() as open_now:
         await add_agent(desk, "ann")
-        async with console(desk, "ann") as ann, raw(desk, http=ann._http) as reading:
-            await reading.sign_in()
-            stuck = await deaf(desk, ann)
-            here = consoles(desk)
+        await add_agent(desk, "ben")
+        ann = await open_now.enter_async_context(console(desk, "ann"))
+        ben = await open_now.enter_async_context(console(desk, "ben"))
+        await ben.set_state("away", "break")
+        here = consoles(desk)
+        reading = [
+            await open_now.enter_async_context(raw(desk, http=one._http))
+            for one, sockets in ((ann, SOCKETS - OTHERS - STUCK), (ben, OTHERS))
+            for _ in range(sockets - 1)
+        ]
+        for tab in reading:
+            await tab.sign_in()
+        stuck = [await deaf(desk, ann) for _ in range(STUCK)]
 
-            async def three() -> bool:
-                return len(here._by_sid) == 3 and not here._arriving
+        async def all_in() -> bool:
+            return len(here._by_sid) == SOCKETS and not here._arriving
 
-            await until(three, "three sockets with their first state")
-            started = time.monotonic()
-            sent = 0
-            while len(here._by_sid) == 3:
-                await here.send_frame(ann.agent_id, big_frame(sent))
-                sent += 1
-                assert sent < 400, "it is never cut"
-                await asyncio.sleep(0)  # the writers of the others must have their turn
-            assert time.monotonic() - started < 10
+        await until(all_in, "all sockets with their first state", within_s=10)
+        sent = 0
+        while len(here._by_sid) > SOCKETS - STUCK:
             await here.send_frame(ann.agent_id, big_frame(sent))
+            await here.send_frame(ben.agent_id, frame_of(f"small-{sent}"))
+            sent += 1
+            assert sent < 400, "they are never cut"
+            await asyncio.sleep(0)  # the writers of the others must have their turn
 
-            async def everything() -> bool:
-                return len(reading.events("frame")) >= sent + 1
+        async def everything() -> bool:
+            return all(tab.count("frame") >= sent for tab in reading)
 
-            await until(everything, "the one that reads has all of it")
-            assert not reading.closed.is_set()
-            await stuck.ended(within_s=10)
-            assert len(here.io.eio.sockets) <= 3
-            contact = await served_call(desk, ann)
-            await note(ann, contact, "undisturbed")
-            await same_as_snapshot(desk, ann)
+        await until(everything, "those who read have all of it")
+        assert [tab for tab in reading if tab.closed.is_set()] == []
+        assert len(here._by_sid) == SOCKETS - STUCK
+        await asyncio.gather(*(each.ended(within_s=10) for each in stuck))
+        assert len(here.io.eio.sockets) == SOCKETS - STUCK
+        contact = await served_call(desk, ann)
+        await note(ann, contact, "undisturbed")
+        await same_as_snapshot(desk, ann)
 
-            async def forgotten() -> bool:
-                return len(await rows_of(desk.desk, schema.connection)) == 2
+        async def forgotten() -> bool:
+            return len(await rows_of(desk.desk, schema.connection)) == SOCKETS - STUCK
 
-            await until(forgotten, "the desk knows that it is gone")
-            await stuck.close()
+        await until(forgotten, "the desk knows that they are gone")
+        for each in stuck:
+            await each.close()
 
 
 async def test_a_stuck_client_does_not_hold_up_the_end(sqlite_url: str, tmp_path: Path) -> None:
