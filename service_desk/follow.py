@@ -27,12 +27,17 @@ class Pace:
         loop = asyncio.get_running_loop()
         if self._next > loop.time():
             opened: asyncio.Future[None] = loop.create_future()
-            opening = loop.call_at(self._next, opened.set_result, None)
+            opening = loop.call_at(self._next, _open, opened)
             try:
                 await opened
             finally:
                 opening.cancel()
         self._next = loop.time() + self._every_s
+
+
+def _open(door: "asyncio.Future[None]") -> None:
+    if not door.done():  # who waited may have been cancelled in the same turn
+        door.set_result(None)
 
 
 class Signal:

@@ -67,8 +67,8 @@ async def hold_and_work(lease: Lease, clock: Clock, work: Callable[[int], Awaita
     `work` returns when the lease is no longer held.
     """
     while True:
-        fence = await lease.acquire()
         try:
+            fence = await lease.acquire()
             await work(fence)
         except Fenced as error:
             log.warning("fenced", lease=lease.name, reason=str(error))

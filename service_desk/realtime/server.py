@@ -4,6 +4,7 @@ Sockets carry hints with positions; everything that changes something goes throu
 table of events is `EVENTS`; anything else that a client says is ignored, and nothing is answered before sign-in.
 """
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -37,6 +38,8 @@ SOCKETS_PER_AGENT = 10
 SESSIONS_EVERY: Micros = 30 * SECOND
 WELCOMED_TOGETHER = 32
 GONE_TOGETHER = 200
+AGAIN_S = 1.0
+"""What could not be noted, because the database was away, is tried again so much later."""
 BOARD_ROOM = "board"
 FLOOR_ROOM = "floor"
 ALERT_ROOM = "alerts"
@@ -74,6 +77,7 @@ class LiveServer:
         """Consoles that have no state yet: a frame would show them that they miss something, and they would ask."""
         self._last: dict[str, int] = {}
         self._alerts: list[AlertView] = []
+        self._closing = False
         self._coming = Groups(self._welcome, WELCOMED_TOGETHER)
         self._going = Groups(self._note_gone, GONE_TOGETHER)
         self.io = engine.make_server(max_message_bytes=MESSAGE_BYTES, cut_off=desk.measures.cut_off)
@@ -91,7 +95,8 @@ class LiveServer:
         self.io.attach(app, socketio_path="live")
 
     async def close(self) -> None:
-        """Tell every console to come back later."""
+        """Tell every console to come back later, and take none that comes back at once."""
+        self._closing = True
         for sid in list(self._by_sid):
             await self.io.tell(sid, "bye", {"reason": "shutdown"})
             await self.io.dismiss(sid)
@@ -114,7 +119,7 @@ class LiveServer:
         if not isinstance(auth, dict) or auth.get("schema") != LIVE_SCHEMA:
             raise Refused("schema")
         others = len(self._sids.get(principal.agent_id, ()))
-        if len(self._by_sid) >= SOCKETS or others >= SOCKETS_PER_AGENT:
+        if self._closing or len(self._by_sid) >= SOCKETS or others >= SOCKETS_PER_AGENT:
             raise Refused("busy")
         self._by_sid[sid] = connected = Connected(
             sid, principal, self._desk.clock.now(), auth.get("position"), request
@@ -138,11 +143,22 @@ class LiveServer:
             await self._send_alerts(here)
         except DeskError as error:
             log.warning("consoles could not be welcomed", consoles=len(group), reason=error.detail)
-            for each in group:
-                await self.io.dismiss(each.sid)
+            await self._send_away(group)
+        except Exception:
+            log.exception("consoles could not be welcomed", consoles=len(group))
+            if len(group) == 1:
+                await self._send_away(group)
+            else:  # one of them is the reason: the others shall not be kept out by it
+                for each in group:
+                    await self._welcome([each])
         finally:
             for each in group:
                 leave(each.request)
+
+    async def _send_away(self, group: list[Connected]) -> None:
+        """Without a first state a console is blind: it has to come again."""
+        for each in group:
+            await self.io.dismiss(each.sid)
 
     async def _still_signed_in(self, group: list[Connected]) -> list[Connected]:
         """Without those whose session was revoked in the moment before it could be heard here."""
@@ -197,7 +213,13 @@ class LiveServer:
         try:
             await self._desk.run(sockets.closed, sids)
         except DeskError as error:
-            log.warning("closed sockets could not be noted; their node's sweep will", reason=error.detail)
+            log.warning("closed sockets could not be noted yet", sockets=len(sids), reason=error.detail)
+            if not self._closing:  # a node that ends takes all its sockets along
+                asyncio.get_running_loop().call_later(AGAIN_S, self._note_again, sids)
+
+    def _note_again(self, sids: list[str]) -> None:
+        for sid in sids:
+            self._going.add(sid)
 
     # --- what consoles ask --------------------------------------------------------------------------------------
 

@@ -37,6 +37,8 @@ SOCKETS = 5_000
 BUCKETS = 20_000
 """Visitors whose pace is remembered; the one who connected longest ago is forgotten first."""
 PUSH_EVERY: Micros = SECOND
+AGAIN_S = 1.0
+"""What could not be noted, because the database was away, is tried again so much later."""
 
 log = structlog.get_logger(__name__)
 
@@ -88,6 +90,7 @@ class ChatServer:
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
         self._lines_moved = asyncio.Event()
+        self._closing = False
         self.io = engine.make_server(max_message_bytes=MESSAGE_BYTES, cut_off=desk.measures.cut_off)
         desk.measures.sockets.labels("visitor").set_function(lambda: len(self._by_sid))
         self.io.on("connect", self._connect)
@@ -105,7 +108,8 @@ class ChatServer:
         self.io.attach(app, socketio_path="chat")
 
     async def close(self) -> None:
-        """Hang up; the pages come back later."""
+        """Hang up; the pages come back later, and none that comes at once is taken."""
+        self._closing = True
         for sid in list(self._by_sid):
             await self.io.dismiss(sid)
         await self.io.shutdown()
@@ -121,7 +125,7 @@ class ChatServer:
         config = await self._desk.read(_config)
         if not self._may_embed(config, auth["widget"], request.headers.get("Origin", "")):
             raise Refused("origin")
-        if len(self._by_sid) >= SOCKETS:
+        if self._closing or len(self._by_sid) >= SOCKETS:
             raise Refused("busy")
         token, given = new_token(), auth.get("token")
         known = fingerprint(given) if isinstance(given, str) and given else None
@@ -162,7 +166,11 @@ class ChatServer:
     async def resync(self) -> None:
         """Send every visitor their chat whole: something may have been missed."""
         for sid, visitor in list(self._by_sid.items()):
-            await self.io.emit("chat", await self._view(visitor), to=sid)
+            try:
+                await self.io.emit("chat", await self._view(visitor), to=sid)
+            except DeskError as error:  # the page asks by itself when it connects again
+                log.warning("a visitor could not be shown the whole", reason=error.detail)
+                await self.io.dismiss(sid)
 
     async def _welcome(self, sid: str, visitor: Visitor) -> None:
         """The page is entered first: what is opened or said by it comes after it."""
@@ -194,7 +202,9 @@ class ChatServer:
         try:
             chat = await self._desk.run(pages.closed, sid, actor="customer")
         except DeskError as error:
-            log.warning("a visitor's leaving could not be noted", reason=error.detail)
+            log.warning("a visitor's leaving could not be noted yet", reason=error.detail)
+            if not self._closing:  # a node that ends takes all its pages along
+                asyncio.get_running_loop().call_later(AGAIN_S, lambda: self._start(self._left(sid, visitor)))
             return
         if chat is not None and visitor.id not in self._sids:
             self._chats.pop(chat, None)
@@ -202,7 +212,10 @@ class ChatServer:
     async def register_again(self) -> None:
         """Enter every open page anew, after this node was taken for dead."""
         for sid, visitor in list(self._by_sid.items()):
-            await self._enter(sid, visitor)
+            if sid in self._by_sid:
+                await self._enter(sid, visitor)
+            if sid not in self._by_sid:  # closed meanwhile: undo what came too late
+                await self._desk.run(pages.closed, sid, actor="customer")
 
     def _start(self, work: Any) -> None:
         task = asyncio.create_task(work)
@@ -304,8 +317,9 @@ class ChatServer:
         if visitor_id in self._sids and interaction_id not in self._chats:
             self._chats[interaction_id] = visitor_id
             for sid in list(self._sids[visitor_id]):
-                visitor = self._by_sid[sid]
-                await self.io.tell(sid, "chat", await self._view(visitor))
+                visitor = self._by_sid.get(sid)
+                if visitor is not None:  # it may have closed while another page was told
+                    await self.io.tell(sid, "chat", await self._view(visitor))
 
     async def _push_entry(self, visitor_id: str, entry_id: str) -> None:
         entry = await self._desk.glance(queries.chat_entry, entry_id)

@@ -17,7 +17,11 @@ GROUP_LOCK_MS = 100
 Two groups may want each other's rows, because they lock in the order of their actions. PostgreSQL looks for such
 deadlocks after a second only. An action alone locks in the fixed order, so it may wait.
 """
-ALONE_LOCK_S = 10
+POSITIONS_LOCK_S = 10
+"""The row of the log's positions is waited for so long: as long as another node's COMMIT may take."""
+ALONE_LOCK_S = 1
+"""An action alone locks in the fixed order, so it may wait, and is tried several times. Not for long at a time: it may
+hold the lease's row shared, and nobody can take the lease over meanwhile."""
 STANDSTILL_S = 10
 """PostgreSQL throws out who stands still for so long within a transaction, and with it the locks held."""
 

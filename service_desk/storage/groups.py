@@ -112,15 +112,19 @@ class Groups:
                 ready.outcomes.append(self._attempt(group, job))
             write_log(group)
             killpoint("store.before_commit")
-        except Exception as error:  # noqa: BLE001  # whatever it was, `end` gives each action its own answer
-            ready.error = error
+        except BaseException as error:  # noqa: BLE001  # whatever it was, `end` gives each action its own answer
+            ready.error = _plain(error)
             if ready.group is None and patient:
                 ready.taken.append(next(jobs))
         return ready
 
     def end(self, ready: Ready) -> list[Outcome]:
-        """COMMIT, or give each action its own answer to what went wrong."""
-        outcomes = self._end(ready)
+        """COMMIT, or give each action its own answer to what went wrong. Never raises."""
+        try:
+            outcomes = self._end(ready)
+        except BaseException as error:
+            log.exception("a group could not be ended")
+            outcomes = [Outcome(job, error=_plain(error)) for job in ready.taken]
         self._measures.group_size.observe(len(outcomes))
         self._measures.group_seconds.observe(self._clock.monotonic() - ready.begun)
         return outcomes
@@ -132,8 +136,8 @@ class Groups:
             committing = True
             try:
                 self._commit(ready.group)
-            except Exception as caught:  # noqa: BLE001  # as above
-                error = caught
+            except BaseException as caught:  # noqa: BLE001  # as above
+                error = _plain(caught)
             else:
                 killpoint("store.after_commit")
                 return ready.outcomes
@@ -180,12 +184,12 @@ class Groups:
                 write_log(group)
                 committing = True
                 self._commit(group)
-            except Exception as caught:  # noqa: BLE001  # handed to the caller
-                error = caught
+            except BaseException as caught:  # noqa: BLE001  # handed to the caller
+                error = _plain(caught)
                 self._undo(error)
-                if is_lost(caught) and committing:
-                    return Outcome(job, error=unsure(caught))
-                if not worth_another_try(caught):
+                if is_lost(error) and committing:
+                    return Outcome(job, error=unsure(error))
+                if not worth_another_try(error):
                     break
             else:
                 return Outcome(job, result=result)
@@ -234,7 +238,7 @@ class Groups:
                 raw: Any = connection.connection.dbapi_connection
                 raw.rollback()
             connection.rollback()
-        except (DBAPIError, self._engine.dialect.loaded_dbapi.Error):
+        except Exception:  # noqa: BLE001  # whatever it was, the next group gets another connection
             self.close()
         else:
             if is_lost(error) or connection.invalidated:
@@ -250,6 +254,19 @@ class Groups:
         except dbapi.Error as error:
             made = DBAPIError.instance(word, None, error, dbapi.Error, dialect=self._engine.dialect)
             raise made from error
+
+
+def _plain(error: BaseException) -> Exception:
+    """What stopped an action, as an exception that its caller is told.
+
+    A panic in an extension or an interrupt must not pass through here: the transaction would stay open, and the write
+    lock taken, for ever.
+    """
+    if isinstance(error, Exception):
+        return error
+    broke = RuntimeError(f"an action was stopped by {type(error).__name__}")
+    broke.__cause__ = error
+    return broke
 
 
 def _act(group: Group, tx: Tx, job: Job) -> Any:
@@ -288,6 +305,8 @@ def write_log(group: Group) -> None:
     if not any(lines.values()):
         return
     counts = {f"new_{name}": len(rows) for name, rows in lines.items()}
+    # Everybody takes this row last and keeps it through COMMIT: a line, in which nobody can want what another has.
+    group.driver.wait_for_rows(engines.POSITIONS_LOCK_S)
     last = _TAKE_POSITIONS.rows(group.driver, counts)[0]
     for name, rows in lines.items():
         if rows:

@@ -143,6 +143,8 @@ class Store:
         if isinstance(self._thread, InlineWriter) or loop is None or self._near is None:
             return self._thread
         if self._by_loop is None or self._by_loop.loop is not loop:
+            if self._by_loop is not None:
+                self._by_loop.hand_over()  # of a loop that is gone, or it would run them never
             self._by_loop = LoopWriter(self._groups, self._clock, self._thread, loop)
         return self._by_loop
 

@@ -60,12 +60,14 @@ class ThreadWriter:
         stop = False
         while not stop or not self._todo.empty():
             item = self._todo.get()
-            while isinstance(item, Job):
-                item = self._run_group(item)
-            if item is None:
-                stop = True
-            else:
-                item()
+            try:
+                while isinstance(item, Job):
+                    item = self._run_group(item)
+                if item is not None:
+                    item()
+            except BaseException:
+                log.exception("the writer goes on")
+            stop = stop or item is None
 
     def _run_group(self, first: Job) -> Job | Callable[[], None] | None:
         """Run actions together; what was met that belongs into no group, or a call of nothing."""

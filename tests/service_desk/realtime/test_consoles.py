@@ -11,8 +11,10 @@ import aiohttp
 import pytest
 import sqlalchemy as sa
 
+from service_desk.actions import sockets
 from service_desk.domain import access
 from service_desk.domain.views import LIVE_SCHEMA, DropView, FrameView, PutView
+from service_desk.errors import Unavailable
 from service_desk.queries import live
 from service_desk.queries.catch_up import catch_up
 from service_desk.realtime import engine, server
@@ -88,6 +90,56 @@ async def test_replay_leads_to_the_same_state_as_a_snapshot(db_url: str, tmp_pat
                 answer = await ann.io.call("replay", {"after": nonsense})
                 assert set(answer) == {"snapshot"}, nonsense
             assert await ann.io.call("replay", ({"after": 1}, "more", {"than": "asked"}))
+
+
+async def test_one_whose_state_cannot_be_read_keeps_nobody_else_out(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They come together, so they are welcomed together; nobody stays connected and blind."""
+    async with world(sqlite_url, tmp_path) as desk:
+        poisoned = await add_agent(desk, "eve")
+        await add_agent(desk, "ann")
+        whole = live.snapshot
+
+        def snapshot(reader: Any, agent_id: str) -> Any:
+            if agent_id == poisoned:
+                raise KeyError("planted")
+            return whole(reader, agent_id)
+
+        monkeypatch.setattr(live, "snapshot", snapshot)
+        jar = aiohttp.CookieJar(unsafe=True)
+        async with aiohttp.ClientSession(cookie_jar=jar) as http:
+            await Console(desk, http).sign_in("eve")
+            async with raw(desk, http=http) as eve:
+                await eve.sign_in()
+                async with console(desk, "ann") as ann:
+                    assert ann.state["position"] > 0
+                    await asyncio.wait_for(eve.closed.wait(), 10)
+                    assert consoles(desk).agents == {ann.agent_id}
+
+
+async def test_a_closed_socket_is_noted_once_the_database_is_back(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "AGAIN_S", 0.05)
+    async with world(sqlite_url, tmp_path) as desk:
+        await add_agent(desk, "ann")
+        closed, tries = sockets.closed, itertools.count()
+
+        def away(tx: Any, sids: Any) -> None:
+            if next(tries) < 2:
+                raise Unavailable("The database cannot take this now.")
+            closed(tx, sids)
+
+        monkeypatch.setattr(sockets, "closed", away)
+        async with console(desk, "ann"):
+            assert len(await rows_of(desk.desk, schema.connection)) == 1
+
+        async def noted() -> bool:
+            return not await rows_of(desk.desk, schema.connection)
+
+        await until(noted, "the socket's row is gone")
+        assert next(tries) >= 3
 
 
 async def test_too_far_behind_gets_the_whole(

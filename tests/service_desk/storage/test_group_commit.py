@@ -246,6 +246,67 @@ async def test_actions_of_a_loop_and_of_threads_take_turns(plain: Desk, others: 
     assert positions == list(range(positions[0], positions[0] + 60 + 10 * others))
 
 
+class Panic(BaseException):
+    """As an extension in another language stops an action."""
+
+
+async def test_a_panic_in_an_action_is_told_and_stops_nobody_else(plain: Desk) -> None:
+    def panics(tx: Tx) -> None:
+        company("half")(tx)
+        raise Panic
+
+    for run in (plain.run, lambda act: asyncio.to_thread(plain.store.run, act)):
+        with pytest.raises(RuntimeError, match="Panic"):
+            await asyncio.wait_for(run(panics), 10)
+        outcomes = await together(plain, company(f"before-{run}"), panics, company(f"after-{run}"))
+        assert [type(outcome) for outcome in outcomes][1] is RuntimeError
+    assert len(await plain.read(names)) == 4, "and what the others wrote is there"
+
+
+def test_actions_of_a_loop_that_is_gone_are_run_all_the_same(db_url: str) -> None:
+    store = Store(db_url, SystemClock())
+    gone = asyncio.new_event_loop()
+    store.submit(company("left behind"), (), "system", lambda _result, _error: None, gone)
+    gone.close()
+
+    async def go_on() -> list[str]:
+        desk = Desk(store, LocalBus(), SystemClock())
+        await desk.run(company("next"))
+        await asyncio.to_thread(store.run, lambda _tx: None)  # what was handed over came before it
+        return await desk.read(names)
+
+    try:
+        assert asyncio.run(go_on()) == ["left behind", "next"]
+    finally:
+        store.close()
+
+
+@pytest.mark.postgres
+async def test_a_slow_commit_on_another_node_makes_nobody_run_twice(postgres_url: str) -> None:
+    """The row of the log's positions is a line that all stand in: it is waited for, whatever other rows are."""
+    clock = SystemClock()
+    desk = Desk(Store(postgres_url, clock), LocalBus(), clock)
+    slow = Store(postgres_url, clock)
+    holds, go = threading.Event(), threading.Event()
+
+    def commits_slowly(tx: Tx) -> None:
+        tx.scalar(sa.select(schema.positions.c.event).with_for_update())
+        holds.set()
+        assert go.wait(20)
+
+    holding = asyncio.create_task(asyncio.to_thread(slow.run, commits_slowly))
+    await asyncio.to_thread(holds.wait, 20)
+    acts = [Counted(company(f"c{number}")) for number in range(5)]
+    waiting = [asyncio.create_task(desk.run(act)) for act in acts]
+    await asyncio.wait(waiting, timeout=0.5)  # longer than a group waits for any other row
+    assert not any(task.done() for task in waiting)
+    go.set()
+    await asyncio.gather(holding, *waiting)
+    assert [act.runs for act in acts] == [1] * 5
+    slow.close()
+    desk.store.close()
+
+
 async def test_close_finishes_what_is_queued(db_url: str) -> None:
     clock = SystemClock()
     desk = Desk(Store(db_url, clock), LocalBus(), clock)
