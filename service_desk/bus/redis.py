@@ -165,7 +165,10 @@ class RedisBus(LocalBus):
 
     def _set_degraded(self, why: str | None) -> None:
         if (self.degraded is None) != (why is None):
-            log.warning("redis bus", degraded=why)
+            if why is None:
+                log.info("redis bus connected")
+            else:
+                log.warning("redis bus", degraded=why)
             super().wake()  # what was missed while deaf is read now
         self.degraded = why
 

@@ -1,5 +1,7 @@
 """Connections to the two databases, with the settings that durability and one writer need."""
 
+import contextlib
+import os
 from typing import Any
 
 import sqlalchemy as sa
@@ -47,6 +49,7 @@ def make_engine(
         "json_deserializer": from_json,
     }
     if url.startswith("sqlite"):
+        keep_private(url)
         engine = sa.create_engine(
             url,
             poolclass=QueuePool,
@@ -75,6 +78,15 @@ def make_engine(
     )
     _tune_postgres(engine, lock_ms)
     return engine
+
+
+def keep_private(url: str) -> None:
+    """A new database file is for its owner alone: it holds people's data. SQLite gives the files beside it the same."""
+    parsed = sa.engine.make_url(url)
+    path = parsed.database
+    if parsed.get_backend_name() == "sqlite" and path not in {None, "", ":memory:"}:
+        with contextlib.suppress(OSError):  # a folder that is not there, or not ours: opening it says so
+            os.close(os.open(str(path), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _tune_sqlite(engine: sa.Engine, begin: str | None) -> None:

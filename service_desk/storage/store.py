@@ -22,7 +22,7 @@ from service_desk.domain.config import DeskConfig
 from service_desk.errors import Unavailable
 from service_desk.measures import Measures
 from service_desk.ports import Clock
-from service_desk.storage.engines import GROUP_LOCK_MS, make_engine, normal_url
+from service_desk.storage.engines import GROUP_LOCK_MS, keep_private, make_engine, normal_url
 from service_desk.storage.groups import Groups, Job
 from service_desk.storage.kept_views import READERS, HeldViews, NearView
 from service_desk.storage.lost_races import as_desk_error
@@ -245,6 +245,7 @@ class Store:
 
 def migrate(url: str) -> None:
     """Bring a database to the newest schema; makes it if it is empty."""
+    keep_private(url)
     engine = sa.create_engine(normal_url(url), poolclass=NullPool)
     try:
         with engine.connect() as connection:

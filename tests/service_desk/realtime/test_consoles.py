@@ -99,17 +99,16 @@ async def test_one_whose_state_cannot_be_read_keeps_nobody_else_out(
     async with world(sqlite_url, tmp_path) as desk:
         poisoned = await add_agent(desk, "eve")
         await add_agent(desk, "ann")
-        whole = live.snapshot
 
-        def snapshot(reader: Any, agent_id: str) -> Any:
-            if agent_id == poisoned:
+        def fails_for_eve(reader: Any, wanted: Any, furthest: int) -> Any:
+            if poisoned in {agent_id for agent_id, _ in wanted.values()}:
                 raise KeyError("planted")
-            return whole(reader, agent_id)
+            return catch_up(reader, wanted, furthest)
 
-        monkeypatch.setattr(live, "snapshot", snapshot)
         jar = aiohttp.CookieJar(unsafe=True)
         async with aiohttp.ClientSession(cookie_jar=jar) as http:
             await Console(desk, http).sign_in("eve")
+            monkeypatch.setattr(server, "catch_up", fails_for_eve)
             async with raw(desk, http=http) as eve:
                 await eve.sign_in()
                 async with console(desk, "ann") as ann:

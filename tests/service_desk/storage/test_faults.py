@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import os
 import sqlite3
 import threading
 from pathlib import Path
@@ -200,6 +201,22 @@ async def test_groups_that_want_each_others_rows_part_soon(postgres_url: str) ->
         assert {row["version"] for row in await rows_of(left, schema.agent)} == {4}, (
             "both names of both, after what made them"
         )
+
+
+def test_a_new_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    """It holds people's data, and so do the files that SQLite keeps beside it."""
+    url = f"sqlite:///{tmp_path}/new.sqlite3"
+    before = os.umask(0o022)
+    try:
+        migrate(url)
+        store = Store(url, SystemClock())
+        store.run(admin.seed, CONFIG)
+        found = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+        store.close()
+    finally:
+        os.umask(before)
+    assert found
+    assert set(found.values()) == {0o600}, found
 
 
 async def test_a_locked_file_is_a_refusal_and_no_end(
