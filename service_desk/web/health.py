@@ -33,6 +33,7 @@ SEARCH_ROWS = 5_000
 OVERDUE_S = 30.0
 """A call's request that is due for longer is named. Messages may wait for their provider much longer than that."""
 SKEW_S = 1.0
+"""A clock that differs by more is named: the machine's from the database's, the desk's from the machine's."""
 CALLS = frozenset({ConnectCall.KIND, PutBackCall.KIND, HangUpCall.KIND})
 
 WITHOUT: Mapping[str, str] = {
@@ -57,10 +58,11 @@ BEHIND: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was found: rows, and how many bytes are free for files."""
+    """Rows, bytes that are free for files, and the seconds by which the desk's clock is behind the machine's."""
 
     facts: Facts
     disk_free: int
+    behind_s: float = 0.0
 
 
 class Kept(Generic[T]):
@@ -118,7 +120,7 @@ class Watcher:
         async with asyncio.timeout(self._settings.limits.health_read_s):
             facts = await self._desk.read(read_facts, self._desk.measures.fanout_cursor())
             free = await asyncio.to_thread(disk_free, self._settings.var_dir)
-        seen = Seen(facts, free)
+        seen = Seen(facts, free, self._desk.clock.behind_s)
         self.write(seen)
         return seen
 
@@ -188,6 +190,12 @@ def _losses(seen: Seen, disk_free_bytes: int) -> Iterator[str]:
             yield BEHIND[name]
     if any(seconds > OVERDUE_S for kind, seconds in facts.overdue_s.items() if kind in CALLS):
         yield "What calls wait for is overdue: the outbox is behind."
+    if abs(seen.behind_s) > SKEW_S:
+        side = "behind" if seen.behind_s > 0 else "ahead of"
+        yield (
+            f"The desk's clock is {abs(seen.behind_s):.0f} s {side} this machine's, which was set, and turns to it "
+            "by a second in twenty: restart the desk if the machine's is right, and set that if it is not."
+        )
     if seen.disk_free < disk_free_bytes:
         yield "The disk is nearly full."
 

@@ -128,6 +128,19 @@ def test_what_counts_as_a_loss(facts: Facts, why: list[str]) -> None:
     assert losses(Seen(facts, disk_free=2), nodes_expected=1, disk_free_bytes=1) == why
 
 
+@pytest.mark.parametrize("nodes_expected", [1, None])
+def test_a_clock_that_was_set_is_a_loss_in_either_dialect(nodes_expected: int | None) -> None:
+    def told(behind_s: float) -> list[str]:
+        seen = Seen(WELL, disk_free=2, behind_s=behind_s)
+        return losses(seen, nodes_expected=nodes_expected, disk_free_bytes=1)
+
+    turns = "this machine's, which was set, and turns to it by a second in twenty"
+    cure = "restart the desk if the machine's is right, and set that if it is not."
+    assert told(-3_600.0) == [f"The desk's clock is 3600 s ahead of {turns}: {cure}"]
+    assert told(90.0) == [f"The desk's clock is 90 s behind {turns}: {cure}"]
+    assert told(0.9) == told(-0.9) == []
+
+
 async def test_many_probes_look_once(quick_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     looks = 0
 
