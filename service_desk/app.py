@@ -50,6 +50,7 @@ from service_desk.realtime.server import LiveServer
 from service_desk.realtime.visitors import ChatServer
 from service_desk.settings import Settings, signing_key
 from service_desk.storage.store import Store
+from service_desk.switches import switched_on
 from service_desk.web.bodies import REQUEST_LINE_BYTES
 from service_desk.web.routes import make_app
 from service_desk.web.security import client_address
@@ -109,6 +110,8 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
     clock = clock or SystemClock()
     node_id = new_id("nod", clock.now())
     name_node(node_id)
+    for variable, said in switched_on().items():
+        log.warning("a test's switch is on: this desk fails on purpose", variable=variable, says=said)
     log.info("starts", roles=",".join(settings.roles), pid=os.getpid())
     set_compression(on=settings.ws_compress)
     async with contextlib.AsyncExitStack() as stack:

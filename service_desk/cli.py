@@ -361,23 +361,25 @@ def _store(url: str, *, upgrade: bool = False) -> Iterator[Any]:
 def migrate_command(config: Path | None, *, no_backup: bool) -> None:
     """Bring the database to the newest schema; an empty one also gets the example's queues and reasons.
 
-    On SQLite a backup is made first if there is anything to change, beside the database. On PostgreSQL make one
-    yourself: service-desk backup FILE, or whatever you use at night.
+    On SQLite no server may run meanwhile, and a backup is made first if there is anything to change, beside the
+    database. On PostgreSQL make one yourself: service-desk backup FILE, or whatever you use at night.
 
     \b
     Examples:
         service-desk migrate
         SERVICE_DESK_DATABASE_URL=postgresql://desk@db/desk service-desk migrate
     """
+    from service_desk.storage.file_lock import only_server  # noqa: PLC0415
     from service_desk.storage.versions import newest_version  # noqa: PLC0415
 
     set_up_logs("warning")
     with _clear_errors():
         url = _url(config)
-        if not no_backup:
-            _back_up_before_migration(url)
-        with _store(url, upgrade=True):
-            pass
+        with only_server(url):  # what a server wrote after the backup would not be in it
+            if not no_backup:
+                _back_up_before_migration(url)
+            with _store(url, upgrade=True):
+                pass
         click.echo(f"The database is at version {newest_version()}.")
 
 

@@ -1,12 +1,25 @@
-"""Places at which a test may kill or pause the process. Without the switches each costs one comparison."""
+"""Places at which a test may kill or pause the process. Without the switches each costs one comparison.
+
+SERVICE_DESK_TEST_KILL_AT or SERVICE_DESK_TEST_PAUSE_AT names one, in a source tree only (`switches.py`).
+"""
 
 import os
 import signal
 
-_KILL_AT = os.environ.get("SERVICE_DESK_TEST_KILL_AT", "")
-_PAUSE_AT = os.environ.get("SERVICE_DESK_TEST_PAUSE_AT", "")
-_AT, _, _NTH = (_KILL_AT or _PAUSE_AT).partition(":")
-_left = int(_NTH or 1)
+from service_desk.switches import KILL_AT, PAUSE_AT, switch
+
+
+def _place_and_time(variable: str) -> tuple[str, int]:
+    """`name:n`, or `name` for the first time. RuntimeError if n is no number from 1 on."""
+    said = switch(variable)
+    name, colon, nth = said.partition(":")
+    if colon and not (nth.isascii() and nth.isdigit() and int(nth) > 0):
+        raise RuntimeError(f"{variable}={said}: write name:n, with a number from 1 on")
+    return name, int(nth) if colon else 1
+
+
+_KILL = bool(switch(KILL_AT))
+_AT, _left = _place_and_time(KILL_AT if _KILL else PAUSE_AT)
 
 POINTS = frozenset(
     {
@@ -41,4 +54,4 @@ def killpoint(name: str) -> None:
         return
     _left -= 1
     if _left == 0:
-        os.kill(os.getpid(), signal.SIGKILL if _KILL_AT else signal.SIGSTOP)
+        os.kill(os.getpid(), signal.SIGKILL if _KILL else signal.SIGSTOP)

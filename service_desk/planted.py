@@ -1,19 +1,16 @@
 """Faults that a test may plant, to show that the auditor of tests/chaos finds them. One comparison each.
 
-SERVICE_DESK_TEST_PLANT names the one that is on. It is heeded in a source tree only: an installed desk has no
-pyproject.toml beside its package, and no variable of its environment makes it work wrongly.
+SERVICE_DESK_TEST_PLANT names the one that is on, in a source tree only (`switches.py`).
 """
 
 import asyncio
-import os
 from collections.abc import Coroutine, Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-T = TypeVar("T")
+from service_desk.switches import PLANT, switch
 
-VARIABLE = "SERVICE_DESK_TEST_PLANT"
+T = TypeVar("T")
 
 PLANTS: Mapping[str, str] = MappingProxyType(
     {
@@ -51,10 +48,9 @@ PLANTS: Mapping[str, str] = MappingProxyType(
 )
 """What each does; docs/testing.md says what finds it."""
 
-_TREE = Path(__file__).resolve().parent.parent / "pyproject.toml"
-_NAME = os.environ.get(VARIABLE, "") if _TREE.is_file() else ""
+_NAME = switch(PLANT)
 if _NAME and _NAME not in PLANTS:
-    raise RuntimeError(f"{VARIABLE}={_NAME} names no fault: {', '.join(PLANTS)}")
+    raise RuntimeError(f"{PLANT}={_NAME} names no fault: {', '.join(PLANTS)}")
 
 
 def planted(name: str) -> bool:

@@ -15,6 +15,10 @@ class Clock(Protocol):
     """What time it is, and waiting: `SystemClock`, `ManualClock`."""
 
     def now(self) -> Micros: ...
+    @property
+    def behind_s(self) -> float:
+        """Seconds by which it is behind the machine's clock; negative where it is ahead."""
+
     def monotonic(self) -> float: ...
     async def sleep_until(self, instant: Micros) -> None: ...
 

@@ -19,6 +19,13 @@ BLOBS = "blobs/"
 BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, KeyError, NotImplementedError)
 """What the standard library raises on a zip that was cut off or changed."""
 
+MANIFEST_MOST = 10_000_000
+"""Bytes of the manifest. It names each file that was missing, which makes it long."""
+LINE_MOST = 320 * 1024 * 1024
+"""Bytes of one row. The longest holds the text of a mail, whose bytes may each become six in JSON."""
+BLOB_MOST = 64 * 1024 * 1024
+"""Bytes of one file of a message: more than the largest mail that any settings allow."""
+
 Kind = Literal["text", "integer", "float", "boolean", "json"]
 
 
@@ -117,6 +124,7 @@ class Writer:
         with self._open(_part_of(name)) as part:
             for row in rows:
                 line = to_json(row) + b"\n"
+                _check_size(f"a row of {name}", len(line), LINE_MOST)
                 part.write(line)
                 digest.update(line)
                 count += 1
@@ -125,13 +133,16 @@ class Writer:
 
     def blob(self, digest: str, content: bytes) -> None:
         """Write one file under the SHA-256 of its content."""
+        _check_size(f"the file {digest}", len(content), BLOB_MOST)
         with self._open(BLOBS + digest) as part:
             part.write(content)
 
     def manifest(self, manifest: Manifest) -> None:
         """Write what the backup holds: last, because only then it is known."""
+        content = manifest.model_dump_json(indent=1).encode()
+        _check_size("the list of missing files (--no-files leaves it out)", len(content), MANIFEST_MOST)
         with self._open(MANIFEST) as part:
-            part.write(manifest.model_dump_json(indent=1).encode())
+            part.write(content)
 
     def _open(self, name: str) -> IO[bytes]:
         assert self._zip is not None, "inside the with block"
@@ -139,7 +150,10 @@ class Writer:
 
 
 class Archive:
-    """A backup to be read. Everything raises BackupError on what is not as it was written."""
+    """A backup to be read. Everything raises BackupError on what is not as it was written.
+
+    What a part unpacks to is known before it is read: zip's directory says it, and no more than that comes.
+    """
 
     def __init__(self, path: Path, opened: zipfile.ZipFile) -> None:
         self._path = path
@@ -150,8 +164,13 @@ class Archive:
         """A table's rows; the last one comes only if all of them are what was written."""
         part = self.manifest.tables[table]
         digest, count, held = hashlib.sha256(), 0, None
+        with self._reading():
+            size = self._zip.getinfo(_part_of(table)).file_size
+        if size != part.size_bytes:
+            raise self._damaged(f"the part of the table {table} is not what was written: it has {size} bytes")
         with self._reading(), self._zip.open(_part_of(table)) as lines:
-            for line in lines:
+            while line := lines.readline(LINE_MOST + 1):
+                self._check_size(f"a row of {table}", len(line), LINE_MOST)
                 digest.update(line)
                 count += 1
                 if held is not None:
@@ -169,6 +188,7 @@ class Archive:
         if len(names) != expected:
             raise self._damaged(f"it should hold {expected} files of messages and holds {len(names)}")
         for name in names:
+            self._check_size(name, self._zip.getinfo(name).file_size, BLOB_MOST)
             with self._reading():
                 content = self._zip.read(name)
             if hashlib.sha256(content).hexdigest() != name.removeprefix(BLOBS):
@@ -177,6 +197,7 @@ class Archive:
 
     def _manifest(self) -> Manifest:
         with self._reading():
+            self._check_size(MANIFEST, self._zip.getinfo(MANIFEST).file_size, MANIFEST_MOST)
             told = from_json(self._zip.read(MANIFEST))
         if not isinstance(told, dict) or told.get("product") != PRODUCT:
             raise BackupError(f"{self._path} is no backup of this product.")
@@ -189,6 +210,10 @@ class Archive:
             return Manifest.model_validate(told)
         except ValidationError:
             raise self._damaged("its manifest is not complete") from None
+
+    def _check_size(self, what: str, size: int, most: int) -> None:
+        if size > most:
+            raise self._damaged(f"{what} has more than {most} bytes")
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
@@ -210,6 +235,12 @@ def open_archive(path: Path) -> Iterator[Archive]:
         raise BackupError(f"{path} is no backup, or it was cut off: {error}.") from error
     with opened:
         yield Archive(path, opened)
+
+
+def _check_size(what: str, size: int, most: int) -> None:
+    """Nothing is written that would be refused when it is read."""
+    if size > most:
+        raise BackupError(f"This desk cannot be backed up: {what} takes {size} bytes, the most is {most}.")
 
 
 def _part_of(table: str) -> str:

@@ -1,15 +1,15 @@
 """/health: whether the process lives, whether it can work, and what is lost while it does.
 
 Anybody may ask, so the answers hold no names, numbers or addresses of anything inside, and what they cost is bounded:
-the facts are read at most once in `KEPT_S` whatever number of probes come.
+everything is read at most once in `KEPT_S`, found or not, whatever number of probes come.
 """
 
 import asyncio
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 from aiohttp import web
@@ -17,13 +17,15 @@ from pydantic_core import to_json
 
 from service_desk.desk import Desk
 from service_desk.domain.effects import ConnectCall, HangUpCall, PutBackCall
-from service_desk.errors import DeskError
+from service_desk.errors import DeskError, Unavailable
+from service_desk.ports import Clock
 from service_desk.queries.operations import Facts, read_facts
 from service_desk.settings import Settings
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
-from service_desk.web.keys import DESK, SETTINGS
 
+T = TypeVar("T")
+NO_ANSWER = "The database does not answer."
 KEPT_S = 2.0
 LAG_S = 10.0
 """A follower that is behind for longer is named. The search index stores its cursor seldom: it has a bound in rows."""
@@ -31,6 +33,7 @@ SEARCH_ROWS = 5_000
 OVERDUE_S = 30.0
 """A call's request that is due for longer is named. Messages may wait for their provider much longer than that."""
 SKEW_S = 1.0
+"""A clock that differs by more is named: the machine's from the database's, the desk's from the machine's."""
 CALLS = frozenset({ConnectCall.KIND, PutBackCall.KIND, HangUpCall.KIND})
 
 WITHOUT: Mapping[str, str] = {
@@ -55,35 +58,71 @@ BEHIND: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What was found, when (monotonic seconds), and how many bytes are free for files."""
+    """Rows, bytes that are free for files, and the seconds by which the desk's clock is behind the machine's."""
 
     facts: Facts
-    at: float
     disk_free: int
+    behind_s: float = 0.0
+
+
+class Kept(Generic[T]):
+    """What a look found, or that it failed, for `KEPT_S`: many who ask at once look once, and nobody waits for two."""
+
+    def __init__(self, clock: Clock, look: Callable[[], Awaitable[T]]) -> None:
+        self._clock = clock
+        self._look = look
+        self._looking = asyncio.Lock()
+        self._until = float("-inf")
+        self._found: T | None = None
+
+    async def get(self) -> T | None:
+        """None: the look failed."""
+        async with self._looking:
+            if self._clock.monotonic() >= self._until:
+                try:
+                    self._found = await self._look()
+                except (DeskError, TimeoutError):
+                    self._found = None
+                self._until = self._clock.monotonic() + KEPT_S
+            return self._found
 
 
 class Watcher:
-    """Keeps what was found last; many who ask at once look once."""
+    """Looks whether the desk can work, and with what losses; keeps what was found for a while."""
 
     def __init__(self, desk: Desk, settings: Settings) -> None:
         self._desk = desk
         self._settings = settings
-        self._seen: Seen | None = None
-        self._looking = asyncio.Lock()
+        self._seen = Kept(desk.clock, self._look)
+        self._lacks = Kept(desk.clock, self._look_for_lacks)
 
     async def look(self) -> Seen:
-        """At most `KEPT_S` old. Raises DeskError or TimeoutError: the database does not answer."""
-        async with self._looking:
-            if self._seen is None or self._desk.clock.monotonic() - self._seen.at >= KEPT_S:
-                self._seen = await self._look()
-                self.write(self._seen)
-            return self._seen
+        """At most `KEPT_S` old. Raises Unavailable: the database does not answer."""
+        seen = await self._seen.get()
+        if seen is None:
+            raise Unavailable(NO_ANSWER)
+        return seen
+
+    async def missing(self) -> list[str]:
+        """What keeps it from working, at most `KEPT_S` old. No details: anybody may ask."""
+        lacks = await self._lacks.get()
+        return [NO_ANSWER] if lacks is None else lacks
+
+    async def _look_for_lacks(self) -> list[str]:
+        try:
+            async with asyncio.timeout(self._settings.limits.health_read_s):
+                configured = await self._desk.read(_is_configured)
+        except Exception:  # noqa: BLE001 - whatever it is, the answer is that the database does not answer
+            return [NO_ANSWER]
+        return [] if configured else ["No configuration is published yet."]
 
     async def _look(self) -> Seen:
         async with asyncio.timeout(self._settings.limits.health_read_s):
             facts = await self._desk.read(read_facts, self._desk.measures.fanout_cursor())
             free = await asyncio.to_thread(disk_free, self._settings.var_dir)
-        return Seen(facts, self._desk.clock.monotonic(), free)
+        seen = Seen(facts, free, self._desk.clock.behind_s)
+        self.write(seen)
+        return seen
 
     @property
     def _alone(self) -> bool:
@@ -151,6 +190,12 @@ def _losses(seen: Seen, disk_free_bytes: int) -> Iterator[str]:
             yield BEHIND[name]
     if any(seconds > OVERDUE_S for kind, seconds in facts.overdue_s.items() if kind in CALLS):
         yield "What calls wait for is overdue: the outbox is behind."
+    if abs(seen.behind_s) > SKEW_S:
+        side = "behind" if seen.behind_s > 0 else "ahead of"
+        yield (
+            f"The desk's clock is {abs(seen.behind_s):.0f} s {side} this machine's, which was set, and turns to it "
+            "by a second in twenty: restart the desk if the machine's is right, and set that if it is not."
+        )
     if seen.disk_free < disk_free_bytes:
         yield "The disk is nearly full."
 
@@ -165,15 +210,15 @@ def disk_free(folder: Path) -> int:
 
 async def show_health(request: web.Request) -> web.Response:
     """200 when it can work ("degraded" says with what loss), 503 when it cannot. Both mean that it lives."""
-    missing = await _missing(request)
+    watcher = request.app[WATCHER]
+    missing = await watcher.missing()
     why, nodes = list(missing), None
     if not missing:
         try:
-            seen = await request.app[WATCHER].look()
-        except (DeskError, TimeoutError):
+            seen = await watcher.look()
+        except Unavailable:
             missing = why = [NO_ANSWER]
         else:
-            watcher = request.app[WATCHER]
             why, nodes = watcher.losses(seen), watcher.nodes(seen)
     status = "down" if missing else "degraded" if why else "ok"
     facts = {"status": status, "live": True, "ready": not missing, "why": why, "nodes": nodes}
@@ -187,7 +232,7 @@ async def show_live(_request: web.Request) -> web.Response:
 
 async def show_ready(request: web.Request) -> web.Response:
     """Whether requests may be sent here: 200, or 503 while the database does not answer."""
-    missing = await _missing(request)
+    missing = await request.app[WATCHER].missing()
     return _answer({"live": True, "ready": not missing, "why": missing}, ok=not missing)
 
 
@@ -198,19 +243,6 @@ def _answer(facts: dict[str, Any], *, ok: bool) -> web.Response:
         content_type="application/json",
         headers={"Cache-Control": "no-store"},
     )
-
-
-NO_ANSWER = "The database does not answer."
-
-
-async def _missing(request: web.Request) -> list[str]:
-    """What keeps it from working. No details: anybody may ask."""
-    try:
-        async with asyncio.timeout(request.app[SETTINGS].limits.health_read_s):
-            configured = await request.app[DESK].read(_is_configured)
-    except Exception:  # noqa: BLE001 - whatever it is, the answer is that the database does not answer
-        return [NO_ANSWER]
-    return [] if configured else ["No configuration is published yet."]
 
 
 def _is_configured(reader: Reader) -> bool:

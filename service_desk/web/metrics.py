@@ -7,7 +7,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
 from service_desk.domain.access import require
-from service_desk.errors import DeskError
+from service_desk.errors import Unavailable
 from service_desk.trace import about, contact
 from service_desk.web.health import WATCHER
 from service_desk.web.keys import DESK
@@ -73,9 +73,7 @@ async def show_metrics(request: web.Request) -> web.Response:
     """For programs on this machine, and for people with the right."""
     if not is_this_machine(request):
         require((await request.app[SESSIONS].of(request)).principal, "metrics.read")
-    with contextlib.suppress(
-        DeskError, TimeoutError
-    ):  # with the database away, what is counted here still counts
+    with contextlib.suppress(Unavailable):  # with the database away, what is counted here still counts
         await request.app[WATCHER].look()
     text = generate_latest(request.app[DESK].measures.registry)
     return web.Response(body=text, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})

@@ -23,8 +23,8 @@ from service_desk.clock import SystemClock
 from service_desk.storage import schema
 from service_desk.storage.store import Store, migrate
 from service_desk.storage.versions import current_version, newest_version
+from service_desk.switches import KILL_AT
 from tests.chaos.texts import bring, sid
-from tests.e2e.desk_process import KILL_AT
 from tests.service_desk.conftest import CONFIG
 
 CHECKPOINT_S = 30.0

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from service_desk.switches import PAUSE_AT
 from tests.chaos.campaign import found
 from tests.chaos.measure import look, recovery
 from tests.chaos.stage import Stage, life, stage
-from tests.e2e.desk_process import PAUSE_AT
 from tests.e2e.world import until
 
 SEED = 9

@@ -14,11 +14,10 @@ from types import MappingProxyType
 
 import aiohttp
 
+from service_desk.switches import KILL_AT
 from tests.e2e.world import until
 
 RUN = "from service_desk.cli import main; main()"
-KILL_AT = "SERVICE_DESK_TEST_KILL_AT"
-PAUSE_AT = "SERVICE_DESK_TEST_PAUSE_AT"
 ANSWER_S = 3.0
 
 

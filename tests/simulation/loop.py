@@ -278,9 +278,13 @@ class SimulatedClock:
     def now(self) -> Micros:
         return EPOCH + self._loop.now_us + self.step
 
+    @property
+    def behind_s(self) -> float:
+        return 0.0
+
     def monotonic(self) -> float:
         return self._loop.time()
 
     async def sleep_until(self, instant: Micros) -> None:
-        """Like the machine's clock: how long is decided when it begins."""
+        """How long is decided when it begins: no process of a simulation sees its clock leap and be right."""
         await asyncio.sleep(max(0, instant - self.now()) / SECOND)

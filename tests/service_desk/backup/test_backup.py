@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,10 +17,13 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from annotated_types import Le
 from click.testing import CliRunner
 
 from channels.contract import CallStarted
+from channels.email.settings import Listener
 from service_desk.actions import admin, calls, chats, nodes
+from service_desk.background.sending import MEDIA_BYTES
 from service_desk.backup import archive as archives
 from service_desk.backup.archive import BackupError, Manifest, open_archive
 from service_desk.backup.restore import restore
@@ -35,6 +39,7 @@ from service_desk.storage.engines import make_engine
 from service_desk.storage.store import Store, migrate
 from service_desk.storage.upgrade import upgrade
 from service_desk.storage.versions import current_version, newest_version
+from service_desk.web.api.files import UPLOAD_BYTES
 from tests.service_desk.backup.desks import (
     PICTURE,
     RAW,
@@ -320,6 +325,62 @@ def test_a_changed_file_restores_nothing(what: str, on_sqlite: Played, tmp_path:
         restored(target, path, tmp_path)
     assert current_version(target) is None
     restored(target, on_sqlite.backup, tmp_path)  # nothing is left that stands in the way of a good one
+
+
+BOMBS: dict[str, tuple[str, str]] = {
+    "manifest.json": ("MANIFEST_MOST", "manifest.json has more than 1000 bytes"),
+    "tables/message.jsonl": ("LINE_MOST", "a row of message has more than 1000 bytes"),
+    "tables/customer.jsonl": ("", "table customer is not what was written"),
+    "blobs/": ("BLOB_MOST", "has more than 1000 bytes"),
+}
+"""A part, the limit that refuses it, and how. Without a limit: it is longer than the manifest says."""
+
+
+@pytest.mark.parametrize("part", BOMBS)
+def test_a_bomb_is_refused_before_it_is_unpacked(
+    part: str, on_sqlite: Played, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thirty megabytes that unpack from thirty kilobytes. Never more than three are held."""
+    limit, words = BOMBS[part]
+    bomb = b" " * 30_000_000
+
+    def with_bomb(name: str, content: bytes) -> bytes:
+        if name == "manifest.json" and part == "tables/message.jsonl":
+            manifest = json.loads(content)
+            manifest["tables"]["message"]["size_bytes"] = len(bomb)
+            return json.dumps(manifest).encode()
+        return bomb if name.startswith(part) else content
+
+    path = rewritten(on_sqlite.backup, tmp_path, with_bomb)
+    assert path.stat().st_size < 1_000_000
+    if limit:
+        monkeypatch.setattr(archives, limit, 1_000)
+    tracemalloc.start()
+    try:
+        with pytest.raises(BackupError, match=f"is damaged: .*{words}"), open_archive(path) as archive:
+            list(archive.blobs() if part == "blobs/" else archive.rows(part[7:].removesuffix(".jsonl")))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 3_000_000
+
+
+@pytest.mark.parametrize("limit", ["MANIFEST_MOST", "LINE_MOST", "BLOB_MOST"])
+def test_nothing_is_written_that_would_be_refused(
+    limit: str, on_sqlite: Played, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archives, limit, 10)
+    blobs = FileBlobs(on_sqlite.folder / "var" / "blobs")
+    with pytest.raises(BackupError, match=r"cannot be backed up: .* the most is 10\."):
+        save(on_sqlite.url, tmp_path / "a.backup", blobs, NOW, quiet)
+    assert not (tmp_path / "a.backup").exists()
+
+
+def test_the_largest_file_of_a_message_may_be_restored() -> None:
+    (most,) = (each.le for each in Listener.model_fields["mail_bytes"].metadata if isinstance(each, Le))
+    assert isinstance(most, int)
+    assert max(most, UPLOAD_BYTES, MEDIA_BYTES) <= archives.BLOB_MOST
+    assert 6 * most <= archives.LINE_MOST
 
 
 @pytest.mark.parametrize("kept", [0, 100, 0.5, 0.99])

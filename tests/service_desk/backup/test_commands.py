@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from click.testing import CliRunner, Result
 from service_desk.backup.archive import open_archive
 from service_desk.cli import main
 from service_desk.storage.engines import make_engine
+from service_desk.storage.file_lock import FileInUse, only_server
 from service_desk.storage.upgrade import upgrade
 from service_desk.storage.versions import newest_version
 
@@ -105,6 +107,33 @@ def test_migrate_goes_without_where_told_to() -> None:
     assert run("migrate", "--no-backup").exit_code == 0
     assert list(DATABASE.parent.glob("*.backup")) == []
     assert rows(DATABASE, "SELECT name FROM company") == [("Bakery",)]
+
+
+def test_a_desk_that_runs_is_not_migrated() -> None:
+    """It could write between the backup and the migration."""
+    at_version("0005")
+    with only_server(f"sqlite:///{DATABASE}"):
+        for arguments in (["migrate"], ["migrate", "--no-backup"]):
+            answer = run(*arguments)
+            assert answer.exit_code == 1
+            assert f"Another server (process {os.getpid()}) is working on {DATABASE}" in answer.output
+    assert rows(DATABASE, "SELECT version_num FROM alembic_version") == [("0005",)]
+    assert list(DATABASE.parent.glob("*.backup")) == []
+    assert run("migrate").exit_code == 0
+
+
+def test_no_server_starts_between_the_backup_and_the_migration(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_version("0005")
+    refused = []
+
+    def start_a_server(*_: object) -> None:
+        with pytest.raises(FileInUse), only_server(f"sqlite:///{DATABASE}"):
+            pass
+        refused.append(True)
+
+    monkeypatch.setattr("service_desk.cli._back_up_before_migration", start_a_server)
+    assert run("migrate").exit_code == 0
+    assert refused == [True]
 
 
 def test_a_migration_without_a_backup_does_not_begin(monkeypatch: pytest.MonkeyPatch) -> None:
