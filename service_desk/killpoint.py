@@ -44,6 +44,10 @@ POINTS = frozenset(
 """Every point that there is; a test compares them with the calls."""
 
 
+class Killed(BaseException):
+    """Raised in the place of a `kill -9` where a whole process is simulated within another: nothing may catch it."""
+
+
 def killpoint(name: str) -> None:
     """If the test asked for this point and the n-th time (`name:n`) has come: die as by `kill -9`, or stand still.
 

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from service_desk.domain.config import DeskConfig
 from service_desk.errors import DeskError, Unavailable
-from service_desk.killpoint import killpoint
+from service_desk.killpoint import Killed, killpoint
 from service_desk.measures import Measures
 from service_desk.planted import planted
 from service_desk.ports import Clock
@@ -112,6 +112,8 @@ class Groups:
                 ready.outcomes.append(self._attempt(group, job))
             write_log(group)
             killpoint("store.before_commit")
+        except Killed:
+            raise
         except BaseException as error:  # noqa: BLE001  # whatever it was, `end` gives each action its own answer
             ready.error = _plain(error)
             if ready.group is None and patient:
@@ -122,6 +124,8 @@ class Groups:
         """COMMIT, or give each action its own answer to what went wrong. Never raises."""
         try:
             outcomes = self._end(ready)
+        except Killed:
+            raise
         except BaseException as error:
             log.exception("a group could not be ended")
             outcomes = [Outcome(job, error=_plain(error)) for job in ready.taken]
@@ -136,6 +140,8 @@ class Groups:
             committing = True
             try:
                 self._commit(ready.group)
+            except Killed:
+                raise
             except BaseException as caught:  # noqa: BLE001  # as above
                 error = _plain(caught)
             else:
@@ -184,6 +190,8 @@ class Groups:
                 write_log(group)
                 committing = True
                 self._commit(group)
+            except Killed:
+                raise
             except BaseException as caught:  # noqa: BLE001  # handed to the caller
                 error = _plain(caught)
                 self._undo(error)

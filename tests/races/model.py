@@ -418,6 +418,9 @@ class ModelDriver:
     def later(self, prepared: Prepared, values: Values, lost: Exception | None) -> None:
         self._kept.append((prepared, values, lost))
 
+    def wait_for_rows(self, _seconds: int) -> None:
+        """The model waits for a row as long as it takes."""
+
     def settle(self) -> None:
         """Run what was kept, in its order."""
         kept, self._kept = self._kept, []

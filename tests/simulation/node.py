@@ -11,6 +11,7 @@ from service_desk import app as desk_app
 from service_desk.clock import Micros
 from service_desk.desk import Desk
 from service_desk.errors import Unavailable
+from service_desk.killpoint import Killed
 from service_desk.lease import take
 from service_desk.settings import Settings
 from service_desk.storage.store import Store
@@ -20,10 +21,6 @@ from tests.simulation.sockets import SOCKETS
 
 STOP_S = 30.0
 """How long a process may take to stop."""
-
-
-class Killed(BaseException):
-    """The process that ran this is dead. Not an Exception: nothing of the desk may catch it."""
 
 
 class Node:

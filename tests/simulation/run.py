@@ -11,11 +11,11 @@ from typing import Any
 
 import structlog
 
+from service_desk.killpoint import Killed
 from tests.simulation import checks
 from tests.simulation.chance import seeded
 from tests.simulation.doubles import in_place
 from tests.simulation.loop import VirtualLoop
-from tests.simulation.node import Killed
 from tests.simulation.options import Options
 from tests.simulation.world import Broken, World
 

@@ -22,6 +22,7 @@ from service_desk.actions import admin
 from service_desk.app import read_config_seed
 from service_desk.clock import SECOND, Micros
 from service_desk.errors import DeskError
+from service_desk.killpoint import Killed
 from service_desk.storage import schema
 from service_desk.storage.store import Reader, Store, migrate
 from service_desk.storage.transaction import Tx
@@ -33,7 +34,7 @@ from tests.simulation.doubles import SharedBus
 from tests.simulation.faults import Faults
 from tests.simulation.loop import SimulatedClock, VirtualLoop
 from tests.simulation.network import WORLD, Network, Server
-from tests.simulation.node import Killed, LeaseBook, Node
+from tests.simulation.node import LeaseBook, Node
 from tests.simulation.options import Options
 from tests.simulation.settings import (
     CARRIER,
