@@ -33,6 +33,7 @@ async def test_whichever_node_comes(postgres_url: str, redis_url: str, tmp_path:
                 await a_call_is_served(desk, ann, contact)
                 await places_move_up(desk, calls, near, far)
                 await desk.world.control("POST", f"/calls/{calls[1]}/hangup")
+                await until(lambda: is_over(desk, calls[1]), "the desk knows who hung up")
                 await a_return_to_the_other_node_misses_nothing(desk, bob, near)
                 for one in (ann, bob):
                     await same_as_snapshot(desk, one)
@@ -98,6 +99,11 @@ async def places_move_up(desk: Cluster, calls: list[str], near: Raw, far: Raw) -
         return [statuses[-1]["position"] if statuses else None for statuses in told] == [2, 3]
 
     await until(moved, "the pages at both nodes know their new places", within_s=10)
+
+
+async def is_over(desk: Cluster, call_sid: str) -> bool:
+    (row,) = await rows_of(desk.world.desk, schema.interaction, external_id=call_sid)
+    return row["ended_at"] is not None
 
 
 async def a_return_to_the_other_node_misses_nothing(desk: Cluster, bob: Console, near: Raw) -> None:
