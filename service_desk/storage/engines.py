@@ -24,8 +24,11 @@ POSITIONS_LOCK_S = 10
 ALONE_LOCK_S = 1
 """An action alone locks in the fixed order, so it may wait, and is tried several times. Not for long at a time: it may
 hold the lease's row shared, and nobody can take the lease over meanwhile."""
-STANDSTILL_S = 10
-"""PostgreSQL throws out who stands still for so long within a transaction, and with it the locks held."""
+STANDSTILL_S = 3
+"""PostgreSQL throws out who stands still for so long within a transaction, and with it the locks held.
+
+So routing is taken over within 5 s also from a node that was stopped while it held the lease's row.
+"""
 
 
 def normal_url(url: str) -> str:
