@@ -7,17 +7,15 @@ wrap-up again when the caller hangs up. So the line stays about as long as it wa
 
 import time
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks.contacts import BenchError, child, desk_values
+from benchmarks.contacts import BenchError
 from benchmarks.databases import Database
 from benchmarks.machine import spent
 from benchmarks.report import Row
 from benchmarks.start_call import plain_config
-from benchmarks.storm import plan_for
-from tests import servers
+from benchmarks.storm import crowd_at_desk
 
 AGENTS = 1_000
 PER_SECOND = 10.0
@@ -25,7 +23,6 @@ SPAN_S = 20.0
 WARM_UP_S = 3.0
 WAITING = 200
 """Callers in line when it begins: many more than anybody is free for."""
-ARRIVING_PER_SECOND = 150.0
 CALLS_PER_SECOND = 50.0
 
 
@@ -39,17 +36,7 @@ def measure(
 ) -> Iterator[Row]:
     """The rows of one database. Raises BenchError."""
     disposition = plain_config()["dispositions"][0]["id"]
-    with (
-        child("benchmarks.freed_crowd", asdict(plan_for(database, agents)), folder) as crowd,
-        child(
-            "benchmarks.desk_process",
-            desk_values(database, crowd.first["carrier"], folder, servers.free_port()),
-            folder,
-        ) as desk,
-    ):
-        arrived = crowd.ask({"connect": desk.first["listening"], "per_second": ARRIVING_PER_SECOND})
-        if arrived["connected"] < agents:
-            raise BenchError(f"{database.name}: only {arrived['connected']} came in: {arrived['faults']}")
+    with crowd_at_desk("benchmarks.freed_crowd", database, folder, agents) as (crowd, desk):
         crowd.ask({"calls": agents, "per_second": CALLS_PER_SECOND, "seed": 1})
         lined_up = crowd.ask({"queue": waiting, "per_second": CALLS_PER_SECOND, "seed": 2})
         if lined_up["lined_up"] < waiting / 2:

@@ -53,11 +53,7 @@ def measure(database: Database, folder: Path, *, agents: int = AGENTS, busy: int
             return desks.enter_context(child("benchmarks.desk_process", values, folder))
 
         desk = start()
-        arrived = crowd.ask({"connect": desk.first["listening"], "per_second": ARRIVING_PER_SECOND})
-        if arrived["connected"] < agents:
-            raise BenchError(
-                f"{database.name}: only {arrived['connected']} consoles came in: {arrived['faults']}"
-            )
+        come_in(crowd, desk, database, agents)
         crowd.ask({"calls": busy, "per_second": CALLS_PER_SECOND, "seed": SEED})
         desk.ask({})
         cut = crowd.ask(_storm("cut", 1))
@@ -73,6 +69,32 @@ def measure(database: Database, folder: Path, *, agents: int = AGENTS, busy: int
 
 def _storm(kind: str, seed: int) -> dict[str, Any]:
     return {"storm": kind, "per_second": PER_SECOND, "seed": seed, "limit_s": LIMIT_S}
+
+
+@contextlib.contextmanager
+def crowd_at_desk(
+    module: str, database: Database, folder: Path, agents: int
+) -> Iterator[tuple[Child, Child]]:
+    """A crowd of that module and a desk, as processes, once every console is in. Raises BenchError."""
+    with (
+        child(module, asdict(plan_for(database, agents)), folder) as crowd,
+        child(
+            "benchmarks.desk_process",
+            desk_values(database, crowd.first["carrier"], folder, servers.free_port()),
+            folder,
+        ) as desk,
+    ):
+        come_in(crowd, desk, database, agents)
+        yield crowd, desk
+
+
+def come_in(crowd: Child, desk: Child, database: Database, agents: int) -> None:
+    """Every console connects. Raises BenchError if one does not."""
+    arrived = crowd.ask({"connect": desk.first["listening"], "per_second": ARRIVING_PER_SECOND})
+    if arrived["connected"] < agents:
+        raise BenchError(
+            f"{database.name}: only {arrived['connected']} consoles came in: {arrived['faults']}"
+        )
 
 
 def plan_for(database: Database, agents: int) -> CrowdPlan:

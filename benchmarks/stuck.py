@@ -7,22 +7,20 @@ them. After 20 s the stuck ones read on: they find their connection closed, come
 
 import threading
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
 import sqlalchemy as sa
 
-from benchmarks.contacts import BenchError, Child, child, desk_values
+from benchmarks.contacts import BenchError, Child
 from benchmarks.databases import Database
 from benchmarks.machine import resident_mb
 from benchmarks.report import Row
-from benchmarks.storm import plan_for
+from benchmarks.storm import crowd_at_desk
 from service_desk.clock import SystemClock
 from service_desk.storage import schema
 from service_desk.storage.store import Store
 from service_desk.storage.transaction import Tx
-from tests import servers
 
 AGENTS = 2_000
 HOLDERS = 500
@@ -30,7 +28,6 @@ STUCK = 100
 SPAN_S = 20.0
 NOTES_PER_SECOND = 2.0
 PER_SECOND = 10.0
-ARRIVING_PER_SECOND = 150.0
 CALLS_PER_SECOND = 25.0
 LOOK_EVERY_S = 0.25
 SEED = 30
@@ -46,17 +43,7 @@ def measure(
     span_s: float = SPAN_S,
 ) -> Iterator[Row]:
     """The rows of one database. Raises BenchError."""
-    with (
-        child("benchmarks.stuck_crowd", asdict(plan_for(database, agents)), folder) as crowd,
-        child(
-            "benchmarks.desk_process",
-            desk_values(database, crowd.first["carrier"], folder, servers.free_port()),
-            folder,
-        ) as desk,
-    ):
-        arrived = crowd.ask({"connect": desk.first["listening"], "per_second": ARRIVING_PER_SECOND})
-        if arrived["connected"] < agents:
-            raise BenchError(f"{database.name}: only {arrived['connected']} came in: {arrived['faults']}")
+    with crowd_at_desk("benchmarks.stuck_crowd", database, folder, agents) as (crowd, desk):
         crowd.ask({"calls": holders, "per_second": CALLS_PER_SECOND, "seed": SEED})
         contacts = list(crowd.ask({"paperwork": True}).values())
         if len(contacts) < 2 * stuck:

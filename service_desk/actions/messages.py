@@ -61,7 +61,7 @@ def add_message(
         return row, seen
     text = clean_text(text) if letter is None else text
     if planted("chat_line_lost") and author_kind == "customer" and text == row["last_text"]:
-        return row, tx.first(sa.select(MESSAGE).where(MESSAGE.c.interaction_id == row["id"]))  # type: ignore[return-value]
+        return row, tx.first(sa.select(MESSAGE).where(MESSAGE.c.interaction_id == row["id"]))  # type: ignore[return-value]  # the planted fault's own
     number = row["message_seq"] + 1
     row = tx.change(
         schema.interaction,
@@ -119,7 +119,7 @@ def _insert(
     }
     tx.add(MESSAGE, entry)
     tx.emit(events.EntryAdded(row["id"], entry["id"], kind, author_kind, row["entry_seq"]))
-    return entry  # type: ignore[return-value]  # a dict reads like a row
+    return entry  # type: ignore[return-value]  # the planted fault's own  # a dict reads like a row
 
 
 def say_as_agent(tx: Tx, interaction_id: str, agent_id: str, text: str, key: str) -> str:

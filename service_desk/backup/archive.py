@@ -12,6 +12,8 @@ from typing import IO, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import from_json, to_json
 
+from service_desk.blobs.files import sync_folder
+
 PRODUCT = "service-desk"
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -100,7 +102,7 @@ class Writer:
                 if kind is None:
                     self._finish(self._handle)
                     self._half.rename(self._path)
-                    _sync_folder(self._path.parent)
+                    sync_folder(self._path.parent)
                 else:
                     self._give_up()
         finally:
@@ -245,12 +247,3 @@ def _check_size(what: str, size: int, most: int) -> None:
 
 def _part_of(table: str) -> str:
     return f"tables/{table}.jsonl"
-
-
-def _sync_folder(folder: Path) -> None:
-    """A new name is durable when its folder is."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -35,7 +35,7 @@ class FileBlobs:
             half.replace(path)
         finally:
             half.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
         return digest
 
     def get(self, digest: str) -> bytes:
@@ -55,7 +55,7 @@ class FileBlobs:
         return self._folder / digest[:2] / digest
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """A new name is durable when its folder is."""
     handle = os.open(folder, os.O_RDONLY)
     try:
