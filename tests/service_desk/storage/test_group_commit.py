@@ -222,8 +222,9 @@ async def test_one_whose_loop_is_gone_does_not_stop_the_writer(plain: Desk) -> N
         raise RuntimeError("Event loop is closed")
 
     plain.store.submit(company("orphan"), (), "system", nobody_listens)
+    await asyncio.wait_for(asyncio.to_thread(plain.store.run, company("queued behind")), 10)
     await asyncio.wait_for(plain.run(company("next")), 10)
-    assert await plain.read(names) == ["next", "orphan"]
+    assert await plain.read(names) == ["next", "orphan", "queued behind"]
 
 
 @pytest.mark.parametrize("others", [0, 1, 5])
