@@ -277,7 +277,20 @@ config_version = sa.Table(
     sa.Column("at", Instant, nullable=False),
     sa.Column("actor", sa.Text, nullable=False),
     sa.Column("body", Json, nullable=False),
-    comment="Queues, menus, reasons: draft, published (one) or retired. Decisions cite the version.",
+    comment="Queues, menus, reasons: published (one) or retired. Decisions cite the version.",
+)
+
+config_draft = sa.Table(
+    "config_draft",
+    metadata,
+    _id(),
+    sa.Column("base_version", sa.Integer, nullable=False),
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("body", Json, nullable=False),
+    _version(),
+    comment="A configuration that is being written, made in sight of the published `base_version`.",
 )
 
 # --- who is served ------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from service_desk.settings import Settings
 from service_desk.web import hooks, schemas
 from service_desk.web.api import (
     board,
+    configuration,
     customers,
     figures,
     files,
@@ -51,6 +52,7 @@ RESOURCES = (
     figures,
     supervision,
     search,
+    configuration,
 )
 
 

@@ -26,7 +26,7 @@ from service_desk.cli import main
 
 START_S = 90.0  # a machine with other work
 STOP_S = 8.0  # 3 s is what a person is promised; more for a machine on which other tests start processes
-COMMANDS = ["demo", "serve", "migrate", "user add", "audit", "openapi", "events-schema"]
+COMMANDS = ["demo", "serve", "migrate", "user add", "audit", "openapi", "events-schema", "config"]
 
 
 @pytest.fixture(autouse=True)
@@ -140,6 +140,46 @@ def test_migrate_makes_a_desk_and_again_changes_nothing() -> None:
     assert before == [(1, "published")]
     assert run("migrate").exit_code == 0
     assert sql(DATABASE, "SELECT version, state FROM config_version") == before
+
+
+def test_rules_are_changed_by_file(tmp_path: Path) -> None:
+    run("migrate")
+    file = tmp_path / "rules.json"
+    body = json.loads(run("config", "show").output)
+    file.write_text(json.dumps(body), encoding="utf-8")
+    assert run("config", "diff", str(file)).output == "Nothing differs.\n"
+
+    queue = body["queues"][0]
+    before, queue["priority"] = queue["priority"], 33
+    file.write_text(json.dumps(body), encoding="utf-8")
+    assert run("config", "check", str(file)).exit_code == 0
+    differs = run("config", "diff", str(file)).output.splitlines()
+    assert differs == [f"queues.{queue['id']}.priority: changed", f"  - {before}", "  + 33"]
+    assert run("config", "publish", str(file)).output == "Version 2 is in force.\n"
+    assert json.loads(run("config", "show").output) == body
+
+    assert run("config", "roll-back", "1").output == "Version 3 is in force, with the rules of version 1.\n"
+    assert json.loads(run("config", "show").output)["queues"][0]["priority"] == before
+    assert [line.split()[:2] for line in run("config", "versions").output.splitlines()] == [
+        ["3", "published"],
+        ["2", "retired"],
+        ["1", "retired"],
+    ]
+
+
+def test_a_wrong_rule_is_named_and_changes_nothing(tmp_path: Path) -> None:
+    run("migrate")
+    body = json.loads(run("config", "show").output)
+    body["queues"][0]["target_s"] = -1
+    file = tmp_path / "rules.json"
+    file.write_text(json.dumps(body), encoding="utf-8")
+    for verb in ("check", "publish"):
+        answer = run("config", verb, str(file))
+        assert answer.exit_code == 1
+        assert "queues.0.target_s" in answer.output
+    assert sql(DATABASE, "SELECT version, state FROM config_version") == [(1, "published")]
+    (tmp_path / "rules.toml").write_text("queues = [", encoding="utf-8")
+    assert "cannot be read" in run("config", "check", str(tmp_path / "rules.toml")).output
 
 
 def test_migrate_works_on_postgres(postgres_server: Any, monkeypatch: pytest.MonkeyPatch) -> None:

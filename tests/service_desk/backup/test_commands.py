@@ -131,7 +131,7 @@ def test_no_server_starts_between_the_backup_and_the_migration(monkeypatch: pyte
             pass
         refused.append(True)
 
-    monkeypatch.setattr("service_desk.cli._back_up_before_migration", start_a_server)
+    monkeypatch.setattr("service_desk.cli.verbs._back_up_before_migration", start_a_server)
     assert run("migrate").exit_code == 0
     assert refused == [True]
 

@@ -66,6 +66,18 @@ EXPECTED: dict[tuple[str, str], set[str] | None] = {
     ("GET", "/api/v1/alerts/now"): SUPERVISORS,
     ("POST", "/api/v1/alerts/{alert_id}/acknowledge"): SUPERVISORS,
     ("GET", "/api/v1/search"): ALL,
+    ("GET", "/api/v1/config"): NOBODY_BUT_ADMIN,
+    ("GET", "/api/v1/config/versions"): NOBODY_BUT_ADMIN,
+    ("GET", "/api/v1/config/versions/{number}"): NOBODY_BUT_ADMIN,
+    ("POST", "/api/v1/config/versions/{number}/roll-back"): NOBODY_BUT_ADMIN,
+    ("GET", "/api/v1/config/drafts"): NOBODY_BUT_ADMIN,
+    ("POST", "/api/v1/config/drafts"): NOBODY_BUT_ADMIN,
+    ("GET", "/api/v1/config/drafts/{draft_id}"): NOBODY_BUT_ADMIN,
+    ("PATCH", "/api/v1/config/drafts/{draft_id}"): NOBODY_BUT_ADMIN,
+    ("DELETE", "/api/v1/config/drafts/{draft_id}"): NOBODY_BUT_ADMIN,
+    ("GET", "/api/v1/config/drafts/{draft_id}/check"): NOBODY_BUT_ADMIN,
+    ("GET", "/api/v1/config/drafts/{draft_id}/diff"): NOBODY_BUT_ADMIN,
+    ("POST", "/api/v1/config/drafts/{draft_id}/publish"): NOBODY_BUT_ADMIN,
     ("GET", "/api/v1/openapi.json"): None,
     ("GET", "/api/v1/events.schema.json"): None,
     ("GET", "/health"): None,
@@ -94,11 +106,12 @@ BODIES = {
     "/api/v1/customers/{customer_id}/identities": {"address": "vera@example.org"},
     "/api/v1/interactions/{interaction_id}/customer": {"name": "x"},
     "/api/v1/tickets": {"subject": "x"},
+    "/api/v1/config/drafts/{draft_id}": {"body": {}},
     "/api/v1/tickets/{ticket_id}/notes": {"text": "x"},
     "/api/v1/tickets/{ticket_id}/interactions": {"interaction_id": "int_" + "0" * 26},
 }
 VERSIONED = ("PUT", "PATCH")
-DIRECTED = {"move", "assign", "prioritise", "state", "acknowledge"}
+DIRECTED = {"move", "assign", "prioritise", "state", "acknowledge", "roll-back", "publish"}
 """Last words of the POSTs that are made on a version."""
 ELSEWHERE = {
     "X-Forwarded-For": "192.0.2.1"
@@ -120,6 +133,7 @@ async def ask(caller: Caller, method: str, pattern: str) -> int:
     path = path.replace("{agent_id}", "agt_" + "0" * 26).replace("{alert_id}", "alr_" + "0" * 26)
     path = path.replace("{attachment_id}", "att_" + "0" * 26).replace("{entry_id}", "msg_" + "0" * 26)
     path = path.replace("{identity_id}", "cpt_" + "0" * 26)
+    path = path.replace("{draft_id}", "cfd_" + "0" * 26).replace("{number}", "999")
     path = path.replace("{figure}", "waiting")
     path = path.replace("{path}", "nothing").replace("{tail}", "nothing")
     body = BODIES.get(pattern, {}) if method in ("POST", "PUT", "PATCH") else None

@@ -1,0 +1,193 @@
+"""Changing the desk's rules at run time: draft, check, compare, publish, roll back.
+
+A draft is a whole configuration that is not in force. It may be wrong while it is written; what is published never
+is. A draft says which version it was made from: if another one was published since, publishing it would undo that
+unseen, so it is refused until it was compared and based anew.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from service_desk.actions import admin
+from service_desk.domain.config import DeskConfig
+from service_desk.domain.interaction import LIVE
+from service_desk.errors import Conflict, Invalid, NotFound, StaleVersion
+from service_desk.storage import schema
+from service_desk.storage.store import Reader
+from service_desk.storage.transaction import Row, Tx
+
+CONFIG, DRAFT, AGENT = schema.config_version, schema.config_draft, schema.agent
+NOTE_CHARACTERS = 500
+DRAFTS_MOST = 50
+"""So many drafts at a time: each is a whole configuration."""
+PROBLEMS_MOST = 50
+
+Problem = tuple[str, str]
+"""The field, and what is wrong with it or the cure."""
+
+
+def checked(body: Mapping[str, Any]) -> tuple[DeskConfig | None, list[Problem]]:
+    """The configuration that a document is, or all that is wrong with it; without looking at people and contacts."""
+    try:
+        return DeskConfig.model_validate({**body, "version": 0}), []
+    except ValidationError as error:
+        details = error.errors(include_input=False, include_url=False, include_context=False)
+        return None, [_problem(detail) for detail in details[:PROBLEMS_MOST]]
+
+
+def _problem(detail: ErrorDetails) -> Problem:
+    """A check over several fields begins its words with the field that it means."""
+    words = detail["msg"].removeprefix("Value error, ")
+    where = ".".join(str(part) for part in detail["loc"])
+    named, colon, rest = words.partition(": ")
+    if detail["type"] == "value_error" and colon and " " not in named:
+        return named, rest
+    if detail["type"] == "extra_forbidden":
+        return where, "this field is not known here: leave it out"
+    if detail["type"] == "missing":
+        return where, "this field is missing"
+    return where or "body", words
+
+
+def problems_of(look: Tx | Reader, body: Mapping[str, Any]) -> list[Problem]:
+    """Everything that is wrong with a document: in itself first, and only then with who and what is here."""
+    config, problems = checked(body)
+    return problems if config is None else unservable(look, config)
+
+
+def unservable(look: Tx | Reader, config: DeskConfig) -> list[Problem]:
+    """What nobody who is here could ever serve, and queues that are still needed.
+
+    Skills are what the colleagues have: one that nobody has is unknown. A desk without colleagues is not asked.
+    """
+    staff = look.all(sa.select(AGENT.c.queues, AGENT.c.skills).where(AGENT.c.active.is_(True)))
+    problems: list[Problem] = []
+    if staff:
+        for line in config.phone_lines:
+            problems += _missing_skills(line.account, line.requires, staff)
+    known = {queue.id for queue in config.queues}
+    waiting = look.all(
+        sa.select(schema.interaction.c.queue_id, sa.func.count().label("open"))
+        .where(schema.interaction.c.state.in_(sorted(LIVE)))
+        .group_by(schema.interaction.c.queue_id)
+    )
+    problems += [
+        (
+            f"queues.{row['queue_id']}",
+            f"{row['open']} contacts of this queue are not over: keep it until they are, or move them",
+        )
+        for row in waiting
+        if row["queue_id"] is not None and row["queue_id"] not in known
+    ]
+    return problems
+
+
+def _missing_skills(
+    account: str, requires: Mapping[str, int], staff: Sequence[sa.RowMapping]
+) -> list[Problem]:
+    problems: list[Problem] = []
+    for skill, level in requires.items():
+        field = f"phone_lines.{account}.requires.{skill}"
+        best = max((row["skills"].get(skill, 0) for row in staff), default=0)
+        if best == 0:
+            problems.append((field, "nobody has this skill: give it to a colleague first, or leave it out"))
+        elif best < level:
+            problems.append((field, f"nobody has it at level {level}; the best has {best}"))
+    return problems
+
+
+# --- drafts ---------------------------------------------------------------------------------------------------
+
+
+def new_draft(tx: Tx, body: Mapping[str, Any] | None, note: str) -> Row:
+    """A draft of what is in force, or of a document that was made elsewhere."""
+    if (tx.scalar(sa.select(sa.func.count()).select_from(DRAFT)) or 0) >= DRAFTS_MOST:
+        raise Conflict(
+            f"There are {DRAFTS_MOST} drafts: publish or delete one first.", code="too_many_drafts"
+        )
+    row: dict[str, Any] = {
+        "id": tx.new_id("cfd"),
+        "base_version": tx.config.version,
+        "note": note,
+        "at": tx.now,
+        "actor": tx.actor,
+        "body": _without_version(tx.config.model_dump(mode="json") if body is None else body),
+        "version": 1,
+    }
+    tx.write(sa.insert(DRAFT), row)
+    tx.audit("config.drafted", row["id"])
+    return row  # type: ignore[return-value]  # a dict reads like a row
+
+
+def save_draft(tx: Tx, draft_id: str, version: int, body: Mapping[str, Any], note: str | None) -> Row:
+    """Another text for a draft, made in sight of what is in force now. Raises NotFound and StaleVersion."""
+    row = _must_get(tx, draft_id, version)
+    values: dict[str, Any] = {"body": _without_version(body), "base_version": tx.config.version, "at": tx.now}
+    return tx.change(DRAFT, row, actor=tx.actor, **values, **({} if note is None else {"note": note}))
+
+
+def drop_draft(tx: Tx, draft_id: str) -> None:
+    """Forget a draft; one that is gone is gone."""
+    if tx.get(DRAFT, draft_id) is not None:
+        tx.write(sa.delete(DRAFT).where(DRAFT.c.id == draft_id))
+        tx.audit("config.draft_dropped", draft_id)
+
+
+def publish_draft(tx: Tx, draft_id: str, version: int) -> int:
+    """Put a draft in force, for what waits already too; the new version.
+
+    Raises Conflict (base_moved) if something was published since it was saved, and Invalid for what is wrong in it.
+    """
+    row = _must_get(tx, draft_id, version)
+    if row["base_version"] != tx.config.version:
+        raise Conflict(
+            f"Version {tx.config.version} was published after this draft was saved on version {row['base_version']}: "
+            "look at what differs, and save the draft once more.",
+            code="base_moved",
+            published=tx.config.version,
+        )
+    number = publish_checked(tx, row["body"])
+    tx.write(sa.delete(DRAFT).where(DRAFT.c.id == draft_id))
+    return number
+
+
+def roll_back(tx: Tx, to: int, in_force: int) -> int:
+    """Put an earlier version in force again, as a new one. `in_force`: the version that the caller wants to leave."""
+    if tx.config.version != in_force:
+        raise StaleVersion(f"Version {tx.config.version} is in force by now.")
+    row = tx.first(sa.select(CONFIG.c.body).where(CONFIG.c.version == to))
+    if row is None:
+        raise NotFound(f"There is no version {to}.")
+    if to == in_force:
+        raise Conflict(f"Version {to} is in force already.", code="in_force")
+    return publish_checked(tx, row["body"])
+
+
+def publish_checked(tx: Tx, body: Mapping[str, Any]) -> int:
+    """Publish what is right in itself and can be served; else Invalid, with every problem."""
+    problems = problems_of(tx, body)
+    if problems:
+        field, words = problems[0]
+        refusal = Invalid(f"{field}: {words}.", field=field)
+        if len(problems) > 1:
+            refusal.extras["also"] = [{"field": name, "detail": said} for name, said in problems[1:]]
+        raise refusal
+    return admin.publish_config(tx, _without_version(body))
+
+
+def _must_get(tx: Tx, draft_id: str, version: int) -> Row:
+    row = tx.get_for_update(DRAFT, draft_id)
+    if row is None:
+        raise NotFound("There is no such draft, or not any more.")
+    if row["version"] != version:
+        raise StaleVersion("This draft was saved by somebody else meanwhile.")
+    return row
+
+
+def _without_version(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Numbers are given by publishing."""
+    return {name: value for name, value in body.items() if name != "version"}

@@ -1,0 +1,169 @@
+"""The rules are changed at run time: draft, check, compare, publish, roll back."""
+
+from copy import deepcopy
+from typing import Any
+
+import sqlalchemy as sa
+
+from service_desk.storage import schema
+from tests.service_desk.web.world import Caller, World
+
+BASE = "/api/v1/config"
+
+
+async def draft(admin: Caller, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    answer = await admin.post(f"{BASE}/drafts", {"body": body, "note": "a try"})
+    assert answer.status == 201, answer.body
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+async def with_first_queue(admin: Caller, **values: Any) -> dict[str, Any]:
+    """A draft of what is in force with other values for the first queue."""
+    body = deepcopy((await admin.get(BASE)).json()["body"])
+    body["queues"][0] |= values
+    return await draft(admin, body)
+
+
+async def publish(admin: Caller, made: dict[str, Any]) -> Any:
+    return await admin.post(f"{BASE}/drafts/{made['id']}/publish", version=made["version"])
+
+
+async def test_a_draft_is_compared_published_and_rolled_back(world: World) -> None:
+    admin = await world.person("ruth", "admin")
+    before = (await admin.get(BASE)).json()
+    made = await with_first_queue(admin, priority=17)
+    path = f"{BASE}/drafts/{made['id']}"
+    queue = before["body"]["queues"][0]
+
+    assert (await admin.get(f"{path}/check")).json() == {
+        "ok": True,
+        "base_is_published": True,
+        "problems": [],
+    }
+    assert (await admin.get(f"{path}/diff")).json() == {
+        "published": before["version"],
+        "differences": [
+            {
+                "path": f"queues.{queue['id']}.priority",
+                "kind": "changed",
+                "before": queue["priority"],
+                "after": 17,
+            }
+        ],
+    }
+    assert (await admin.get(BASE)).json() == before, "a draft is not in force"
+
+    published = await publish(admin, made)
+    assert published.status == 200
+    assert published.json()["version"] == before["version"] + 1
+    assert published.json()["body"]["queues"][0]["priority"] == 17
+    assert (await admin.get(path)).status == 404
+    assert [line["state"] for line in (await admin.get(f"{BASE}/versions")).json()["items"]] == [
+        "published",
+        "retired",
+    ]
+
+    back = await admin.post(f"{BASE}/versions/{before['version']}/roll-back", version=before["version"] + 1)
+    assert back.json()["version"] == before["version"] + 2
+    assert back.json()["body"] == before["body"]
+    routed = await world.desk.read(
+        lambda reader: reader.all(sa.select(schema.command.c.body).order_by(schema.command.c.position))
+    )
+    told = [row["body"]["policy"]["version"] for row in routed if "policy" in row["body"]]
+    assert told[-2:] == [before["version"] + 1, before["version"] + 2], "the router hears of each"
+
+
+async def test_a_draft_on_another_base_would_undo_unseen_work(world: World) -> None:
+    admin = await world.person("ruth", "admin")
+    one, other = await with_first_queue(admin, priority=1), await with_first_queue(admin, priority=2)
+    assert (await publish(admin, one)).status == 200
+    refused = await publish(admin, other)
+    assert (refused.status, refused.code) == (409, "base_moved")
+    check = (await admin.get(f"{BASE}/drafts/{other['id']}/check")).json()
+    assert (check["ok"], check["base_is_published"]) == (False, False)
+
+    saved = await admin.patch(
+        f"{BASE}/drafts/{other['id']}", {"body": other["body"]}, version=other["version"]
+    )
+    assert saved.json()["base_version"] == one["base_version"] + 1
+    assert (await publish(admin, saved.json())).json()["body"]["queues"][0]["priority"] == 2
+
+
+async def test_what_is_wrong_is_kept_as_a_draft_and_never_published(world: World) -> None:
+    admin = await world.person("ruth", "admin")
+    before = (await admin.get(BASE)).json()
+    made = await with_first_queue(admin, target_s=-5, colour="red")
+    queue = before["body"]["queues"][0]["id"]
+    problems = (await admin.get(f"{BASE}/drafts/{made['id']}/check")).json()["problems"]
+    assert {problem["field"] for problem in problems} == {"queues.0.target_s", "queues.0.colour"}, queue
+    refused = await publish(admin, made)
+    assert (refused.status, refused.json()["field"]) == (422, "queues.0.target_s")
+    assert [one["field"] for one in refused.json()["also"]] == ["queues.0.colour"]
+    assert (await admin.get(BASE)).json() == before
+
+
+async def test_what_nobody_could_serve_is_refused(world: World) -> None:
+    admin = await world.person("ruth", "admin")
+    body = deepcopy((await admin.get(BASE)).json()["body"])
+    line = body["phone_lines"][0]
+    line["requires"] = {"juggling": 3}
+    refused = await publish(admin, await draft(admin, body))
+    assert refused.status == 422
+    assert refused.json()["field"] == f"phone_lines.{line['account']}.requires.juggling"
+
+
+async def test_a_queue_with_waiting_contacts_stays(world: World) -> None:
+    admin = await world.person("ruth", "admin")
+    await world.call()
+    body = deepcopy((await admin.get(BASE)).json()["body"])
+    waiting = await world.desk.read(
+        lambda reader: reader.scalar(sa.select(schema.interaction.c.queue_id).limit(1))
+    )
+    body["queues"] = [
+        queue | {"id": "renamed"} if queue["id"] == waiting else queue for queue in body["queues"]
+    ]
+    renamed = _renamed(body, waiting)
+    refused = await publish(admin, await draft(admin, renamed))
+    assert refused.status == 422
+    assert refused.json()["field"] == f"queues.{waiting}"
+    assert "1 contacts" in refused.json()["detail"]
+
+
+def _renamed(body: Any, queue: str) -> Any:
+    """The document with another name for a queue wherever it is named."""
+    if isinstance(body, dict):
+        return {name: _renamed(value, queue) for name, value in body.items()}
+    if isinstance(body, list):
+        return [_renamed(value, queue) for value in body]
+    return "renamed" if body == queue else body
+
+
+async def test_two_who_write_at_once_hear_of_each_other(world: World) -> None:
+    admin = await world.person("ruth", "admin")
+    made = await draft(admin)
+    path = f"{BASE}/drafts/{made['id']}"
+    first = await admin.patch(path, {"body": made["body"], "note": "mine"}, version=1)
+    assert first.status == 200
+    second = await admin.patch(path, {"body": made["body"], "note": "yours"}, version=1)
+    assert (second.status, second.json()["current"]["note"]) == (412, "mine")
+    assert (await publish(admin, made)).status == 412
+
+
+async def test_rolling_back_names_what_is_left(world: World) -> None:
+    admin = await world.person("ruth", "admin")
+    now = (await admin.get(BASE)).json()["version"]
+    assert (await admin.post(f"{BASE}/versions/99/roll-back", version=now)).status == 404
+    assert (await admin.post(f"{BASE}/versions/{now}/roll-back", version=now)).code == "in_force"
+    stale = await admin.post(f"{BASE}/versions/{now}/roll-back", version=now + 7)
+    assert (stale.status, stale.json()["current"]["version"]) == (412, now)
+    assert (await admin.get(f"{BASE}/versions/one")).status == 404
+
+
+async def test_drafts_have_a_bound(world: World) -> None:
+    admin = await world.person("ruth", "admin")
+    made = [await draft(admin) for _ in range(50)]
+    assert (await admin.post(f"{BASE}/drafts", {})).code == "too_many_drafts"
+    assert (await admin.delete(f"{BASE}/drafts/{made[0]['id']}")).status == 204
+    assert (await admin.post(f"{BASE}/drafts", {})).status == 201
+    assert len((await admin.get(f"{BASE}/drafts")).json()["items"]) == 50
