@@ -299,7 +299,7 @@ async def _web(
     consoles.attach(app)
     visitors.attach(app)
     gate = SocketGate(
-        {"live": consoles.may_open, "chat": visitors.may_open}, client_address, {"live": Door()}
+        {"live": consoles.may_open, "chat": visitors.may_open}, client_address, {"live": Door(identify)}
     )
     gate.install(app)
     fanout = Fanout(desk, consoles, visitors)

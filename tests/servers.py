@@ -42,9 +42,7 @@ BROWSER_HINT = (
     "No browser found. Install: apt-get install chromium, or run: .venv/bin/playwright install chromium"
 )
 
-CLOCK_HINT = "libfaketime not found. Install: apt-get install faketime"
-
-HINTS = frozenset({POSTGRES_HINT, REDIS_HINT, BROWSER_HINT, CLOCK_HINT})
+HINTS = frozenset({POSTGRES_HINT, REDIS_HINT, BROWSER_HINT})
 ENVIRONMENT = {"LC_ALL": "C", "TZ": "UTC"}
 
 # Speed instead of safety: nobody needs these data after a crash.

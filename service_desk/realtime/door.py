@@ -1,17 +1,25 @@
 """A narrow door: when thousands of consoles come back at once, few of them are on their way in at a time.
 
-The others stand in line as connections that nobody has looked at yet, which costs next to nothing; so webhooks and the
-requests of those who work already have their turns in between.
+The others stand in line as connections of which only the session is known, which costs next to nothing; so webhooks and
+the requests of those who work already have their turns in between. Who has no session does not stand in this line: they
+are turned away behind it, and however many they are, nobody who works here waits for them.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
+
+from service_desk.domain.access import Principal
+from service_desk.errors import DeskError
 
 AT_ONCE = 32
 """Consoles on their way in: from the handshake until their first state is sent."""
 HELD_S = 1.0
 """How long one takes a place at the most: who connects and says nothing keeps nobody out."""
+
+
+Identify = Callable[[web.Request], Awaitable[Principal | None]]
 
 
 class Place:
@@ -33,12 +41,19 @@ class Place:
 class Door:
     """Lets requests in, in the order in which they came, and so many at once."""
 
-    def __init__(self, at_once: int = AT_ONCE, held_s: float = HELD_S) -> None:
+    def __init__(self, identify: Identify, at_once: int = AT_ONCE, held_s: float = HELD_S) -> None:
+        self._identify = identify
         self._places = asyncio.Semaphore(at_once)
         self._held_s = held_s
 
     async def enter(self, request: web.Request) -> None:
-        """Wait for a place. `leave` makes it free again, and so does time."""
+        """Wait for a place, if somebody is signed in. `leave` makes it free again, and so does time."""
+        try:
+            principal = await self._identify(request)
+        except DeskError:  # asked again behind the door, which has words for it
+            return
+        if principal is None:
+            return
         await self._places.acquire()
         request[PLACE] = Place(self._places, self._held_s)
 

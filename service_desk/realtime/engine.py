@@ -57,6 +57,8 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # socketio has no typ
 
     async def _handle_connect(self, eio_sid: str, namespace: str | None, data: Any) -> None:
         await super()._handle_connect(eio_sid, namespace, data)
+        if eio_sid not in self.environ:  # it closed while it was let in, when there was nothing to end yet
+            await self._handle_disconnect(eio_sid, namespace)
         self._expect(eio_sid)
 
     async def _handle_disconnect(self, eio_sid: str, namespace: str | None, reason: Any = None) -> None:

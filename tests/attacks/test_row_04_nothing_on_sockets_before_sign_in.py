@@ -4,14 +4,17 @@ CVE-2026-102489 was one event, sent before any login, that answered with the ins
 """
 
 import asyncio
+import contextlib
+import functools
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from service_desk import app
 from service_desk.domain.views import LIVE_SCHEMA
-from service_desk.realtime import engine
+from service_desk.realtime import door, engine
 from service_desk.realtime.server import EVENTS, LiveServer
 from tests.e2e.console import console
 from tests.e2e.world import World, add_agent, until, world
@@ -198,3 +201,17 @@ async def still_works(desk: World) -> None:
             return bool(eve.state)
 
         await until(has_state, "a signed-in console gets its state")
+
+
+async def test_strangers_who_say_nothing_do_not_stand_before_those_who_work(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few consoles come in at a time; with strangers in that line, each would hold a place until its time is up."""
+    monkeypatch.setattr(app, "Door", functools.partial(door.Door, held_s=60.0))
+    async with world(sqlite_url, tmp_path) as desk, contextlib.AsyncExitStack() as crowd:
+        await add_agent(desk, "ann")
+        for _ in range(door.AT_ONCE):
+            stranger = await crowd.enter_async_context(raw(desk))
+            await stranger.hear("0")
+        async with asyncio.timeout(5), console(desk, "ann") as ann:
+            assert ann.state["position"] > 0

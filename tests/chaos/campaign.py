@@ -11,7 +11,7 @@ from random import Random
 from tests.chaos.auditor import audit
 from tests.chaos.backlog import arm, fill
 from tests.chaos.faults import FAULTS, Fault
-from tests.chaos.kills import SERVING, Kills
+from tests.chaos.kills import Aim, Kills
 from tests.chaos.ledger import now_us, read
 from tests.chaos.measure import Recovery, look, recovery
 from tests.chaos.stage import Kind, Stage, life, stage
@@ -155,15 +155,11 @@ async def campaign(
 
 
 async def kill_campaign(
-    setting: Setting, kills: int, folder: Path, *, per_second: float, say: Say, points: Sequence[str] = ()
+    setting: Setting, kills: int, folder: Path, *, per_second: float, say: Say, aim: Aim | None = None
 ) -> tuple[Kills, list[str]]:
-    """Kill so often, and what the auditor finds afterwards.
-
-    With `points` it dies at them only; without, half of the time at random and half at any point.
-    """
+    """Kill so often, half of the time at random and half at any point unless said; what the auditor finds then."""
     async with stage(folder, setting.kind, nodes=setting.nodes, seed=setting.seed) as running:
-        named = 1.0 if points else 0.5
-        killing = Kills(running, setting.seed, kills, points or SERVING, named=named, say=say)
+        killing = Kills(running, setting.seed, kills, aim or Aim(), say)
         await running.start()
         async with life(running, setting.seed, per_second):
             await killing.run()

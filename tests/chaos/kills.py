@@ -23,7 +23,7 @@ MOST = {
     "store.after_commit": 60,
     "intake.before_answer": 30,
 }
-"""How often a point is passed at most before it kills; 6 times where nothing is said, a start's points once."""
+"""How often a point is passed at most before it kills; 4 times where nothing is said, a start's points once."""
 ONCE = frozenset(
     {"host.before_restore", "figures.before_alerts", "timers.before_fire", "mailroom.before_answer"}
 )
@@ -37,6 +37,18 @@ START_S = 60.0
 QUIET_START_S = 2.0
 """So long a start takes on a machine that does nothing else."""
 LOOK_EVERY_S = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """Where processes are to die. A campaign of thousands may give up some points; one of few waits longer."""
+
+    points: Sequence[str] = SERVING
+    named: float = 0.5
+    """The share of the deaths at a point; the others are at random."""
+    passes: int = max(MOST.values())
+    """How often any point is passed at most before it kills, whatever `MOST` says."""
+    reach_s: float = REACH_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +81,17 @@ class Death:
         return f"{self.node} {self.arm}{', which was not reached' if missed else ''}"
 
 
-def arms(seed: int, name: str, points: Sequence[str] = SERVING, *, named: float = 0.5) -> Iterator[Arm]:
-    """How a node dies, one time after the other; the share `named` at points, all of them equally often."""
+def arms(seed: int, name: str, aim: Aim) -> Iterator[Arm]:
+    """How a node dies, one time after the other; at points, all of them equally often."""
     chance = random.Random(f"kills {seed} {name}")
-    order = list(points)
+    order = list(aim.points)
     chance.shuffle(order)
     turn = itertools.cycle(order)
     while True:
-        if chance.random() < named:
+        if chance.random() < aim.named:
             point = next(turn)
-            nth = 1 if point in ONCE else chance.randint(1, MOST.get(point, 4))
-            yield Arm(point, nth, REACH_S)
+            nth = 1 if point in ONCE else chance.randint(1, min(aim.passes, MOST.get(point, 4)))
+            yield Arm(point, nth, aim.reach_s)
         else:
             yield Arm(None, 0, chance.uniform(0.0, RANDOM_S))
 
@@ -91,8 +103,7 @@ class Kills:
     stage: Stage
     seed: int
     wanted: int
-    points: Sequence[str] = SERVING
-    named: float = 0.5
+    aim: Aim = field(default_factory=Aim)
     say: Callable[[str], object] = str
     deaths: list[Death] = field(default_factory=list)
     _start_s: dict[str, float] = field(default_factory=dict)
@@ -133,12 +144,12 @@ class Kills:
 
     def coverage(self) -> Counter[str]:
         """How often each point killed; those that never did, too."""
-        hits = Counter(dict.fromkeys(self.points, 0))
+        hits = Counter(dict.fromkeys(self.aim.points, 0))
         hits.update(death.arm.point for death in self.deaths if death.reached and death.arm.point)
         return hits
 
     async def _keep(self, node: Node) -> None:
-        for arm in arms(self.seed, node.name, self.points, named=self.named):
+        for arm in arms(self.seed, node.name, self.aim):
             if len(self.deaths) >= self.wanted:
                 break
             if node.process.dead():

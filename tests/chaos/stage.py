@@ -21,7 +21,7 @@ from service_desk.storage.store import Reader, Store, migrate
 from service_desk.web.sessions import hash_password
 from tests import servers
 from tests.chaos.agents import RobotAgent
-from tests.chaos.clocks import WallClock, clock_library
+from tests.chaos.clocks import WallClock
 from tests.chaos.front import Front, Node
 from tests.chaos.ledger import Ledger, carrier_file, write_run
 from tests.chaos.load import ROUGH, Load, Plan
@@ -96,7 +96,7 @@ class Stage:
     nodes: Sequence[Node]
     front: Front
     clocks: dict[str, WallClock]
-    """Each node's wall clock, by name, where the program for it is installed."""
+    """Each node's wall clock, by name, where a plan steps it."""
 
     @property
     def desk(self) -> Desk:
@@ -193,7 +193,7 @@ async def stage(
         await desk.run(admin.publish_config, RULES)
         key = secrets.token_hex(32)
         names = [f"node-{number}" for number in range(1, nodes + 1)]
-        own = {name: WallClock(clock_library(), folder / f"{name}.clock") for name in names} if clocks else {}
+        own = {name: WallClock(folder / f"{name}.clock") for name in names} if clocks else {}
         made += [_node(name, folder, database, redis, world, key, own.get(name)) for name in names]
         stack.callback(_kill_all, made)
         found = Stage(world, folder, database, redis, made, front, own)

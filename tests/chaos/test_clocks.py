@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.clocks import WallClock, clock_library
+from tests.chaos.clocks import WallClock
 
 PRINT_NOW = """
 import sys, threading, time
@@ -21,13 +21,28 @@ while True:
     pause.wait(0.02)
 """
 LINES = 10
+WAIT_FOR_EACH_OTHER = """
+import threading, time
+over = threading.Event()
+def sleep():
+    while not over.wait(0.01): pass
+def work():
+    for _ in range(300): sum(range(20_000))
+sleepers = [threading.Thread(target=sleep) for _ in range(20)]
+workers = [threading.Thread(target=work) for _ in range(2)]
+for each in sleepers + workers: each.start()
+for each in workers: each.join()
+over.set()
+for each in sleepers: each.join()
+print(time.process_time())
+"""
 
 
 @pytest.mark.parametrize(("offset_s", "taken_s"), [(3_600, 3_600), (-3_600, 0), (-1, 0)])
 def test_a_step_of_the_wall_clock_moves_no_timer_but_for_a_long_one_forward(
     tmp_path: Path, offset_s: int, taken_s: int
 ) -> None:
-    wall = WallClock(clock_library(), tmp_path / "clock")
+    wall = WallClock(tmp_path / "clock")
     environment = os.environ | wall.environment
     command = [sys.executable, "-c", PRINT_NOW]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
@@ -44,3 +59,20 @@ def test_a_step_of_the_wall_clock_moves_no_timer_but_for_a_long_one_forward(
     took = ours[-1] - ours[0] - taken_s * 1_000_000
     true = int(lines[-1][1]) - int(lines[0][1]) - offset_s * 1_000_000
     assert abs(took - true) < 100_000 + true // 10
+
+
+def test_a_clock_that_can_be_stepped_costs_threads_nothing(tmp_path: Path) -> None:
+    """Else the desk under it would be slow for that alone, and a campaign would measure its own tool."""
+    plain, stepped = (
+        float(
+            subprocess.run(
+                [sys.executable, "-c", WAIT_FOR_EACH_OTHER],
+                env=os.environ | environment,
+                stdout=subprocess.PIPE,
+                check=True,
+                timeout=60,
+            ).stdout
+        )
+        for environment in ({}, WallClock(tmp_path / "clock").environment)
+    )
+    assert stepped < 2 * plain + 0.2, f"{stepped} s of the processor instead of {plain}"

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -417,6 +418,45 @@ async def test_a_session_revoked_while_its_socket_opens(
                 await asyncio.wait_for(late.closed.wait(), 5)
                 assert late.events("snapshot") == []
             assert here._by_sid == {}
+
+
+async def test_one_that_closes_while_it_is_let_in_leaves_nothing(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world(sqlite_url, tmp_path) as desk:
+        await add_agent(desk, "ann")
+        async with console(desk, "ann") as ann:
+            here = consoles(desk)
+            identify, over = here._identify, asyncio.Event()
+            letting_in: asyncio.Future[asyncio.Task[Any]] = asyncio.get_running_loop().create_future()
+            known = set(here._by_sid)
+
+            async def slowly(request: Any) -> Any:
+                task = asyncio.current_task()
+                assert task is not None
+                letting_in.set_result(task)
+                await over.wait()
+                return await identify(request)
+
+            monkeypatch.setattr(here, "_identify", slowly)
+            async with raw(desk, http=ann._http) as hasty:
+                await hasty.hear("0")
+                await hasty.send("40" + json.dumps({"schema": LIVE_SCHEMA}))
+                await letting_in
+
+            async def closed() -> bool:
+                return len(here.io.environ) == 1
+
+            await until(closed, "the server has heard that the socket is closed")
+            over.set()
+            await asyncio.wait([letting_in.result()])
+
+            async def nothing_is_left() -> bool:
+                at_work = {sid for sid, _ in here.io.manager.get_participants("/", None)}
+                rows = {row["sid"] for row in await rows_of(desk.desk, schema.connection)}
+                return set(here._by_sid) == at_work == rows == known
+
+            await until(nothing_is_left, "there is no sign of the socket")
 
 
 async def test_a_session_whose_time_is_up_loses_its_socket(

@@ -2,8 +2,10 @@
 
 import asyncio
 
+from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
+from service_desk.domain.access import Principal
 from service_desk.realtime.door import Door, leave
 from service_desk.realtime.groups import Groups
 
@@ -44,8 +46,12 @@ async def test_a_group_that_fails_does_not_stop_the_next() -> None:
     assert done == [1, 2]
 
 
+async def identify(_request: web.Request) -> Principal:
+    return Principal("agt_1", "agent", "session")
+
+
 async def test_so_many_are_on_their_way_in_and_the_next_follows_who_leaves() -> None:
-    door = Door(at_once=2, held_s=60)
+    door = Door(identify, at_once=2, held_s=60)
     requests = [make_mocked_request("GET", "/live/") for _ in range(4)]
     entering = [asyncio.create_task(door.enter(request)) for request in requests]
     await asyncio.sleep(0)
@@ -61,7 +67,7 @@ async def test_so_many_are_on_their_way_in_and_the_next_follows_who_leaves() -> 
 
 
 async def test_who_connects_and_says_nothing_keeps_nobody_out() -> None:
-    door = Door(at_once=1, held_s=0.01)
+    door = Door(identify, at_once=1, held_s=0.01)
     silent, next_one = make_mocked_request("GET", "/live/"), make_mocked_request("GET", "/live/")
     await door.enter(silent)
     async with asyncio.timeout(5):
