@@ -4,10 +4,11 @@ The centre plays customers, agents and the desk: it tells the router facts and d
 to whatever is next, a planned event or the router's deadline.
 """
 
+import json
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
+from routing import codec
 from routing import commands as c
 from routing import decisions as d
 from routing.model import Agent, Policy, QueuePolicy, Skill, WorkItem
@@ -19,6 +20,12 @@ from routing.simulation.tally import Day, GroupTally, QueueTally
 
 Watch = Callable[[d.Decision, int], None]
 """Is shown each decision with its time, microseconds since the simulated midnight."""
+
+
+def decision_line(replication: int, decision: d.Decision, at: int) -> str:
+    """The decision as a line of JSON; equal runs give equal lines."""
+    said = {"replication": replication, "at": at, "decision": codec.encode(decision)}
+    return json.dumps(said, sort_keys=True, separators=(",", ":")) + "\n"
 
 
 def policy_of(scenario: Scenario) -> Policy:
@@ -137,7 +144,8 @@ class Centre:
         self._contacts[contact.id] = contact
         self._tell(c.WorkQueued(self._item(contact)))
         contact.waited = contact.agent is None and contact.offer is None
-        if contact.patience is not None and contact.agent is None:
+        rings_at_once = contact.patience == 0 and contact.offer is not None
+        if contact.patience is not None and contact.agent is None and not rings_at_once:
             self.agenda.at(self.now + contact.patience, self._lose_patience, contact)
 
     def _item(self, contact: Contact) -> WorkItem:
@@ -203,6 +211,8 @@ class Centre:
         contact = self._contacts.get(decision.offer.item)
         if contact is not None and contact.offer == decision.offer.id:
             contact.offer = None
+            if contact.patience == 0:  # who does not wait stayed because it rang
+                self.agenda.at(self.now, self._lose_patience, contact)
 
     def _benched(self, decision: d.AgentBenched) -> None:
         worker = self._workers[decision.agent]
@@ -282,9 +292,3 @@ class Centre:
         if worker.on_since is not None:
             self.day.groups[worker.group.id].staffed += self._counted(worker.on_since, self.now)
             worker.on_since = None
-
-
-def with_heads(scenario: Scenario, heads: dict[str, tuple[int, ...]]) -> Scenario:
-    """The same centre with another staff; groups that are not named keep theirs."""
-    groups = tuple(replace(group, heads=heads.get(group.id, group.heads)) for group in scenario.groups)
-    return replace(scenario, groups=groups)

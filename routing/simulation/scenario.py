@@ -101,3 +101,7 @@ class Scenario:
     @property
     def day_s(self) -> float:
         return self.interval_s * self.intervals
+
+    def queue(self, name: str) -> Queue:
+        """KeyError if there is none of this id."""
+        return {queue.id: queue for queue in self.queues}[name]
