@@ -8,62 +8,32 @@ import contextlib
 import json
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import click
 
 from service_desk import __version__
-from service_desk.errors import DeskError
+from service_desk.cli_parts import (
+    Misuse,
+    Sentence,
+    check_schema,
+    clear_errors,
+    config_option,
+    open_store,
+    shown,
+    table,
+    url_of,
+)
 from service_desk.logs import LEVELS, Level, set_up_logs
-from service_desk.settings import BadSettings, Settings, load_settings
+from service_desk.planning.commands import simulate, staff
+from service_desk.settings import Settings, load_settings
 
 ROLES = ("web", "route", "send")
 TRAFFIC_MOST = 600.0
 
 EXIT_CODES = "Exit codes: 0 done; 1 refused, failed or something found; 2 wrong usage or settings."
-
-
-class Sentence(click.ClickException):
-    """An error that is one clear sentence."""
-
-    exit_code = 1
-
-
-class Misuse(Sentence):
-    """The settings or the way of calling cannot be."""
-
-    exit_code = 2
-
-
-@contextlib.contextmanager
-def _clear_errors() -> Iterator[None]:
-    """Refusals and the usual troubles as a sentence; anything else is a fault of ours and keeps its trace."""
-    from service_desk.backup.archive import BackupError  # noqa: PLC0415 - as all below: --help should be quick
-    from service_desk.demo.stage import StageError  # noqa: PLC0415
-    from service_desk.storage.file_lock import FileInUse  # noqa: PLC0415
-
-    try:
-        yield
-    except BadSettings as error:
-        raise Misuse(str(error)) from None
-    except DeskError as error:
-        raise Sentence(error.detail) from error
-    except (BackupError, FileInUse, StageError) as error:
-        raise Sentence(str(error)) from None
-    except OSError as error:
-        raise Sentence(
-            f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
-        ) from error
-
-
-config_option = click.option(
-    "--config",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    envvar="SERVICE_DESK_CONFIG",
-    help="Settings file (TOML). Without it: the defaults, SQLite in var/. The environment comes over both.",
-)
 
 
 @click.group(
@@ -117,7 +87,7 @@ def demo(*, port: int, traffic: float, seed: int, fresh: bool, log_level: Level)
         service-desk demo --fresh --seed 42
     """
     set_up_logs(log_level)
-    with _clear_errors():
+    with clear_errors():
         _demo(Path("var"), port, traffic, seed, fresh=fresh)
 
 
@@ -172,7 +142,7 @@ def _prepare_demo(url: str, seed: int) -> tuple[Any, list[dict[str, Any]]]:
     from service_desk.demo.seed import hash_passwords, is_empty, seed_demo  # noqa: PLC0415
     from service_desk.demo.stage import end_leftovers, people  # noqa: PLC0415
 
-    with _store(url, upgrade=True) as store:
+    with open_store(url, upgrade=True) as store:
         if store.read(is_empty):
             click.echo("Making the demo's people and three months of their past ...")
             made = store.run(seed_demo, seed, hash_passwords())
@@ -265,7 +235,7 @@ def serve(
         service-desk serve --config cluster.toml --roles web
     """
     set_up_logs(log_level, as_json=log_json)
-    with _clear_errors():
+    with clear_errors():
         settings = load_settings(config, **({"roles": roles} if roles is not None else {}))
         url = settings.database_url.get_secret_value()
         _check_roles(settings, url)
@@ -274,7 +244,7 @@ def serve(
         from service_desk.storage.file_lock import only_server  # noqa: PLC0415
 
         with only_server(url):
-            _check_schema(url)
+            check_schema(url)
             _run(
                 app.serve(
                     settings, on_ready=lambda address: click.echo(f"The desk answers at {address}", err=True)
@@ -285,33 +255,6 @@ def serve(
 def _check_roles(settings: Settings, url: str) -> None:
     if url.startswith("sqlite") and set(settings.roles) != set(ROLES):
         raise Misuse("On SQLite one process does everything: leave --roles out, or use PostgreSQL.")
-
-
-def _check_schema(url: str) -> None:
-    from service_desk.storage.versions import current_version, newest_version  # noqa: PLC0415
-
-    current, newest = current_version(url), newest_version()
-    if current != newest:
-        state = "is empty" if current is None else f"is at version {current} of {newest}"
-        backup = ", or with a backup: service-desk restore FILE" if current is None else ""
-        raise Sentence(
-            f"The database {shown(url)} {state}. Run: service-desk migrate{backup}{_other_database(url)}"
-        )
-
-
-def _other_database(url: str) -> str:
-    """People who mean the demo's database are told how to name it."""
-    demo = Path("var") / "demo.sqlite3"
-    if not demo.is_file() or url.endswith(demo.name):
-        return ""
-    return f", or for the demo's: SERVICE_DESK_DATABASE_URL=sqlite:///{demo} service-desk ..."
-
-
-def shown(url: str) -> str:
-    """A database's address without its password."""
-    import sqlalchemy as sa  # noqa: PLC0415
-
-    return sa.make_url(url).render_as_string(hide_password=True)
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
@@ -328,31 +271,6 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
 
 
 # --- the database -------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _store(url: str, *, upgrade: bool = False) -> Iterator[Any]:
-    """The store of an address; `upgrade` makes tables and configuration, without it they must be there."""
-    from service_desk.actions import admin  # noqa: PLC0415
-    from service_desk.app import read_config_seed  # noqa: PLC0415
-    from service_desk.clock import SystemClock  # noqa: PLC0415
-    from service_desk.storage.file_lock import sqlite_file  # noqa: PLC0415
-    from service_desk.storage.store import Store, migrate  # noqa: PLC0415
-
-    if upgrade:
-        path = sqlite_file(url)
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        migrate(url)
-    else:
-        _check_schema(url)
-    store = Store(url, SystemClock())
-    try:
-        if upgrade:
-            store.run(admin.seed, read_config_seed())
-        yield store
-    finally:
-        store.close()
 
 
 @main.command("migrate")
@@ -373,12 +291,12 @@ def migrate_command(config: Path | None, *, no_backup: bool) -> None:
     from service_desk.storage.versions import newest_version  # noqa: PLC0415
 
     set_up_logs("warning")
-    with _clear_errors():
-        url = _url(config)
+    with clear_errors():
+        url = url_of(config)
         with only_server(url):  # what a server wrote after the backup would not be in it
             if not no_backup:
                 _back_up_before_migration(url)
-            with _store(url, upgrade=True):
+            with open_store(url, upgrade=True):
                 pass
         click.echo(f"The database is at version {newest_version()}.")
 
@@ -429,7 +347,7 @@ def backup_command(file: Path, config: Path | None, *, no_files: bool) -> None:
     from service_desk.storage.versions import current_version  # noqa: PLC0415
 
     set_up_logs("warning")
-    with _clear_errors():
+    with clear_errors():
         settings = load_settings(config)
         url = settings.database_url.get_secret_value()
         if current_version(url) is None:
@@ -474,7 +392,7 @@ def restore_command(file: Path, config: Path | None, *, moved: bool) -> None:
     from service_desk.storage.versions import current_version, newest_version  # noqa: PLC0415
 
     set_up_logs("warning")
-    with _clear_errors():
+    with clear_errors():
         settings = load_settings(config)
         url = settings.database_url.get_secret_value()
         with only_server(url):
@@ -483,10 +401,6 @@ def restore_command(file: Path, config: Path | None, *, moved: bool) -> None:
         rows = sum(part.rows for part in made.tables.values())
         click.echo(f"{rows:,} rows of {made.made_at} are in {shown(url)}, at version {newest_version()}.")
         click.echo("Now run: service-desk audit")
-
-
-def _url(config: Path | None) -> str:
-    return load_settings(config).database_url.get_secret_value()
 
 
 @main.group()
@@ -542,7 +456,7 @@ def add_user(
     from service_desk.web.sessions import hash_password  # noqa: PLC0415
 
     set_up_logs("warning")
-    with _clear_errors(), _store(_url(config)) as store:
+    with clear_errors(), open_store(url_of(config)) as store:
         password = _password(from_stdin=password_stdin)
         row = store.run(
             admin.add_user,
@@ -576,13 +490,13 @@ def audit_command(config: Path | None) -> None:
     from service_desk.audit import audit  # noqa: PLC0415
 
     set_up_logs("warning")
-    with _clear_errors(), _store(_url(config)) as store:
+    with clear_errors(), open_store(url_of(config)) as store:
         found = store.read(audit)
     if not found:
         click.echo("Nothing wrong: rows, log and router agree.")
         return
     click.echo(
-        _table(("CHECK", "SUBJECT", "FINDING"), [(each.check, each.subject, each.detail) for each in found])
+        table(("CHECK", "SUBJECT", "FINDING"), [(each.check, each.subject, each.detail) for each in found])
     )
     raise Sentence(f"{len(found)} finding{'s' if len(found) > 1 else ''}.")
 
@@ -607,9 +521,9 @@ def reindex(config: Path | None) -> None:
     from service_desk.storage.file_lock import FileInUse, only_server  # noqa: PLC0415
 
     set_up_logs("warning")
-    with _clear_errors(), contextlib.ExitStack() as stack:
-        url = _url(config)
-        desk = Desk(stack.enter_context(_store(url)), LocalBus(), SystemClock())
+    with clear_errors(), contextlib.ExitStack() as stack:
+        url = url_of(config)
+        desk = Desk(stack.enter_context(open_store(url)), LocalBus(), SystemClock())
         lease: SoleLease | DatabaseLease | None
         if desk.store.dialect == "sqlite":
             try:
@@ -624,14 +538,10 @@ def reindex(config: Path | None) -> None:
     click.echo("The search index is new.")
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    """Columns that line up; the last one is as long as it is."""
-    widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head) - 1)]
-    return "\n".join(
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
-        for row in (head, *rows)
-    )
+# --- planning -----------------------------------------------------------------------------------------------
 
+main.add_command(simulate)
+main.add_command(staff)
 
 # --- descriptions -------------------------------------------------------------------------------------------
 

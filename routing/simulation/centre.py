@@ -18,6 +18,8 @@ from routing.simulation.people import Agenda, Contact, Luck, Worker, micros, wor
 from routing.simulation.scenario import Group, Queue, Scenario
 from routing.simulation.tally import Day, GroupTally, QueueTally
 
+LATEST = micros(86_400)
+"""After closing: who still waits then, because nobody ever answers, is not served."""
 Watch = Callable[[d.Decision, int], None]
 """Is shown each decision with its time, microseconds since the simulated midnight."""
 
@@ -59,6 +61,7 @@ class Centre:
         self.opens = micros(scenario.opens_s)
         self.counts_from = self.opens + micros(scenario.warm_up_s)
         self.closes = self.opens + micros(scenario.day_s)
+        self.latest = self.closes + LATEST
         self.now = self.opens
         self.day = Day(
             {queue.id: QueueTally() for queue in scenario.queues},
@@ -92,9 +95,9 @@ class Centre:
             self.agenda.at(self.opens + micros(interval * scenario.interval_s), self._shift, interval)
 
     def run(self) -> Day:
-        """From opening until nobody waits or works any more, or nothing can happen."""
-        while (when := self._next()) is not None:
-            self.now, happen, about = when
+        """From opening until nobody waits or works any more, nothing can happen, or it is LATEST."""
+        while (following := self._next()) is not None and following[0] <= self.latest:
+            self.now, happen, about = following
             happen(*about)
         self.now = max(self.now, self.closes)
         for contact in self._contacts.values():

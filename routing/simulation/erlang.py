@@ -108,10 +108,10 @@ def _with_abandons(
         asa=fsum(waited) / all_answered,
         wait=abandoned / theta,  # Little: the rate of giving up is theta times the number who wait
         abandoned=abandoned,
-        occupancy=load * all_answered / agents,
+        occupancy=min(load * all_answered / agents, 1.0),
         of_offered=in_time,
-        of_answered=in_time / all_answered,
-        without_short=in_time / (1 - fsum(gone_early)),
+        of_answered=min(in_time / all_answered, 1.0),
+        without_short=min(in_time / (1 - fsum(gone_early)), 1.0),
     )
 
 

@@ -35,43 +35,49 @@ class Figure:
 
 
 QUEUE_FIGURES: tuple[Figure, ...] = (
-    Figure("offered", "", "contacts that came, a day", lambda q: q.offered),
-    Figure("served", "", "answered by an agent, a day", lambda q: q.answered),
-    Figure("abandoned", "", "gave up, a day", lambda q: q.abandoned),
-    Figure("moved_out", "", "left the line by an overflow rule, a day", lambda q: q.moved),
-    Figure("unserved", "", "still waiting when nothing more could happen, a day", lambda q: q.unserved),
-    Figure("abandoned_share", "%", "gave up, of all offered", lambda q: q.abandoned, lambda q: q.offered),
-    Figure("p_wait", "%", "found no agent at once, of all offered", lambda q: q.waited, lambda q: q.offered),
-    Figure("asa_s", "s", "mean wait of those answered", lambda q: q.wait_answered, lambda q: q.answered),
+    Figure("offered", "", "offered, a day", lambda q: q.offered),
+    Figure("served", "", "served, a day", lambda q: q.answered),
+    Figure("abandoned", "", "abandoned, a day", lambda q: q.abandoned),
+    Figure("moved_out", "", "moved out by an overflow rule, a day", lambda q: q.moved),
+    Figure("unserved", "", "unserved at the end, a day", lambda q: q.unserved),
+    Figure("abandoned_share", "%", "abandoned, of all offered", lambda q: q.abandoned, lambda q: q.offered),
+    Figure(
+        "p_wait", "%", "P(wait): no agent at once, of all offered", lambda q: q.waited, lambda q: q.offered
+    ),
+    Figure("asa_s", "s", "ASA: mean wait of those answered", lambda q: q.wait_answered, lambda q: q.answered),
     Figure(
         "service_level_of_offered",
         "%",
-        "answered in time, of all offered",
+        "service level: answered in time, of all offered",
         lambda q: q.in_time,
         lambda q: q.offered - q.moved,
     ),
     Figure(
         "service_level_of_answered",
         "%",
-        "answered in time, of those answered",
+        "service level: answered in time, of those answered",
         lambda q: q.in_time,
         lambda q: q.answered,
     ),
     Figure(
         "service_level_without_short",
         "%",
-        "answered in time, of those offered who did not give up in that time",
+        "service level: answered in time, of offered without short abandons",
         lambda q: q.in_time,
         lambda q: q.offered - q.moved - q.short,
     ),
-    Figure("max_wait_s", "s", "the day's longest wait, mean over the days", lambda q: q.longest),
+    Figure("max_wait_s", "s", "longest wait of the day", lambda q: q.longest),
 )
 GROUP_FIGURES: tuple[Figure, ...] = (
-    Figure("served", "", "answered by the group, a day", lambda g: g.answered),
+    Figure("served", "", "served, a day", lambda g: g.answered),
     Figure(
-        "occupancy", "%", "contact and wrap-up, of the time on shift", lambda g: g.busy, lambda g: g.staffed
+        "occupancy",
+        "%",
+        "occupancy: contact and wrap-up, of the time on shift",
+        lambda g: g.busy,
+        lambda g: g.staffed,
     ),
-    Figure("staffed_h", "h", "agents' hours on shift, a day", lambda g: g.staffed / 3600),
+    Figure("staffed_h", "h", "on shift, a day", lambda g: g.staffed / 3600),
 )
 
 

@@ -46,7 +46,7 @@ def scenario_of(data: Mapping[str, Any]) -> Scenario:
         opens_s=opens_s,
         warm_up_s=warm_up_s,
         exclusive=exclusive,
-        queues=tuple(_queue(table) for table in top.tables("queues")),
+        queues=tuple(read_queue(table) for table in top.tables("queues")),
         contacts=tuple(_contact(table, intervals, interval_s) for table in top.tables("contacts")),
         groups=tuple(_group(table, intervals) for table in top.tables("groups")),
     )
@@ -57,17 +57,19 @@ def scenario_of(data: Mapping[str, Any]) -> Scenario:
     return scenario
 
 
-def _queue(table: Table) -> Queue:
-    target_s = table.number("target_s", default=20.0, least=0)
+def read_queue(table: Table, before: Queue | None = None) -> Queue:
+    """A queue; what is left out is as `before`, or the default."""
+    target_s = table.number("target_s", default=before.target_s if before else 20.0, least=0)
+    usual = before or Queue("", within_s=target_s)
     queue = Queue(
         id=table.text("id"),
         target_s=target_s,
-        within_s=table.number("service_level_s", default=target_s, least=0),
-        goal=table.share("goal_pct", default=80.0),
-        ring_s=table.number("ring_s", default=20.0, above=0),
-        wrap_up_s=table.number("wrap_up_s", default=86_400.0, least=0),
-        decline_pause_s=table.number("decline_pause_s", default=30.0, least=0),
-        priority=table.whole("priority", default=0),
+        within_s=table.number("service_level_s", default=usual.within_s, least=0),
+        goal=table.share("goal_pct", default=100 * usual.goal),
+        ring_s=table.number("ring_s", default=usual.ring_s, above=0),
+        wrap_up_s=table.number("wrap_up_s", default=usual.wrap_up_s, least=0),
+        decline_pause_s=table.number("decline_pause_s", default=usual.decline_pause_s, least=0),
+        priority=table.whole("priority", default=usual.priority),
     )
     table.done()
     return queue

@@ -52,6 +52,9 @@ def agents_needed(
 ) -> int:
     """The least number of agents by Erlang A, or C without patience. NotReachable, ValueError for impossible input."""
 
+    if target.level is not None and target.level >= 1:
+        raise NotReachable("Chance leaves no number of agents that is enough for 100 %: ask for less.")
+
     def enough(agents: int) -> bool:
         return target.met_by(performance(agents, per_s * handling_s, handling_s, patience_s, within_s))
 
