@@ -51,7 +51,6 @@ def agents_needed(
     per_s: float, handling_s: float, patience_s: float | None, within_s: float, target: Target
 ) -> int:
     """The least number of agents by Erlang A, or C without patience. NotReachable, ValueError for impossible input."""
-
     if target.level is not None and target.level >= 1:
         raise NotReachable("Chance leaves no number of agents that is enough for 100 %: ask for less.")
 

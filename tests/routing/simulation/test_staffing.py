@@ -110,7 +110,8 @@ def test_staff_that_cannot_help_and_groups_that_are_not_there_are_said() -> None
     slow = replace(
         scenario, groups=(scenario.groups[0], replace(scenario.groups[1], answer=Duration(90, "fixed")))
     )
-    impossible = replace(slow, replications=1, contacts=slow.contacts[1:])
+    repair = replace(slow.contacts[1], patience=Patience(Duration(100)))
+    impossible = replace(slow, replications=1, contacts=(repair,))
     with pytest.raises(NotReachable, match="the target of repair"):
         staff(impossible, ["technicians"], Target(asa_s=1.0))
     with pytest.raises(ScenarioError, match="no group nobody; there are team, technicians"):
