@@ -42,8 +42,8 @@ def misses(report: Report, exact: Performance) -> list[str]:
 def test_the_simulation_agrees_with_the_formula(
     agents: int, load: float, handling: float, patience: float | None, within: float
 ) -> None:
-    hours, days = (8, 10) if agents < 20 else (2, 6)  # some thousand contacts a day
-    scenario = one_queue(agents, load, handling, patience, within, seed=SEED, hours=hours, replications=days)
+    hours = 8 if agents < 50 else 3  # some thousand contacts a day
+    scenario = one_queue(agents, load, handling, patience, within, seed=SEED, hours=hours)
     exact = performance(agents, load, handling, patience, within)
     assert misses(simulate(scenario), exact) == []
 
