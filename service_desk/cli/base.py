@@ -1,4 +1,4 @@
-"""What the verbs of the command line have in common: errors as sentences, settings, the store."""
+"""What the verbs of the command line have in common: errors as sentences, settings, the store, tables."""
 
 import contextlib
 from collections.abc import Iterator
@@ -108,3 +108,12 @@ def open_store(url: str, *, upgrade: bool = False) -> Iterator[Any]:
         yield store
     finally:
         store.close()
+
+
+def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """Columns that line up; the last one is as long as it is."""
+    widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head) - 1)]
+    return "\n".join(
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
+        for row in (head, *rows)
+    )

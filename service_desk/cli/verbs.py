@@ -24,8 +24,10 @@ from service_desk.cli.base import (
     open_store,
     settings_url,
     shown,
+    table,
 )
 from service_desk.cli.config import config_group
+from service_desk.cli.planning import simulate, staff
 from service_desk.logs import LEVELS, Level, set_up_logs
 from service_desk.settings import Settings, load_settings
 
@@ -495,7 +497,7 @@ def audit_command(config: Path | None) -> None:
         click.echo("Nothing wrong: rows, log and router agree.")
         return
     click.echo(
-        _table(("CHECK", "SUBJECT", "FINDING"), [(each.check, each.subject, each.detail) for each in found])
+        table(("CHECK", "SUBJECT", "FINDING"), [(each.check, each.subject, each.detail) for each in found])
     )
     raise Sentence(f"{len(found)} finding{'s' if len(found) > 1 else ''}.")
 
@@ -537,15 +539,6 @@ def reindex(config: Path | None) -> None:
     click.echo("The search index is new.")
 
 
-def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
-    """Columns that line up; the last one is as long as it is."""
-    widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head) - 1)]
-    return "\n".join(
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
-        for row in (head, *rows)
-    )
-
-
 # --- descriptions -------------------------------------------------------------------------------------------
 
 
@@ -572,3 +565,5 @@ def _show(document: bytes) -> None:
 
 
 main.add_command(config_group)
+main.add_command(simulate)
+main.add_command(staff)

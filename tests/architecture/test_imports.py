@@ -19,6 +19,7 @@ PURE = {
     "enum", "fractions", "functools", "hashlib", "heapq", "itertools", "json", "math", "operator", "re",
     "statistics", "string", "types", "typing",
 }  # fmt: skip
+SIMULATED = {"random", "tomllib"}  # in routing/simulation: named, seeded streams; scenarios from text
 
 
 def imports_of(path: Path) -> Iterator[str]:
@@ -41,9 +42,33 @@ def test_routing_imports_only_the_pure_part_of_the_standard_library() -> None:
         f"{path.relative_to(ROOT)}: {name}"
         for path in paths
         for name in imports_of(path)
-        if name.partition(".")[0] not in PURE | {"routing"}
+        if name.partition(".")[0] not in PURE | {"routing"} | (SIMULATED if is_simulation(path) else set())
     }
     assert not wrong
+
+
+def is_simulation(path: Path) -> bool:
+    return path.parent == ROOT / "routing" / "simulation"
+
+
+def test_the_router_does_not_know_that_it_can_be_simulated() -> None:
+    wrong = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in modules("routing")
+        for name in imports_of(path)
+        if name.startswith("routing.simulation") and not is_simulation(path)
+    }
+    assert not wrong
+
+
+def test_one_module_of_the_simulation_speaks_with_the_router() -> None:
+    speaks = {
+        path.name
+        for path in modules("routing")
+        for name in imports_of(path)
+        if is_simulation(path) and name.startswith("routing") and not name.startswith("routing.simulation")
+    }
+    assert speaks == {"centre.py"}
 
 
 def test_product_code_does_not_import_tests_or_build_tools() -> None:

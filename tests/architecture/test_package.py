@@ -36,7 +36,8 @@ def test_the_wheel_holds_packages_configuration_and_browser_part(built_ui: None,
         names = wheel.namelist()
     tops = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
     assert tops == SHIPPED
-    configuration = {path.name for path in (ROOT / "config").iterdir()}
+    folder = ROOT / "config"
+    configuration = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert {f"service_desk/_config/{name}" for name in configuration} <= set(names)
     for page in ("index.html", "simulator.html", "widget/widget.js"):
         assert f"service_desk/_ui/{page}" in names

@@ -442,7 +442,7 @@ async def test_one_that_closes_while_it_is_let_in_leaves_nothing(
             async with raw(desk, http=ann._http) as hasty:
                 await hasty.hear("0")
                 await hasty.send("40" + json.dumps({"schema": LIVE_SCHEMA}))
-                await letting_in
+                _ = await letting_in
 
             async def closed() -> bool:
                 return len(here.io.environ) == 1
