@@ -14,7 +14,7 @@ from routing import decisions as d
 from routing.model import Agent, Policy, QueuePolicy, Skill, WorkItem
 from routing.router import Router
 from routing.simulation.arrivals import arrivals
-from routing.simulation.people import Agenda, Contact, Luck, Worker, micros, workers
+from routing.simulation.people import Agenda, Contact, Worker, fates, micros, time_to_answer, workers
 from routing.simulation.scenario import Group, Queue, Scenario
 from routing.simulation.tally import Day, GroupTally, QueueTally
 
@@ -56,6 +56,7 @@ class Centre:
 
     def __init__(self, scenario: Scenario, day: int, watch: Watch | None = None) -> None:
         self.scenario = scenario
+        self.number = day
         self.router = Router(policy_of(scenario))
         self.agenda = Agenda()
         self.opens = micros(scenario.opens_s)
@@ -72,13 +73,13 @@ class Centre:
         self._within = {queue.id: micros(queue.within_s) for queue in scenario.queues}
         self._wrap_up = {queue.id: micros(queue.wrap_up_s) for queue in scenario.queues}
         self._kinds = {kind.id: kind for kind in scenario.contacts}
-        self._luck = {kind.id: Luck(kind, scenario.seed, day) for kind in scenario.contacts}
+        self._fates = {kind.id: fates(kind, scenario.seed, day) for kind in scenario.contacts}
         self._requires = {
             kind.id: tuple(Skill(name, level) for name, level in kind.requires.items())
             for kind in scenario.contacts
         }
         self._came = dict.fromkeys(self._kinds, 0)
-        self._teams = workers(scenario, day)
+        self._teams = workers(scenario)
         self._workers = {worker.id: worker for team in self._teams.values() for worker in team}
         self._contacts: dict[str, Contact] = {}
         self._follow: dict[type, Callable[..., None]] = {
@@ -143,13 +144,13 @@ class Centre:
     def _arrive(self, name: str) -> None:
         kind = self._kinds[name]
         self._came[name] += 1
-        contact = Contact(f"{name}-{self._came[name]:06}", kind, self.now, self._luck[name])
+        contact = Contact(f"{name}-{self._came[name]:06}", kind, self.now, next(self._fates[name]))
         self._contacts[contact.id] = contact
         self._tell(c.WorkQueued(self._item(contact)))
         contact.waited = contact.agent is None and contact.offer is None
-        rings_at_once = contact.patience == 0 and contact.offer is not None
-        if contact.patience is not None and contact.agent is None and not rings_at_once:
-            self.agenda.at(self.now + contact.patience, self._lose_patience, contact)
+        rings_at_once = contact.fate.patience == 0 and contact.offer is not None
+        if contact.fate.patience is not None and contact.agent is None and not rings_at_once:
+            self.agenda.at(self.now + contact.fate.patience, self._lose_patience, contact)
 
     def _item(self, contact: Contact) -> WorkItem:
         kind = contact.kind
@@ -188,10 +189,11 @@ class Centre:
         if contact is None:
             return
         contact.offer = offer.id
-        if worker.answer is None:
-            self._answer(contact, worker, offer.id)
+        takes = time_to_answer(worker.group, offer.id, self.scenario.seed, self.number)
+        if takes:
+            self.agenda.at(self.now + takes, self._answer, contact, worker, offer.id)
         else:
-            self.agenda.at(self.now + micros(worker.answer()), self._answer, contact, worker, offer.id)
+            self._answer(contact, worker, offer.id)
 
     def _answer(self, contact: Contact, worker: Worker, offer: str) -> None:
         if contact.offer != offer or contact.over:
@@ -208,13 +210,13 @@ class Centre:
             worker.busy_since = self.now
         worker.holds += 1
         self._tell(c.OfferAccepted(offer, contact.id, worker.id))
-        self.agenda.at(self.now + contact.handling, self._finish, contact, worker)
+        self.agenda.at(self.now + contact.fate.handling, self._finish, contact, worker)
 
     def _offer_over(self, decision: d.OfferExpired | d.OfferWithdrawn) -> None:
         contact = self._contacts.get(decision.offer.item)
         if contact is not None and contact.offer == decision.offer.id:
             contact.offer = None
-            if contact.patience == 0:  # who does not wait stayed because it rang
+            if contact.fate.patience == 0:  # who does not wait stayed because it rang
                 self.agenda.at(self.now, self._lose_patience, contact)
 
     def _benched(self, decision: d.AgentBenched) -> None:
@@ -241,16 +243,16 @@ class Centre:
 
     def _finish(self, contact: Contact, worker: Worker) -> None:
         """The customer is through; they may go on to somebody else while the agent does the paperwork."""
-        if contact.transfers and contact.kind.transfer_to is not None:
+        if contact.fate.transfers and contact.kind.transfer_to is not None:
             self._arrive(contact.kind.transfer_to)
         longest = self._wrap_up[contact.queue]
-        if not contact.wrap_up or not longest:
+        if not contact.fate.wrap_up or not longest:
             self._put_down(worker)
             self._end(contact)
             return
         self._tell(c.WrapUpStarted(contact.id, worker.id, self.now + longest))
-        if contact.wrap_up < longest:
-            self.agenda.at(self.now + contact.wrap_up, self._end_wrap_up, contact, worker)
+        if contact.fate.wrap_up < longest:
+            self.agenda.at(self.now + contact.fate.wrap_up, self._end_wrap_up, contact, worker)
 
     def _end_wrap_up(self, contact: Contact, worker: Worker) -> None:
         contact.over = True

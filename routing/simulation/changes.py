@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections import Counter
 from dataclasses import replace
 
 from routing.simulation.scenario import Group, Scenario, ScenarioError
@@ -10,27 +11,29 @@ from routing.simulation.table import Table
 
 
 def with_agents(scenario: Scenario, change: str) -> Scenario:
-    """More or fewer heads: "+2" or "-1" in the only group, "sales=+2" in the one named, in every interval with heads.
+    """More or fewer heads, in every interval with heads: "sales=+2" in the group named.
 
-    ScenarioError if it cannot be read or there is no such group.
+    "+2" or "-1" without a name is spread: a head each in the groups that have most hours, in turn. ScenarioError
+    if it cannot be read or there is no such group.
     """
-    read = re.fullmatch(r"(?:(?P<group>[^=]+)=)?(?P<by>[+-]\d{1,5})", change)
+    read = re.fullmatch(r"(?:(?P<group>[^=]+)=)?(?P<sign>[+-])(?P<count>\d{1,5})", change)
     if read is None:
         raise ScenarioError(f"--agents: {change!r} is not like +2, -1 or sales=+2.")
-    names = [group.id for group in scenario.groups]
-    wanted = read["group"] or (names[0] if len(names) == 1 else None)
-    if wanted not in names:
-        raise ScenarioError(
-            f"--agents: name the group like {names[0]}={read['by']}; there are {', '.join(names)}."
-        )
-    by = int(read["by"])
+    names = [group.id for group in sorted(scenario.groups, key=lambda group: -sum(group.heads))]
+    if read["group"] is not None:
+        if read["group"] not in names:
+            raise ScenarioError(
+                f"--agents: there is no group {read['group']!r}; there are {', '.join(names)}."
+            )
+        names = [read["group"]]
+    sign = 1 if read["sign"] == "+" else -1
+    by = Counter(names[at % len(names)] for at in range(int(read["count"])))
+    groups = tuple(_resized(group, sign * by[group.id]) for group in scenario.groups)
+    return replace(scenario, groups=groups)
 
-    def changed(group: Group) -> Group:
-        if group.id != wanted:
-            return group
-        return replace(group, heads=tuple(max(count + by, 0) if count else 0 for count in group.heads))
 
-    return replace(scenario, groups=tuple(map(changed, scenario.groups)))
+def _resized(group: Group, by: int) -> Group:
+    return replace(group, heads=tuple(max(count + by, 0) if count else 0 for count in group.heads))
 
 
 def with_policy(scenario: Scenario, text: str) -> Scenario:

@@ -1,10 +1,10 @@
 """Customers and agents of a simulated day, and what is still to come of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
-from typing import Any
+from typing import Any, NamedTuple
 
-from routing.simulation.scenario import ContactType, Group, Scenario
+from routing.simulation.scenario import ContactType, Group, Recorded, Scenario
 from routing.simulation.streams import Draw, Duration, stream
 
 SECOND = 1_000_000  # microseconds, the unit of the clock in here as in the router
@@ -15,71 +15,81 @@ def micros(seconds: float) -> int:
     return round(seconds * SECOND)
 
 
+class Fate(NamedTuple):
+    """What luck has to say about one contact; microseconds. `patience` None: as long as it takes."""
+
+    patience: int | None
+    handling: int
+    wrap_up: int
+    transfers: bool
+
+
 class Contact:
-    """One customer's contact. Times in microseconds; all that luck has to say about it is drawn when it arrives."""
+    """One customer's contact, counted where it came in. Times in microseconds."""
 
-    __slots__ = (
-        "agent", "arrived", "handling", "id", "kind", "offer", "over", "patience", "queue", "transfers", "waited",
-        "wrap_up",
-    )  # fmt: skip
+    __slots__ = ("agent", "arrived", "fate", "id", "kind", "offer", "over", "queue", "waited")
 
-    def __init__(self, name: str, kind: ContactType, arrived: int, luck: "Luck") -> None:
+    def __init__(self, name: str, kind: ContactType, arrived: int, fate: Fate) -> None:
         self.id = name
         self.kind = kind
-        self.queue = kind.queue  # where it waits now; it is counted where it came in
+        self.queue = kind.queue  # where it waits now
         self.arrived = arrived
-        self.patience = luck.patience()
-        self.handling = luck.handling()
-        self.wrap_up = luck.wrap_up()
-        self.transfers = luck.transfers()
+        self.fate = fate
         self.waited = False
         self.over = False
         self.offer: str | None = None
         self.agent: str | None = None
 
 
-class Luck:
-    """Draws what concerns one contact type; a stream for each purpose."""
+def fates(kind: ContactType, seed: int, day: int) -> Iterator[Fate]:
+    """Of one contact after the other, for ever (recorded ones: as many as came); a stream for each purpose."""
+    patience = _drawn(kind.patience.time, seed, day, "patience", kind.id)
+    handling = kind.handling.drawn_from(stream(seed, day, "handling", kind.id))
+    wrap_up = _drawn(kind.wrap_up, seed, day, "wrap-up", kind.id)
+    if kind.recorded is not None:
+        for contact in kind.recorded:
+            yield _known(contact, patience, handling, wrap_up)
+        return
+    leaves, moves = stream(seed, day, "at once", kind.id), stream(seed, day, "transfer", kind.id)
+    at_once, handed_on = kind.patience.at_once, kind.transfer_share
+    while True:
+        waits = micros(patience()) if patience else None
+        yield Fate(
+            patience=0 if at_once and leaves.random() < at_once else waits,
+            handling=micros(handling()),
+            wrap_up=micros(wrap_up()) if wrap_up else 0,
+            transfers=bool(handed_on) and moves.random() < handed_on,
+        )
 
-    def __init__(self, kind: ContactType, seed: int, day: int) -> None:
-        self._kind = kind
-        self._leaves = stream(seed, day, "at once", kind.id)
-        self._moves = stream(seed, day, "transfer", kind.id)
 
-        def drawn(duration: Duration | None, purpose: str) -> Draw | None:
-            return duration.drawn_from(stream(seed, day, purpose, kind.id)) if duration else None
+def _known(contact: Recorded, patience: Draw | None, handling: Draw, wrap_up: Draw | None) -> Fate:
+    """All is drawn, known or not, so that one contact's draws are not another one's."""
+    waits = patience() if patience else None
+    talks, writes = handling(), wrap_up() if wrap_up else 0.0
+    if contact.gave_up:
+        waits = contact.waited_s
+    elif waits is not None:
+        waits += contact.waited_s  # so long they did wait; how long yet has no memory
+    return Fate(
+        patience=None if waits is None else micros(waits),
+        handling=micros(talks if contact.handling_s is None else contact.handling_s),
+        wrap_up=micros(writes if contact.wrap_up_s is None else contact.wrap_up_s),
+        transfers=False,
+    )
 
-        self._patience = drawn(kind.patience.time, "patience")
-        self._handling = kind.handling.drawn_from(stream(seed, day, "handling", kind.id))
-        self._wrap_up = drawn(kind.wrap_up, "wrap-up")
 
-    def patience(self) -> int | None:
-        """None: as long as it takes."""
-        at_once = self._kind.patience.at_once
-        leaves = bool(at_once) and self._leaves.random() < at_once
-        drawn = micros(self._patience()) if self._patience else None
-        return 0 if leaves else drawn
-
-    def handling(self) -> int:
-        return micros(self._handling())
-
-    def wrap_up(self) -> int:
-        return micros(self._wrap_up()) if self._wrap_up else 0
-
-    def transfers(self) -> bool:
-        share = self._kind.transfer_share
-        return bool(share) and self._moves.random() < share
+def _drawn(duration: Duration | None, seed: int, day: int, *purpose: str) -> Draw | None:
+    return duration.drawn_from(stream(seed, day, *purpose)) if duration else None
 
 
 class Worker:
     """One agent. `on` is whether they are on shift; busy from `busy_since` on while `holds` is above 0."""
 
-    __slots__ = ("answer", "busy_since", "group", "holds", "id", "on", "on_since")
+    __slots__ = ("busy_since", "group", "holds", "id", "on", "on_since")
 
-    def __init__(self, group: Group, number: int, answer: Draw | None) -> None:
+    def __init__(self, group: Group, number: int) -> None:
         self.group = group
         self.id = f"{group.id}-{number:04}"
-        self.answer = answer
         self.on = False
         self.on_since: int | None = (
             None  # until they have gone: after the shift's end they finish what they have
@@ -88,21 +98,19 @@ class Worker:
         self.busy_since = 0
 
 
-def workers(scenario: Scenario, day: int) -> dict[str, list[Worker]]:
+def workers(scenario: Scenario) -> dict[str, list[Worker]]:
     """As many as the group's fullest interval has, by group."""
     return {
-        group.id: [
-            Worker(group, number, _answers(group, number, scenario.seed, day))
-            for number in range(1, max(group.heads) + 1)
-        ]
+        group.id: [Worker(group, number) for number in range(1, max(group.heads) + 1)]
         for group in scenario.groups
     }
 
 
-def _answers(group: Group, number: int, seed: int, day: int) -> Draw | None:
+def time_to_answer(group: Group, offer: str, seed: int, day: int) -> int:
+    """Microseconds. It is the offer's luck, not the agent's: whoever else gets it would take as long."""
     if group.answer is None:
-        return None
-    return group.answer.drawn_from(stream(seed, day, "answer", group.id, str(number)))
+        return 0
+    return micros(group.answer.drawn_from(stream(seed, day, "answer", offer))())
 
 
 class Agenda:

@@ -26,11 +26,27 @@ class Patience:
 
 
 @dataclass(frozen=True, slots=True)
+class Recorded:
+    """A contact that really came, `at_s` after opening, and what is known of it.
+
+    None for what the record cannot say, which is drawn: how long somebody who gave up would have talked, and how
+    long somebody who was answered after `waited_s` would have waited. `gave_up`: `waited_s` was all their patience.
+    """
+
+    at_s: float
+    waited_s: float
+    gave_up: bool
+    handling_s: float | None = None
+    wrap_up_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ContactType:
     """One kind of contact.
 
     `arrivals` is the mean number per interval; `busyness_cv` the spread of the day's gamma-distributed factor on
     it, 0 for none. `transfer_to` is the type as which `transfer_share` of the answered go on to wait again.
+    `recorded`, if it is not None, are the contacts that come; no arrival is drawn.
     """
 
     id: str
@@ -45,6 +61,7 @@ class ContactType:
     busyness_cv: float = 0.0
     transfer_to: str | None = None
     transfer_share: float = 0.0
+    recorded: tuple[Recorded, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

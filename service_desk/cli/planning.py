@@ -5,12 +5,13 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from service_desk.cli.base import Misuse, Sentence
+from service_desk.cli.base import Misuse, Sentence, clear_errors, config_option, open_store, settings_url
 
 if TYPE_CHECKING:  # --help should be quick: the simulation is loaded where it is used
     from routing.simulation.report import Report
@@ -48,6 +49,25 @@ def _read(path: Path, seed: int | None, replications: int | None) -> "Scenario":
     )
 
 
+def _recorded(
+    day: datetime | None, seed: int | None, replications: int | None, config: Path | None
+) -> "Scenario":
+    """The recorded day; what of it cannot be played is said on standard error."""
+    from service_desk.planning.recorded import recorded_day  # noqa: PLC0415
+
+    assert day is not None
+    with clear_errors(), open_store(settings_url(config)) as store:
+        found = store.read(recorded_day, day.date(), seed=seed or 1, replications=replications or 20)
+    click.echo(f"In the log: {found.answered} answered, {found.abandoned} not.", err=True)
+    if found.left_out:
+        click.echo(
+            f"{found.left_out} contacts are left out: nobody who was there could have answered them.",
+            err=True,
+        )
+    scenario: Scenario = found.scenario
+    return scenario
+
+
 @contextlib.contextmanager
 def _progress(length: int, label: str) -> Iterator[Callable[[int], None]]:
     """A bar on standard error while it is a terminal; takes the number of replications done."""
@@ -61,7 +81,13 @@ def _progress(length: int, label: str) -> Iterator[Callable[[int], None]]:
 
 
 @click.command()
-@click.argument("scenario", type=readable_file)
+@click.argument("scenario", type=readable_file, required=False)
+@click.option(
+    "--from-log",
+    "day",
+    type=click.DateTime(["%Y-%m-%d"]),
+    help="Instead of a scenario: a day of the desk's own log, in its time zone.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 @click.option("--seed", type=int, help="Other customers than the scenario's seed gives.")
 @click.option(
@@ -78,15 +104,18 @@ def _progress(length: int, label: str) -> Iterator[Callable[[int], None]]:
 @click.option(
     "--policy", type=readable_file, help="What if these queues had these rules? TOML with [[queues]]."
 )
+@config_option
 def simulate(
-    scenario: Path,
+    scenario: Path | None,
     *,
+    day: datetime | None,
     as_json: bool,
     seed: int | None,
     replications: int | None,
     decisions: Path | None,
     agents: tuple[str, ...],
     policy: Path | None,
+    config: Path | None,
 ) -> None:
     """Play days of a centre in virtual time, with the router that routes the desk.
 
@@ -99,9 +128,12 @@ def simulate(
         service-desk simulate centre.toml
         service-desk simulate centre.toml --json --replications 100
         service-desk simulate centre.toml --agents sales=+2 --policy rules.toml
+        service-desk simulate --from-log 2026-03-02 --agents +2
     """
+    if (scenario is None) == (day is None):
+        raise Misuse("Name a scenario, or a day with --from-log.")
     with _clear_errors():
-        base = _read(scenario, seed, replications)
+        base = _read(scenario, seed, replications) if scenario else _recorded(day, seed, replications, config)
         other = _changed(base, agents, policy)
         with contextlib.ExitStack() as files:
             lines = files.enter_context(decisions.open("w", encoding="utf-8")) if decisions else None

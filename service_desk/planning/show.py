@@ -78,7 +78,8 @@ def cell(unit: str, found: Estimate | None, *, signed: bool = False) -> str:
     if found is None:
         return "-"
     scale = 100 if unit == "%" else 1
-    value = f"{found.value * scale:{'+' if signed else ''},.1f}"
+    rounded = round(found.value * scale, 1) + 0.0  # no -0.0
+    value = f"{rounded:{'+' if signed else ''},.1f}"
     half = "" if found.half is None else f" ±{found.half * scale:,.1f}"
     return f"{value}{half}{f' {unit}' if unit else ''}"
 

@@ -165,7 +165,7 @@ def intervals(reader: Reader, day: date | None, queue_id: str | None) -> Interva
     """A day of the desk's time zone by 15 minutes, from the first interval with a contact to the last, or to now."""
     config = reader.config
     wanted = day or today(reader)
-    since, until = _midnight(config, wanted), _midnight(config, wanted + timedelta(days=1))
+    since, until = midnight(config, wanted), midnight(config, wanted + timedelta(days=1))
     queues = [queue.id for queue in config.queues if queue_id in (None, queue.id)]
     rows = reader.all(
         sa.select(COUNT).where(COUNT.c.queue_id.in_(queues), COUNT.c.start >= since, COUNT.c.start < until)
@@ -211,7 +211,8 @@ def local_time(time_zone: str, at_s: int) -> str:
     return datetime.fromtimestamp(at_s, UTC).astimezone(ZoneInfo(time_zone)).isoformat(timespec="minutes")
 
 
-def _midnight(config: DeskConfig, day: date) -> Micros:
+def midnight(config: DeskConfig, day: date) -> Micros:
+    """When the day begins in the desk's time zone."""
     midnight = datetime(day.year, day.month, day.day, tzinfo=_zone(config))
     return int(midnight.timestamp()) * SECOND
 

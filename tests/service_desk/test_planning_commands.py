@@ -114,7 +114,7 @@ def test_a_mistake_in_a_scenario_is_one_sentence(plain: str) -> None:
     assert answer.stderr.strip() == "Error: contacts[1].per_hour: is -3 and must be at least 0."
     Path(plain).write_bytes(b"\xff\xfe")
     assert run("simulate", plain).exit_code == 2
-    assert run("simulate", TWO_TIERS, "--agents", "+1").exit_code == 2
+    assert run("simulate", TWO_TIERS, "--agents", "two").exit_code == 2
 
 
 def test_staff_by_formula_marks_the_least_that_is_enough() -> None:

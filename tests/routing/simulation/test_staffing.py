@@ -141,8 +141,8 @@ def test_agents_are_changed_where_there_are_some() -> None:
     scenario = two_queues()
     assert with_agents(scenario, "technicians=+3").groups[1].heads == (5,)
     assert with_agents(scenario, "technicians=-3").groups[1].heads == (0,)
+    assert [group.heads for group in with_agents(scenario, "+3").groups] == [(8,), (3,)]
     for wrong, message in {
-        "+1": "name the group like team=\\+1",
         "2": "is not like",
         "sales=+1": "there are team, technicians",
     }.items():
