@@ -22,12 +22,15 @@ from service_desk.audit import audit
 from service_desk.clock import SystemClock
 from service_desk.storage import schema
 from service_desk.storage.store import Store, migrate
+from service_desk.storage.transaction import Tx
 from service_desk.storage.versions import current_version, newest_version
 from service_desk.switches import KILL_AT
 from tests.chaos.texts import bring, sid
 from tests.service_desk.conftest import CONFIG
 
 CHECKPOINT_S = 30.0
+TEXTS_A_BATCH = 150
+"""So many texts have more events, four each, than are laid aside at a time."""
 COPIED, COPYING = 96, 128
 """Places in the index of a write-ahead log: frames that are in the database, and that a checkpoint set out to copy."""
 
@@ -60,6 +63,11 @@ def new_database(request: pytest.FixtureRequest, kind: str, tmp_path: Path, name
     server.execute(f"DROP DATABASE IF EXISTS {name}")
     server.execute(f"CREATE DATABASE {name}")
     return str(server.url(name))
+
+
+def read_all(tx: Tx) -> None:
+    """As a follower that has read the whole log: what nobody has read is not laid aside."""
+    tx.set_cursor("search", tx.scalar(sa.select(schema.positions.c.event)))
 
 
 async def kill_in_migration(url: str, nth: int) -> bool:
@@ -99,15 +107,19 @@ async def test_tidying_that_was_killed_goes_on(sqlite_url: str, nth: int) -> Non
     store = Store(sqlite_url, SystemClock())
     try:
         store.run(admin.publish_config, CONFIG)
-        for number in range(100 * nth):
+        for number in range(TEXTS_A_BATCH * nth):
             store.run(bring, number)
+        store.run(read_all)
         assert await part("tidy", sqlite_url, f"retention.after_batch:{nth}") == -signal.SIGKILL
         assert store.read(audit) == []
         assert await part("tidy", sqlite_url, None) == 0
         assert store.read(audit) == []
         assert (
+            store.read(lambda reader: reader.scalar(sa.select(sa.func.count(schema.event.c.position)))) == 0
+        )
+        assert (
             store.read(lambda reader: reader.scalar(sa.select(sa.func.count(schema.message.c.id))))
-            == 100 * nth
+            == TEXTS_A_BATCH * nth
         )
     finally:
         store.close()
