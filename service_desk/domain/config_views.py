@@ -85,3 +85,17 @@ class ConfigDiffView(View):
 
     published: int
     differences: list[ConfigDifferenceView]
+
+
+class RehearsalView(View):
+    """A day of the log under the rules in force and under a draft: each with figures per queue, group and in total.
+
+    Each figure is a value with the ends of its 95 % interval; `figures` within says units and meanings. `left_out`:
+    contacts of the day that nobody who was there could have answered.
+    """
+
+    day: str
+    left_out: int
+    before: dict[str, Any]
+    after: dict[str, Any]
+    difference: dict[str, Any] = Field(description="After less before, paired: the same customers in both.")

@@ -56,7 +56,7 @@ def recorded_day(reader: Reader, day: date, *, seed: int, replications: int) -> 
     kept = sum(len(kind.recorded or ()) for kind in contacts)
     scenario = Scenario(
         name=f"{reader.config.brand}, {day}",
-        queues=tuple(_queues(reader.config)),
+        queues=tuple(queues_of(reader.config)),
         contacts=tuple(contacts),
         groups=groups,
         interval_s=60.0,
@@ -68,7 +68,8 @@ def recorded_day(reader: Reader, day: date, *, seed: int, replications: int) -> 
     return RecordedDay(scenario, len(segments) - kept, answered, len(segments) - answered)
 
 
-def _queues(config: DeskConfig) -> Iterable[Queue]:
+def queues_of(config: DeskConfig) -> Iterable[Queue]:
+    """The rules of its queues, as the simulated centre takes them."""
     for queue in config.queues:
         yield Queue(
             id=queue.id,

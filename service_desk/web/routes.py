@@ -73,6 +73,7 @@ def make_app(
     app[SESSIONS] = Sessions(desk, settings, desk.measures.registry)
     app[METRICS] = WebMetrics(desk.measures.registry)
     app[WATCHER] = Watcher(desk, settings)
+    app[configuration.REHEARSING] = asyncio.Lock()
     app[hooks.HOOKS] = hooks.hooks_of(channels)
     add_security_headers(app)
     add_operations(app, operations())

@@ -228,6 +228,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/config/drafts/{draft_id}/rehearse": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a day of the log would have been under a draft. One at a time; nothing changes. */
+        post: operations["rehearse_config_draft"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/config/versions": {
         parameters: {
             query?: never;
@@ -2588,6 +2605,55 @@ export interface components {
             wrap_up_s: number;
         };
         /**
+         * Rehearsal
+         * @description Which day of the log, in the desk's time zone, and how many times it is played.
+         */
+        Rehearsal: {
+            /**
+             * Day
+             * Format: date
+             */
+            day: string;
+            /**
+             * Replications
+             * @default 5
+             */
+            replications?: number;
+            /**
+             * Seed
+             * @default 1
+             */
+            seed?: number;
+        };
+        /**
+         * RehearsalView
+         * @description A day of the log under the rules in force and under a draft: each with figures per queue, group and in total.
+         *
+         *     Each figure is a value with the ends of its 95 % interval; `figures` within says units and meanings. `left_out`:
+         *     contacts of the day that nobody who was there could have answered.
+         */
+        RehearsalView: {
+            /** After */
+            after: {
+                [key: string]: unknown;
+            };
+            /** Before */
+            before: {
+                [key: string]: unknown;
+            };
+            /** Day */
+            day: string;
+            /**
+             * Difference
+             * @description After less before, paired: the same customers in both.
+             */
+            difference: {
+                [key: string]: unknown;
+            };
+            /** Left Out */
+            left_out: number;
+        };
+        /**
          * SavedConfigDraft
          * @description The whole document. It is checked by `check` and when it is published.
          */
@@ -3524,6 +3590,49 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ConfigView"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rehearse_config_draft: {
+        parameters: {
+            query?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
+            path: {
+                draft_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Rehearsal"];
+            };
+        };
+        responses: {
+            /**
+             * @description A day of the log under the rules in force and under a draft: each with figures per queue, group and in total.
+             *
+             *     Each figure is a value with the ends of its 95 % interval; `figures` within says units and meanings. `left_out`:
+             *     contacts of the day that nobody who was there could have answered.
+             */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RehearsalView"];
                 };
             };
             /** @description Refused, with the reason. */

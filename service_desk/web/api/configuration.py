@@ -1,9 +1,13 @@
 """The desk's rules at run time: what is in force, drafts, and publishing them."""
 
+import asyncio
+from datetime import date
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from aiohttp import web
+from pydantic import Field, Strict, StringConstraints
 
+from routing.simulation.scenario import ScenarioError
 from service_desk.actions import config_drafts as drafts
 from service_desk.domain.config_views import (
     ConfigCheckView,
@@ -13,21 +17,26 @@ from service_desk.domain.config_views import (
     ConfigProblemView,
     ConfigVersionsView,
     ConfigView,
+    RehearsalView,
 )
-from service_desk.errors import NotFound
+from service_desk.errors import Conflict, Invalid, NotFound
+from service_desk.planning.recorded import recorded_day
+from service_desk.planning.rehearsal import MOST_S, TooLong, compared, under
 from service_desk.queries import configs
 from service_desk.storage.store import Reader
 from service_desk.storage.transaction import Tx
 from service_desk.web.api.changes import telling
 from service_desk.web.api.inputs import Input
+from service_desk.web.keys import DESK
 from service_desk.web.openapi import Routes
 from service_desk.web.reading import reading
-from service_desk.web.serving import found
+from service_desk.web.serving import found, there
 
 routes = Routes("configuration")
 BASE = "/api/v1/config"
 DRAFT = BASE + "/drafts/{draft_id}"
 NEEDS = "config.publish"
+REHEARSING: web.AppKey[asyncio.Lock] = web.AppKey("rehearsing", asyncio.Lock)
 Note = Annotated[str, StringConstraints(max_length=drafts.NOTE_CHARACTERS)]
 
 
@@ -43,6 +52,14 @@ class SavedConfigDraft(Input):
 
     body: dict[str, Any]
     note: Note | None = None
+
+
+class Rehearsal(Input):
+    """Which day of the log, in the desk's time zone, and how many times it is played."""
+
+    day: Annotated[date, Strict(strict=False)]
+    replications: int = Field(5, ge=2, le=50)
+    seed: int = Field(1, ge=0, le=2**31 - 1)
 
 
 class ConfigVersionsPage(Input):
@@ -130,6 +147,34 @@ def check_config_draft(reader: Reader, draft_id: str) -> ConfigCheckView | None:
 def diff_config_draft(reader: Reader, draft_id: str) -> ConfigDiffView | None:
     """What it would change."""
     return configs.draft_diff(reader, draft_id)
+
+
+@routes.post(DRAFT + "/rehearse", needs=NEEDS)
+async def rehearse_config_draft(request: web.Request, draft_id: str, body: Rehearsal) -> RehearsalView:
+    """What a day of the log would have been under a draft. One at a time; nothing changes."""
+    running = request.app[REHEARSING]
+    if running.locked():
+        raise Conflict(
+            "A rehearsal is running: try again when it is done, a minute at most.", code="rehearsing"
+        )
+    async with running:
+        desk = request.app[DESK]
+        row = await desk.read(lambda reader: reader.get(drafts.DRAFT, draft_id))
+        config, problems = drafts.checked(there(row)["body"])
+        if config is None:
+            field, words = problems[0]
+            raise Invalid(f"{field}: {words}.", field=field)
+        try:
+            past = await desk.read(recorded_day, body.day, seed=body.seed, replications=body.replications)
+            found = await compared(past.scenario, under(past.scenario, config))
+        except ScenarioError as error:
+            raise Invalid(str(error).removeprefix("--from-log: ").capitalize(), field="day") from None
+        except TooLong:
+            raise Invalid(
+                f"This took more than {MOST_S:g} s: ask for fewer replications, or a quieter day.",
+                field="replications",
+            ) from None
+    return RehearsalView(day=body.day.isoformat(), left_out=past.left_out, **found)
 
 
 @routes.post(DRAFT + "/publish", needs=NEEDS)

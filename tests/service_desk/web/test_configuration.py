@@ -1,10 +1,15 @@
 """The rules are changed at run time: draft, check, compare, publish, roll back."""
 
+import asyncio
 from copy import deepcopy
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from service_desk.clock import SECOND
+from service_desk.demo.past import Size
+from service_desk.demo.seed import PASSWORDS, seed_demo
 from service_desk.storage import schema
 from tests.service_desk.web.world import Caller, World
 
@@ -167,3 +172,51 @@ async def test_drafts_have_a_bound(world: World) -> None:
     assert (await admin.delete(f"{BASE}/drafts/{made[0]['id']}")).status == 204
     assert (await admin.post(f"{BASE}/drafts", {})).status == 201
     assert len((await admin.get(f"{BASE}/drafts")).json()["items"]) == 50
+
+
+# --- rehearsing -------------------------------------------------------------------------------------------------
+
+SMALL = Size(customers=40, tickets=5, days=8, contacts=200, hotel_contacts=40, night_chats=2)
+
+
+async def busiest_day(world: World) -> str:
+    """A week of the demo's past, and its day with most contacts."""
+    await world.desk.run(seed_demo, 7, dict.fromkeys(PASSWORDS, "nobody signs in"), SMALL)
+    queued_at = schema.segment.c.queued_at
+    rows = await world.desk.read(
+        lambda reader: reader.all(sa.select(queued_at).where(schema.segment.c.entered))
+    )
+    days = [datetime.fromtimestamp(row["queued_at"] // SECOND, UTC).date().isoformat() for row in rows]
+    return max(set(days), key=lambda day: (days.count(day), day))
+
+
+async def rehearsed(admin: Caller, made: dict[str, Any], day: str) -> Any:
+    return await admin.post(f"{BASE}/drafts/{made['id']}/rehearse", {"day": day, "replications": 2})
+
+
+async def test_a_draft_is_rehearsed_on_a_day_of_the_log(world: World) -> None:
+    day = await busiest_day(world)
+    admin = await world.person("rehearser", "admin")
+    before = (await admin.get(BASE)).json()
+    same = (await rehearsed(admin, await draft(admin), day)).json()
+    assert (same["day"], same["before"]) == (day, same["after"])
+
+    body = deepcopy(before["body"])
+    for queue in body["queues"]:
+        queue["wrap_up_s"] = 3_600
+    drafts = [await draft(admin, body), await draft(admin, body)]
+    slower, also = await asyncio.gather(*(rehearsed(admin, made, day) for made in drafts))
+    assert sorted((slower.status, also.status)) == [200, 409], "one at a time"
+    found = next(answer for answer in (slower, also) if answer.status == 200).json()
+    assert found["before"] == same["before"], "the same customers"
+    assert found["after"] != found["before"]
+    assert (await admin.get(BASE)).json() == before, "nothing was published"
+
+
+async def test_a_rehearsal_says_what_it_lacks(world: World) -> None:
+    admin = await world.person("ruth", "admin")
+    empty = await rehearsed(admin, await draft(admin), "2001-01-01")
+    assert (empty.status, empty.json()["field"]) == (422, "day")
+    wrong = await rehearsed(admin, await with_first_queue(admin, target_s=-5), "2001-01-01")
+    assert (wrong.status, wrong.json()["field"]) == (422, "queues.0.target_s")
+    assert (await rehearsed(admin, await draft(admin), "yesterday")).json()["field"] == "day"

@@ -77,6 +77,7 @@ EXPECTED: dict[tuple[str, str], set[str] | None] = {
     ("DELETE", "/api/v1/config/drafts/{draft_id}"): NOBODY_BUT_ADMIN,
     ("GET", "/api/v1/config/drafts/{draft_id}/check"): NOBODY_BUT_ADMIN,
     ("GET", "/api/v1/config/drafts/{draft_id}/diff"): NOBODY_BUT_ADMIN,
+    ("POST", "/api/v1/config/drafts/{draft_id}/rehearse"): NOBODY_BUT_ADMIN,
     ("POST", "/api/v1/config/drafts/{draft_id}/publish"): NOBODY_BUT_ADMIN,
     ("GET", "/api/v1/openapi.json"): None,
     ("GET", "/api/v1/events.schema.json"): None,
@@ -107,6 +108,7 @@ BODIES = {
     "/api/v1/interactions/{interaction_id}/customer": {"name": "x"},
     "/api/v1/tickets": {"subject": "x"},
     "/api/v1/config/drafts/{draft_id}": {"body": {}},
+    "/api/v1/config/drafts/{draft_id}/rehearse": {"day": "2026-03-02"},
     "/api/v1/tickets/{ticket_id}/notes": {"text": "x"},
     "/api/v1/tickets/{ticket_id}/interactions": {"interaction_id": "int_" + "0" * 26},
 }
