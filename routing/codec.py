@@ -73,10 +73,10 @@ def _make(annotation: Any) -> Coder:
     origin, args = get_origin(annotation), get_args(annotation)
     if annotation in SCALARS:
         return _same, _scalar((annotation,))
-    if isinstance(annotation, type) and is_dataclass(annotation):
-        return _dataclass(annotation)
+    if isinstance(annotation, type) and is_record(annotation):
+        return _record(annotation)
     if origin in {Union, UnionType}:
-        if all(is_dataclass(each) for each in args):
+        if all(is_record(each) for each in args):
             return encode, _one_of(args)
         return _same, _scalar(args)  # such as str | int | None
     if origin is tuple:
@@ -143,12 +143,24 @@ def _mapping(coder: Coder) -> Coder:
     return write, read
 
 
-def _dataclass(cls: type[Any]) -> Coder:
+def is_record(cls: Any) -> bool:
+    """A dataclass or a named tuple."""
+    return is_dataclass(cls) or hasattr(cls, "_field_defaults")
+
+
+def _fields(cls: type[Any]) -> dict[str, bool]:
+    """Name: whether it must be there."""
+    if is_dataclass(cls):
+        return {
+            each.name: each.default is MISSING and each.default_factory is MISSING for each in fields(cls)
+        }
+    return {name: name not in cls._field_defaults for name in cls._fields}  # type: ignore[attr-defined]  # a named tuple
+
+
+def _record(cls: type[Any]) -> Coder:
     hints = get_type_hints(cls)
-    coders = {field.name: _coder(hints[field.name]) for field in fields(cls)}
-    required = {
-        field.name for field in fields(cls) if field.default is MISSING and field.default_factory is MISSING
-    }
+    coders = {name: _coder(hints[name]) for name in _fields(cls)}
+    required = {name for name, must in _fields(cls).items() if must}
 
     def write(value: Any) -> dict[str, Any]:
         return {name: coder[0](getattr(value, name)) for name, coder in coders.items()}

@@ -1,13 +1,15 @@
 """The floor: everything that waits and everyone who serves, kept consistent. It moves and decides nothing."""
 
+from collections import OrderedDict
+
 from routing import capacity
 from routing.buckets import NOWHERE, Buckets
-from routing.estimate import QueueRates
+from routing.lines import QueueLine
 from routing.model import Agent, Micros, Offer, Policy, WorkItem
 from routing.policies import Rules
-from routing.records import AgentRecord, ItemRecord, Place
-from routing.timers import OFFER, PAUSE, WRAP_UP, Timer, Timers
-from routing.waiting import QueueLine
+from routing.records import OFFERED, PARKED, SERVED, WAITING, WRAP_UP, AgentRecord, ItemRecord
+from routing.timers import OFFER, PAUSE, Timer, Timers
+from routing.timers import WRAP_UP as WRAP_UP_END
 
 LATE_ANSWERS = 8  # closed offers per item whose answer is still believed
 ENDED_ITEMS = 1024  # remembered for a while with their offers: one that comes back uses no id twice
@@ -29,7 +31,6 @@ class Floor:
         "match_due",
         "now",
         "orphans",
-        "rates",
         "rules",
         "timers",
     )
@@ -38,11 +39,10 @@ class Floor:
         self.rules = Rules(policy)
         self.now: Micros = 0
         self.items: dict[str, ItemRecord] = {}
-        self.ended: dict[str, tuple[int, dict[str, str]]] = {}  # item: attempts, late; the latest to end
+        self.ended: OrderedDict[str, tuple[int, dict[str, str]]] = OrderedDict()  # item: attempts, late
         self.agents: dict[str, AgentRecord] = {}
         self.buckets = Buckets()
         self.lines: dict[str, QueueLine] = {}
-        self.rates: dict[str, QueueRates] = {}
         self.timers = Timers(self.is_live)
         self.match_due = False
         self.orphans: list[Offer] = []
@@ -59,14 +59,8 @@ class Floor:
     def line(self, queue: str) -> QueueLine:
         line = self.lines.get(queue)
         if line is None:
-            line = self.lines[queue] = QueueLine()
+            line = self.lines[queue] = QueueLine(self.rules.queue(queue))
         return line
-
-    def rates_of(self, queue: str) -> QueueRates:
-        rates = self.rates.get(queue)
-        if rates is None:
-            rates = self.rates[queue] = QueueRates()
-        return rates
 
     def is_live(self, timer: Timer) -> bool:
         record = self.items.get(timer.item)
@@ -75,87 +69,104 @@ class Floor:
         if timer.kind == OFFER:
             offer = record.offer
             return offer is not None and offer.deadline == timer.at and offer.agent == timer.agent
-        if timer.kind == WRAP_UP:
-            return record.place is Place.WRAP_UP and record.owner == timer.agent and record.until == timer.at
+        if timer.kind == WRAP_UP_END:
+            return record.place is WRAP_UP and record.owner == timer.agent and record.until == timer.at
         return record.pauses.get(timer.agent) == timer.at
 
     # --- items ------------------------------------------------------------------------------------------
 
     def add(self, item: WorkItem, attempts: int = 0) -> ItemRecord:
-        before, late = self.ended.pop(item.id, (0, {}))
-        record = self.items[item.id] = ItemRecord(item, max(attempts, before), NOWHERE)
-        record.late = late
+        record = self.items[item.id] = ItemRecord(item, attempts, NOWHERE, self.line(item.queue))
+        if item.id in self.ended:
+            before, record.late = self.ended.pop(item.id)
+            record.attempts = max(attempts, before)
         return record
 
     def forget(self, record: ItemRecord) -> None:
         """PARKED: out of everything."""
         name = record.item.id
         del self.items[name]
-        for agent in record.pauses:
-            self.agents[agent].paused.discard(name)
+        if record.pauses:
+            for agent in record.pauses:
+                self.agents[agent].paused.discard(name)
         if record.attempts:
             self.ended[name] = (record.attempts, record.late)
             if len(self.ended) > ENDED_ITEMS:
-                del self.ended[next(iter(self.ended))]
+                self.ended.popitem(last=False)
 
     def enqueue(self, record: ItemRecord) -> None:
         """PARKED to WAITING, in the place that its key gives it."""
-        item = record.item
-        record.entry = (self.rules.key(item), item.id)
-        record.bucket = self.buckets.bucket(item)
-        record.bucket.users += 1
-        self.line(item.queue).unanswered[item.id] = item.queued_at
-        self._show(record)
-
-    def _show(self, record: ItemRecord) -> None:
+        self._classify(record, record.item)
         record.bucket.waiting.add(record.entry)
-        self.lines[record.item.queue].waiting.add(record.entry)
-        record.place = Place.WAITING
+        record.line.waiting.add(record.entry)
+        record.place = WAITING
 
-    def _hide(self, record: ItemRecord) -> int:
-        """Out of the lines; the number of items that were before it in its queue."""
-        record.bucket.waiting.remove(record.entry)
-        return self.lines[record.item.queue].waiting.remove(record.entry)
+    def _classify(self, record: ItemRecord, item: WorkItem) -> None:
+        """Which line, which bucket, which place."""
+        line = record.line
+        if line.policy.id != item.queue:
+            line = record.line = self.line(item.queue)
+        record.item = item
+        record.entry = (line.key(item), item.id)
+        bucket = record.bucket = self.buckets.bucket(item)
+        bucket.users += 1
+        line.unanswered[item.id] = item.queued_at
 
     def take_from_line(self, record: ItemRecord) -> None:
         """WAITING or OFFERED to PARKED; a pending offer is closed."""
         if record.offer is not None:
             self._close(record, record.offer)
         else:
-            self._hide(record)
+            record.bucket.waiting.remove(record.entry)
+            record.line.waiting.remove(record.entry)
+        self._leave_queue(record)
+
+    def _leave_queue(self, record: ItemRecord) -> None:
         record.bucket.users -= 1
         record.bucket = NOWHERE
-        del self.lines[record.item.queue].unanswered[record.item.id]
-        record.place = Place.PARKED
+        del record.line.unanswered[record.item.id]
+        record.place = PARKED
 
     def reline(self, record: ItemRecord, item: WorkItem) -> None:
         """OFFERED and stays so: what is known of the item changes around its offer."""
-        old = record.item
-        del self.lines[old.queue].unanswered[old.id]
-        record.bucket.users -= 1
-        record.item = item
-        record.entry = (self.rules.key(item), item.id)
-        record.bucket = self.buckets.bucket(item)
-        record.bucket.users += 1
-        self.line(item.queue).unanswered[item.id] = item.queued_at
+        self._leave_queue(record)
+        self._classify(record, item)
+        record.place = OFFERED
 
     def offer(self, record: ItemRecord, agent: AgentRecord, offer: Offer) -> int:
         """WAITING to OFFERED; the number of items that were before it in its queue."""
-        ahead = self._hide(record)
-        record.place = Place.OFFERED
+        entry, name = record.entry, offer.item
+        record.bucket.waiting.remove(entry)
+        ahead = record.line.waiting.remove(entry)
+        record.place = OFFERED
         record.offer = offer
-        record.attempts = max(record.attempts, offer.attempt)
-        agent.ringing = record.item.id
+        if offer.attempt > record.attempts:
+            record.attempts = offer.attempt
+        agent.ringing = name
         agent.hold(record.item)
-        self.timers.add(Timer(offer.deadline, OFFER, record.item.id, offer.agent))
+        self.timers.add(Timer(offer.deadline, OFFER, name, offer.agent))
         if agent.listed:
             self.unlist(agent)
         return ahead
 
+    def accept(self, record: ItemRecord, offer: Offer) -> AgentRecord:
+        """OFFERED to SERVED by whom it rings at: what they hold stays as it is."""
+        agent = self.agents[offer.agent]
+        agent.ringing = None
+        record.offer = None
+        self._leave_queue(record)
+        record.place = SERVED
+        record.owner = offer.agent
+        record.since = self.now
+        record.unroutable = False
+        return agent
+
     def put_back(self, record: ItemRecord, offer: Offer) -> None:
         """OFFERED with this offer to WAITING, in its old place."""
         self._close(record, offer)
-        self._show(record)
+        record.bucket.waiting.add(record.entry)
+        record.line.waiting.add(record.entry)
+        record.place = WAITING
 
     def _close(self, record: ItemRecord, offer: Offer) -> None:
         record.offer = None
@@ -172,17 +183,17 @@ class Floor:
 
     def serve(self, record: ItemRecord, agent: AgentRecord, since: Micros | None) -> None:
         """PARKED to SERVED."""
-        record.place = Place.SERVED
-        record.owner = agent.agent.id
+        record.place = SERVED
+        record.owner = agent.name
         record.since = since
         record.unroutable = False
         agent.hold(record.item)
 
     def wrap_up(self, record: ItemRecord, until: Micros) -> None:
         """SERVED to WRAP_UP, or another end of it."""
-        record.place = Place.WRAP_UP
+        record.place = WRAP_UP
         record.until = until
-        self.timers.add(Timer(until, WRAP_UP, record.item.id, record.owner))
+        self.timers.add(Timer(until, WRAP_UP_END, record.item.id, record.owner))
 
     def free(self, record: ItemRecord) -> AgentRecord:
         """SERVED or WRAP_UP to PARKED. The agent is idle from now on, as far as this item goes."""
@@ -191,7 +202,7 @@ class Floor:
         agent.idle_since = self.now
         record.owner = ""
         record.since = None
-        record.place = Place.PARKED
+        record.place = PARKED
         return agent
 
     def pause(self, record: ItemRecord, agent: str, until: Micros) -> None:
@@ -216,7 +227,14 @@ class Floor:
         """The media of which the agent may be offered one more item; at most one thing rings at a time."""
         if not agent.ready or agent.blocked or agent.ringing is not None:
             return ()
-        return capacity.open_media(agent.agent.capacity, agent.load, self.rules.exclusive)
+        room, load = agent.agent.capacity, agent.load
+        if len(room) == 1 and len(load) <= 1:  # most have one medium, and are free or full
+            for medium, most in room.items():
+                if not load:
+                    return tuple(room) if most > 0 else ()
+                if load.get(medium, 0) >= most:
+                    return ()
+        return capacity.open_media(room, load, self.rules.exclusive)
 
     def list_idle(self, agent: AgentRecord, media: tuple[str, ...]) -> None:
         """Let the agent stand in the idle lines of exactly these media."""
@@ -242,10 +260,14 @@ class Floor:
     def change_policy(self, policy: Policy) -> None:
         """New rules for all that waits: the keys are computed anew."""
         self.rules = Rules(policy)
+        for name, line in self.lines.items():
+            line.set_policy(self.rules.queue(name))
         for record in self.items.values():
-            if record.place is Place.WAITING:
-                self._hide(record)
-                record.entry = (self.rules.key(record.item), record.item.id)
-                self._show(record)
-            elif record.place is Place.OFFERED:
-                record.entry = (self.rules.key(record.item), record.item.id)
+            if record.place is WAITING:
+                record.bucket.waiting.remove(record.entry)
+                record.line.waiting.remove(record.entry)
+                record.entry = (record.line.key(record.item), record.item.id)
+                record.bucket.waiting.add(record.entry)
+                record.line.waiting.add(record.entry)
+            elif record.place is OFFERED:
+                record.entry = (record.line.key(record.item), record.item.id)

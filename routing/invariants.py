@@ -54,7 +54,7 @@ def _check_item(floor: Floor, record: ItemRecord) -> None:
 
 def _check_queued(floor: Floor, record: ItemRecord) -> None:
     name, item, bucket = record.item.id, record.item, record.bucket
-    assert record.entry == (floor.rules.key(item), name), f"{name} has the place {record.entry}"
+    assert record.entry == (record.line.key(item), name), f"{name} has the place {record.entry}"
     need = (bucket.queue, bucket.medium, bucket.requires)
     assert need == (item.queue, item.medium, signature(item.requires)), f"{name} is in the bucket {need}"
     waits = record.place is Place.WAITING

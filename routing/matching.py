@@ -13,7 +13,7 @@ from typing import NamedTuple
 from routing.buckets import Bucket
 from routing.capacity import has_room
 from routing.floor import Floor
-from routing.records import AgentRecord, ItemRecord, Place
+from routing.records import WAITING, AgentRecord, ItemRecord
 from routing.waiting import Entry
 
 
@@ -28,16 +28,17 @@ class Match(NamedTuple):
 def match_agent(floor: Floor, agent: AgentRecord) -> Match | None:
     """One agent is the only newcomer. Nobody else is a candidate: they would have had the item before."""
     media = floor.open_media(agent)
-    found = _first_in_line(agent, media)
+    found = _first_in_line(agent, media) if media else None
     if found is not None:
         return Match(floor.items[found[1]], agent, 1)
-    floor.list_idle(agent, media)
+    if media or agent.listed:
+        floor.list_idle(agent, media)
     return None
 
 
 def match_item(floor: Floor, record: ItemRecord) -> Match | None:
     """The agent for an item, among those who stand idle."""
-    if record.place is not Place.WAITING:
+    if record.place is not WAITING:
         return None
     idle = record.bucket.idle
     if idle.head is None:
@@ -57,7 +58,7 @@ def match_many(floor: Floor, items: Iterable[ItemRecord], agents: Iterable[Agent
     The heap holds each new item, and for each new agent the best item for them.
     """
     # The second part is the agent who looks at the item, or "".
-    heap = [(record.entry, "") for record in items if record.place is Place.WAITING]
+    heap = [(record.entry, "") for record in items if record.place is WAITING]
     for agent in agents:
         floor.list_idle(agent, floor.open_media(agent))
         heap.extend(_wish(agent))
@@ -74,7 +75,7 @@ def match_many(floor: Floor, items: Iterable[ItemRecord], agents: Iterable[Agent
 
 def may_stand(floor: Floor, record: ItemRecord, agent: AgentRecord) -> bool:
     """Whether the pending offer of the item to the agent could still be made if it were not there."""
-    if not agent.ready or agent.blocked or agent.agent.id not in record.bucket.members:
+    if not agent.ready or agent.blocked or agent.name not in record.bucket.members:
         return False
     medium = record.item.medium
     rest = dict(agent.load)
@@ -88,7 +89,7 @@ def _wish(agent: AgentRecord) -> Iterator[tuple[Entry, str]]:
     """The best item for an agent who stands idle, if there is one."""
     found = _first_in_line(agent, agent.listed)
     if found is not None:
-        yield found, agent.agent.id
+        yield found, agent.name
 
 
 def _stands_idle(agent: str, bucket: Bucket) -> bool:
@@ -103,8 +104,12 @@ def _first_in_line(agent: AgentRecord, media: tuple[str, ...]) -> Entry | None:
     for medium in media:
         for bucket in agent.buckets.get(medium, ()):
             head = bucket.waiting.head
-            if head is not None and head[1] in paused:  # they have just declined it
+            if head is None:
+                continue
+            if paused and head[1] in paused:  # they have just declined it
                 head = next((entry for entry in bucket.waiting if entry[1] not in paused), None)
-            if head is not None and (best is None or head < best):
+                if head is None:
+                    continue
+            if best is None or head < best:
                 best = head
     return best

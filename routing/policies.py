@@ -1,6 +1,6 @@
 """The published rules, made quick to ask."""
 
-from routing.model import MINUTE, Micros, Policy, QueuePolicy, WorkItem
+from routing.model import Policy, QueuePolicy
 
 
 class Rules:
@@ -23,16 +23,3 @@ class Rules:
         if found is None:
             found = self._queues[name] = QueuePolicy(name)
         return found
-
-    def head_start(self, item: WorkItem) -> int:
-        """Whole minutes: the queue's priority and the item's own."""
-        return self.queue(item.queue).priority + item.priority
-
-    def key(self, item: WorkItem) -> Micros:
-        """The place in the line, smallest first: arrival plus service target, less the head start.
-
-        All items age at one speed, so the key stays as it is while they wait. Nobody starves: whoever joins
-        later by more than the largest difference of targets and head starts is behind.
-        """
-        queue = self.queue(item.queue)
-        return item.queued_at + queue.target - (queue.priority + item.priority) * MINUTE

@@ -12,21 +12,22 @@ def of_offer(floor: Floor, record: ItemRecord, agent: AgentRecord, ahead: int, c
     `ahead` counts the items before it in its queue, which nobody who was free may take; `candidates` the
     agents who could have had it. `key` is queued_at + target_ms - head_start_min.
     """
-    item = record.item
-    rules = floor.rules
+    item, line, now = record.item, record.line, floor.now
+    policy = line.policy
+    waited, idle = now - item.queued_at, now - agent.idle_since
     return {
         "rule": "longest_idle",
         "queue": item.queue,
         "position": ahead + 1,
-        "waiting": len(floor.lines[item.queue].waiting) + 1,
-        "waited_ms": max(floor.now - item.queued_at, 0) // 1000,
+        "waiting": len(line.waiting) + 1,
+        "waited_ms": waited // 1000 if waited > 0 else 0,
         "key": record.entry[0],
-        "target_ms": rules.queue(item.queue).target // 1000,
-        "head_start_min": rules.head_start(item),
+        "target_ms": policy.target // 1000,
+        "head_start_min": policy.priority + item.priority,
         "candidates": candidates,
-        "idle_ms": max(floor.now - agent.idle_since, 0) // 1000,
+        "idle_ms": idle // 1000 if idle > 0 else 0,
         "attempt": record.attempts,
-        "policy_version": rules.version,
+        "policy_version": floor.rules.version,
     }
 
 

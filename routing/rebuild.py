@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from routing.codec import decode_as, encode
-from routing.estimate import QueueRates
 from routing.floor import Floor
+from routing.lines import QueueLine
 from routing.model import Agent, AwayReason, Micros, Offer, Policy, WorkItem
 from routing.records import AgentRecord, ItemRecord, Place
 
@@ -46,8 +46,8 @@ def rebuild_into(floor: Floor, now: Micros, rows: Rows) -> None:
         if record is not None:
             floor.pause(record, agent, until)
     for queue, (mu, theta) in rows.estimates.items():
-        floor.rates_of(queue).handling.set_to(mu)
-        floor.rates_of(queue).patience.set_to(theta)
+        floor.line(queue).handling.set_to(mu)
+        floor.line(queue).patience.set_to(theta)
     _list_and_flag(floor)
     floor.match_due = True
 
@@ -109,7 +109,7 @@ def snapshot(floor: Floor) -> dict[str, Any]:
         "agents": [_write_agent(floor.agents[name]) for name in sorted(floor.agents)],
         "items": [_write_item(floor.items[item]) for item in sorted(floor.items)],
         "ended": [[item, attempts, _write_late(late)] for item, (attempts, late) in floor.ended.items()],
-        "rates": {queue: _write_rates(floor.rates[queue]) for queue in sorted(floor.rates)},
+        "rates": {queue: _write_rates(line) for queue, line in sorted(floor.lines.items()) if line.has_learned},
     }
 
 
@@ -144,7 +144,7 @@ def _write_late(late: Mapping[str, str]) -> list[list[str]]:
     return [list(pair) for pair in late.items()]
 
 
-def _write_rates(rates: QueueRates) -> list[float]:
+def _write_rates(rates: QueueLine) -> list[float]:
     return [rates.handling.count, rates.handling.exposure, rates.patience.count, rates.patience.exposure]
 
 
@@ -172,9 +172,10 @@ def restore_into(floor: Floor, snapshot: Mapping[str, Any]) -> None:
         agent.benched_by = row["benched_by"]
     for row in snapshot["items"]:
         _read_item(floor, row)
-    floor.ended = {item: (attempts, dict(late)) for item, attempts, late in snapshot["ended"]}
+    for item, attempts, late in snapshot["ended"]:
+        floor.ended[item] = (attempts, dict(late))
     for queue, (handled, handling, gave_up, patience) in snapshot["rates"].items():
-        rates = floor.rates_of(queue)
+        rates = floor.line(queue)
         rates.handling.count, rates.handling.exposure = handled, handling
         rates.patience.count, rates.patience.exposure = gave_up, patience
     _list_and_flag(floor)

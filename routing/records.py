@@ -8,6 +8,7 @@ from routing.waiting import Entry
 
 if TYPE_CHECKING:  # the buckets hold records and the records hold buckets
     from routing.buckets import Bucket
+    from routing.lines import QueueLine
 
 
 class Place(Enum):
@@ -20,10 +21,14 @@ class Place(Enum):
     PARKED = "parked"  # the row says that it does not wait; the fact that says where it is follows
 
 
+WAITING, OFFERED, SERVED, WRAP_UP, PARKED = Place  # an attribute of an Enum costs more to look up than a name
+
+
 class ItemRecord:
     """One item.
 
-    `bucket` is one that counts it while WAITING or OFFERED, else `buckets.NOWHERE`; `offer` is set while
+    `bucket` is one that counts it while WAITING or OFFERED, else `buckets.NOWHERE`; `line` is that of its
+    queue, of the last one it waited in or else of none; `offer` is set while
     OFFERED, `owner` (else "") while SERVED or in WRAP_UP, `until` counts while in WRAP_UP.
     """
 
@@ -33,6 +38,7 @@ class ItemRecord:
         "entry",
         "item",
         "late",
+        "line",
         "offer",
         "owner",
         "pauses",
@@ -42,9 +48,10 @@ class ItemRecord:
         "until",
     )
 
-    def __init__(self, item: WorkItem, attempts: int, bucket: "Bucket") -> None:
+    def __init__(self, item: WorkItem, attempts: int, bucket: "Bucket", line: "QueueLine") -> None:
         self.item = item
-        self.place = Place.PARKED
+        self.line = line
+        self.place = PARKED
         self.attempts = attempts
         self.entry: Entry = (0, item.id)  # ordering key and id, the place in the line
         self.bucket = bucket
@@ -72,6 +79,7 @@ class AgentRecord:
         "listed",
         "listed_since",
         "load",
+        "name",
         "paused",
         "ready",
         "reason",
@@ -80,6 +88,7 @@ class AgentRecord:
 
     def __init__(self, agent: Agent) -> None:
         self.agent = agent
+        self.name = agent.id
         self.ready = False
         self.reason: AwayReason | None = "signed_out"
         self.idle_since: Micros = 0
@@ -101,8 +110,9 @@ class AgentRecord:
 
     def let_go(self, item: str) -> None:
         medium = self.holds.pop(item)
-        left = self.load[medium] - 1
+        load = self.load
+        left = load[medium] - 1
         if left:
-            self.load[medium] = left
+            load[medium] = left
         else:
-            del self.load[medium]
+            del load[medium]

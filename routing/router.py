@@ -36,9 +36,11 @@ class Router:
         if follow is None:
             raise TypeError(f"{type(command).__name__} is not a command")
         floor = self.floor
-        floor.now = max(floor.now, now)
-        follow(self._turn, command)
-        return self._turn.settle()
+        if now > floor.now:
+            floor.now = now
+        turn = self._turn
+        follow(turn, command)
+        return turn.settle()
 
     def next_deadline(self) -> Micros | None:
         """When the next Tick is needed; may be past already, None if nothing is running."""

@@ -5,7 +5,7 @@ from routing.decisions import Decision, OfferExpired, OfferMade, OfferWithdrawn,
 from routing.floor import Floor
 from routing.matching import Match
 from routing.model import Offer
-from routing.records import AgentRecord, ItemRecord, Place
+from routing.records import OFFERED, WAITING, AgentRecord, ItemRecord
 
 
 class Turn:
@@ -25,7 +25,7 @@ class Turn:
     # --- moves ------------------------------------------------------------------------------------------
 
     def touch(self, agent: AgentRecord) -> None:
-        self.agents[agent.agent.id] = agent
+        self.agents[agent.name] = agent
 
     def enqueue(self, record: ItemRecord) -> None:
         """PARKED to WAITING, as a newcomer."""
@@ -40,7 +40,7 @@ class Turn:
             self.floor.take_from_line(record)
             self.floor.expect_late_answer(record, offer)
             self.touch(self.floor.agents[offer.agent])
-        elif record.place is Place.WAITING:
+        elif record.place is WAITING:
             self.floor.take_from_line(record)
         elif record.owner:
             self.free(record)
@@ -48,8 +48,7 @@ class Turn:
     def free(self, record: ItemRecord) -> None:
         """SERVED or WRAP_UP to PARKED; a fact about the agent, too."""
         if record.since is not None:
-            handling = self.floor.rates_of(record.item.queue).handling
-            handling.observe(happened=True, exposure=self.floor.now - record.since)
+            record.line.handling.observe(happened=True, exposure=self.floor.now - record.since)
         agent = self.floor.free(record)
         agent.blocked = False
         self.touch(agent)
@@ -93,16 +92,15 @@ class Turn:
 
     def learn_patience(self, record: ItemRecord, *, gave_up: bool) -> None:
         """An item leaves its line, answered or given up."""
-        if record.place is Place.WAITING or record.place is Place.OFFERED:
-            patience = self.floor.rates_of(record.item.queue).patience
-            patience.observe(happened=gave_up, exposure=self.floor.now - record.item.queued_at)
+        if record.place is WAITING or record.place is OFFERED:
+            record.line.patience.observe(happened=gave_up, exposure=self.floor.now - record.item.queued_at)
 
     # --- what fits together -----------------------------------------------------------------------------
 
     def settle(self) -> tuple[Decision, ...]:
         """Offer what fits together newly; the decisions of the whole turn."""
         items, agents = self.items, self.agents
-        if items or self.floor.buckets.flipped:
+        if self.floor.buckets.flipped or any(not item.bucket.members or item.unroutable for item in items):
             self._tell_unroutable()
         if len(agents) == 1 and not items:
             for agent in agents.values():
@@ -112,8 +110,14 @@ class Turn:
         elif items or agents:
             for match in matching.match_many(self.floor, items, agents.values()):
                 self._offer(match)
+        if items:
+            self.items = []
+        if agents:
+            self.agents = {}
+        if not self.out:
+            return ()
         out = tuple(self.out)
-        self.out, self.items, self.agents = [], [], {}
+        self.out = []
         return out
 
     def _offer(self, match: Match | None) -> None:
@@ -121,8 +125,8 @@ class Turn:
             return
         floor, (record, agent, candidates) = self.floor, match
         item, attempt, now = record.item, record.attempts + 1, self.floor.now
-        deadline = now + floor.rules.queue(item.queue).ring
-        offer = Offer(f"{item.id}.{attempt}", item.id, agent.agent.id, now, deadline, attempt)
+        deadline = now + record.line.policy.ring
+        offer = Offer(f"{item.id}.{attempt}", item.id, agent.name, now, deadline, attempt)
         ahead = floor.offer(record, agent, offer)
         because = reasons.of_offer(floor, record, agent, ahead, candidates)
         self.out.append(OfferMade(offer, because))
@@ -137,7 +141,7 @@ class Turn:
             floor.buckets.flipped = []
         found = []
         for record in suspects:
-            lost = record.place is Place.WAITING and not record.bucket.members
+            lost = record.place is WAITING and not record.bucket.members
             if lost and not record.unroutable:
                 found.append(record)
             record.unroutable = lost

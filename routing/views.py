@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from routing.estimate import Estimate, expected_wait
 from routing.floor import Floor
+from routing.lines import QueueLine
 from routing.model import AwayReason, Micros, Offer
 from routing.records import AgentRecord, ItemRecord, Place
 
@@ -66,8 +67,13 @@ def queue_names(floor: Floor) -> tuple[str, ...]:
 
 def rates(floor: Floor, name: str) -> tuple[float, float]:
     """(mu, theta) per second."""
-    learned = floor.rates_of(name)
+    learned = _line(floor, name)
     return learned.handling.per_second, learned.patience.per_second
+
+
+def _line(floor: Floor, name: str) -> QueueLine:
+    """The line; a new one that nobody sees for a queue that nothing has come to."""
+    return floor.lines.get(name) or QueueLine(floor.rules.queue(name))
 
 
 def position(floor: Floor, item: str) -> int | None:
@@ -102,7 +108,7 @@ def _places(agents: Iterable[AgentRecord], medium: str | None) -> int:
 
 
 def _estimate(floor: Floor, name: str, ahead: int, places: int) -> Estimate:
-    learned = floor.rates_of(name)
+    learned = _line(floor, name)
     if places:
         wait = expected_wait(ahead, places * learned.handling.value, learned.patience.value)
         return Estimate(ahead + 1, round(wait), "model")

@@ -38,9 +38,12 @@ class Line:
         lasts = self._lasts
         at = bisect_left(lasts, entry) if lasts else 0
         block = self._blocks[at]
-        insort(block, entry)
+        if not block or entry > block[-1]:  # most come last
+            block.append(entry)
+        else:
+            insort(block, entry)
         self._size += 1
-        if self.head is None or entry < self.head:
+        if block[0] is entry and not at:
             self.head = entry
         if len(block) > 2 * BLOCK:
             self._split(at)
@@ -48,7 +51,8 @@ class Line:
     def remove(self, entry: Entry) -> int:
         """Take out an entry and say its rank; ValueError if it is not there, a fault of the caller."""
         if entry == self.head:
-            return self._remove_head()
+            self.pop()
+            return 0
         lasts = self._lasts
         at = bisect_left(lasts, entry) if lasts else 0
         block = self._blocks[at]
@@ -59,9 +63,10 @@ class Line:
         self._size -= 1
         if not block:
             self._drop(at)
-        return spot + sum(map(len, self._blocks[:at]))
+        return spot + sum(map(len, self._blocks[:at])) if at else spot
 
-    def _remove_head(self) -> int:
+    def pop(self) -> None:
+        """Take out the head; IndexError if there is none."""
         block = self._blocks[0]
         del block[0]
         self._size -= 1
@@ -69,7 +74,6 @@ class Line:
             self._drop(0)
             block = self._blocks[0]
         self.head = block[0] if block else None
-        return 0
 
     def rank(self, entry: Entry) -> int:
         """How many entries are smaller; `entry` itself need not be in the line."""
@@ -88,14 +92,3 @@ class Line:
         del self._lasts[min(at, len(self._lasts) - 1)]
 
 
-class QueueLine:
-    """One queue as people see it.
-
-    `waiting` in order, without the items that ring just now; `unanswered` with them, each with its arrival.
-    """
-
-    __slots__ = ("unanswered", "waiting")
-
-    def __init__(self) -> None:
-        self.waiting = Line()
-        self.unanswered: dict[str, Micros] = {}
