@@ -6,11 +6,12 @@ of at all items or all agents.
 """
 
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from typing import TypeAlias
 
 from routing.model import Agent, Skill, WorkItem
 from routing.records import AgentRecord
-from routing.waiting import Line
+from routing.waiting import NOBODY, Entry, Line
 
 BUCKET_LIMIT = 4096  # buckets kept, in use or not; beyond it the unused ones are dropped
 
@@ -39,25 +40,28 @@ def may_serve(agent: Agent, queue: str, medium: str, requires: tuple[Skill, ...]
 class Bucket:
     """One line of equals. `users` counts the items that wait or ring in it."""
 
-    __slots__ = ("idle", "medium", "members", "queue", "requires", "users", "waiting")
+    __slots__ = ("idle", "medium", "members", "number", "queue", "requires", "users", "waiting")
 
-    def __init__(self, queue: str, medium: str, requires: tuple[Skill, ...]) -> None:
+    def __init__(
+        self, queue: str, medium: str, requires: tuple[Skill, ...], heads: list[Entry], number: int
+    ) -> None:
         self.queue = queue
         self.medium = medium
         self.requires = requires
-        self.waiting = Line()  # (ordering key, item)
-        self.idle = Line()  # (idle_since, agent): members who may be offered an item of it now
+        self.number = number
+        self.waiting = Line(heads, number)  # (ordering key, item, record)
+        self.idle = Line()  # (idle_since, agent, record): members who may be offered an item of it now
         self.members: dict[str, AgentRecord] = {}
         self.users = 0
 
 
-NOWHERE = Bucket("", "", ())  # of an item that is not queued
+NOWHERE = Bucket("", "", (), [NOBODY], 0)  # of an item that is not queued
 
 
 class Buckets:
     """All buckets, and which agents serve which."""
 
-    __slots__ = ("_buckets", "_limit", "_needs", "_of_queue", "_team", "flipped")
+    __slots__ = ("_buckets", "_free", "_limit", "_needs", "_of_queue", "_team", "flipped", "heads")
 
     def __init__(self) -> None:
         self._buckets: dict[Need, Bucket] = {}
@@ -65,6 +69,8 @@ class Buckets:
         self._of_queue: dict[str, list[Bucket]] = {}
         self._team: dict[str, dict[str, AgentRecord]] = {}
         self._limit = BUCKET_LIMIT
+        self.heads: list[Entry] = [NOBODY]  # first in line of each bucket, by its number; 0 is of none
+        self._free: list[int] = []  # numbers of buckets that were dropped
         self.flipped: list[
             Bucket
         ] = []  # with items, and got their first or lost their last member; router clears
@@ -99,6 +105,7 @@ class Buckets:
                 if not bucket.members and bucket.users:
                     self.flipped.append(bucket)
         record.buckets = {}
+        record.picks.clear()
 
     def _join(self, record: AgentRecord, bucket: Bucket) -> None:
         if not may_serve(record.agent, bucket.queue, bucket.medium, bucket.requires):
@@ -106,9 +113,10 @@ class Buckets:
         if not bucket.members and bucket.users:
             self.flipped.append(bucket)
         bucket.members[record.agent.id] = record
+        record.picks.clear()
         record.buckets.setdefault(bucket.medium, []).append(bucket)
         if bucket.medium in record.listed:
-            bucket.idle.add((record.listed_since, record.agent.id))
+            bucket.idle.add((record.listed_since, record.name, record))
 
     def _learn(self, written: Need) -> Bucket:
         queue, medium, requires = written
@@ -117,7 +125,7 @@ class Buckets:
         if bucket is None:
             if len(self._buckets) >= self._limit:
                 self._drop_unused()
-            bucket = self._buckets[need] = Bucket(*need)
+            bucket = self._buckets[need] = Bucket(*need, self.heads, self._number())
             self._of_queue.setdefault(queue, []).append(bucket)
             for record in self.team(queue):
                 self._join(record, bucket)
@@ -126,14 +134,31 @@ class Buckets:
         self._needs[written] = bucket
         return bucket
 
+    def _number(self) -> int:
+        if self._free:
+            return self._free.pop()
+        self.heads.append(NOBODY)
+        return len(self.heads) - 1
+
+    def first_in_line(self, record: AgentRecord, media: tuple[str, ...]) -> Entry | None:
+        """The smallest head of the lines of these media that the agent may take from."""
+        pick = record.picks.get(media)
+        if pick is None:
+            numbers = [bucket.number for medium in media for bucket in record.buckets.get(medium, ())]
+            pick = record.picks[media] = itemgetter(0, 0, *numbers)
+        best: Entry = min(pick(self.heads))
+        return None if best is NOBODY else best
+
     def _drop_unused(self) -> None:
         """Requirements come and go over months; what nothing waits in is made anew when needed."""
         for need, bucket in list(self._buckets.items()):
             if bucket.users:
                 continue
             del self._buckets[need]
+            self._free.append(bucket.number)
             self._of_queue[bucket.queue].remove(bucket)
             for record in bucket.members.values():
                 record.buckets[bucket.medium].remove(bucket)
+                record.picks.clear()
         self._needs.clear()
         self._limit = max(BUCKET_LIMIT, 2 * len(self._buckets))

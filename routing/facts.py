@@ -73,9 +73,9 @@ def work_changed(turn: Turn, command: WorkChanged) -> None:
 
 def _change_offered(turn: Turn, record: ItemRecord, offer: Offer, item: WorkItem) -> None:
     agent = turn.floor.agents[offer.agent]
-    agent.let_go(item.id)  # the medium may be another one now
+    agent.let_go(record)  # the medium may be another one now
     turn.floor.reline(record, item)
-    agent.hold(item)
+    agent.hold(record)
     turn.recheck(agent, "item_changed")
 
 

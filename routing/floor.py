@@ -2,7 +2,6 @@
 
 from collections import OrderedDict
 
-from routing import capacity
 from routing.buckets import NOWHERE, Buckets
 from routing.lines import QueueLine
 from routing.model import Agent, Micros, Offer, Policy, WorkItem
@@ -53,7 +52,8 @@ class Floor:
         """The agent; one whom nobody has introduced can hold work, but has no queues yet."""
         record = self.agents.get(name)
         if record is None:
-            record = self.agents[name] = AgentRecord(Agent(name, frozenset()))
+            nobody = Agent(name, frozenset())
+            record = self.agents[name] = AgentRecord(nobody, self.rules.rooms(nobody).room({}))
         return record
 
     def line(self, queue: str) -> QueueLine:
@@ -86,6 +86,7 @@ class Floor:
         """PARKED: out of everything."""
         name = record.item.id
         del self.items[name]
+        record.entry = ()  # it holds the record: a circle
         if record.pauses:
             for agent in record.pauses:
                 self.agents[agent].paused.discard(name)
@@ -107,10 +108,10 @@ class Floor:
         if line.policy.id != item.queue:
             line = record.line = self.line(item.queue)
         record.item = item
-        record.entry = (line.key(item), item.id)
+        record.entry = (line.key(item), item.id, record)
         bucket = record.bucket = self.buckets.bucket(item)
         bucket.users += 1
-        line.unanswered[item.id] = item.queued_at
+        line.join(item.queued_at, record)
 
     def take_from_line(self, record: ItemRecord) -> None:
         """WAITING or OFFERED to PARKED; a pending offer is closed."""
@@ -124,7 +125,7 @@ class Floor:
     def _leave_queue(self, record: ItemRecord) -> None:
         record.bucket.users -= 1
         record.bucket = NOWHERE
-        del record.line.unanswered[record.item.id]
+        record.line.unanswered -= 1
         record.place = PARKED
 
     def reline(self, record: ItemRecord, item: WorkItem) -> None:
@@ -143,7 +144,7 @@ class Floor:
         if offer.attempt > record.attempts:
             record.attempts = offer.attempt
         agent.ringing = name
-        agent.hold(record.item)
+        agent.hold(record)
         self.timers.add(Timer(offer.deadline, OFFER, name, offer.agent))
         if agent.listed:
             self.unlist(agent)
@@ -172,7 +173,7 @@ class Floor:
         record.offer = None
         agent = self.agents[offer.agent]
         agent.ringing = None
-        agent.let_go(record.item.id)
+        agent.let_go(record)
 
     def expect_late_answer(self, record: ItemRecord, offer: Offer) -> None:
         """We closed the offer; the row may have been answered just before."""
@@ -187,7 +188,7 @@ class Floor:
         record.owner = agent.name
         record.since = since
         record.unroutable = False
-        agent.hold(record.item)
+        agent.hold(record)
 
     def wrap_up(self, record: ItemRecord, until: Micros) -> None:
         """SERVED to WRAP_UP, or another end of it."""
@@ -198,7 +199,7 @@ class Floor:
     def free(self, record: ItemRecord) -> AgentRecord:
         """SERVED or WRAP_UP to PARKED. The agent is idle from now on, as far as this item goes."""
         agent = self.agents[record.owner]
-        agent.let_go(record.item.id)
+        agent.let_go(record)
         agent.idle_since = self.now
         record.owner = ""
         record.since = None
@@ -222,19 +223,13 @@ class Floor:
         if record.agent != agent:
             self.unlist(record)
             self.buckets.enrol(record, agent)
+            record.room = self.rules.rooms(agent).room(record.room.load)
 
     def open_media(self, agent: AgentRecord) -> tuple[str, ...]:
         """The media of which the agent may be offered one more item; at most one thing rings at a time."""
         if not agent.ready or agent.blocked or agent.ringing is not None:
             return ()
-        room, load = agent.agent.capacity, agent.load
-        if len(room) == 1 and len(load) <= 1:  # most have one medium, and are free or full
-            for medium, most in room.items():
-                if not load:
-                    return tuple(room) if most > 0 else ()
-                if load.get(medium, 0) >= most:
-                    return ()
-        return capacity.open_media(room, load, self.rules.exclusive)
+        return agent.room.open
 
     def list_idle(self, agent: AgentRecord, media: tuple[str, ...]) -> None:
         """Let the agent stand in the idle lines of exactly these media."""
@@ -243,13 +238,13 @@ class Floor:
         self.unlist(agent)
         agent.listed = media
         agent.listed_since = agent.idle_since
-        entry = (agent.idle_since, agent.agent.id)
+        entry = (agent.idle_since, agent.name, agent)
         for medium in media:
             for bucket in agent.buckets.get(medium, ()):
                 bucket.idle.add(entry)
 
     def unlist(self, agent: AgentRecord) -> None:
-        entry = (agent.listed_since, agent.agent.id)
+        entry = (agent.listed_since, agent.name, agent)
         for medium in agent.listed:
             for bucket in agent.buckets.get(medium, ()):
                 bucket.idle.remove(entry)
@@ -260,14 +255,16 @@ class Floor:
     def change_policy(self, policy: Policy) -> None:
         """New rules for all that waits: the keys are computed anew."""
         self.rules = Rules(policy)
+        for agent in self.agents.values():
+            agent.room = self.rules.rooms(agent.agent).room(agent.room.load)
         for name, line in self.lines.items():
             line.set_policy(self.rules.queue(name))
         for record in self.items.values():
             if record.place is WAITING:
                 record.bucket.waiting.remove(record.entry)
                 record.line.waiting.remove(record.entry)
-                record.entry = (record.line.key(record.item), record.item.id)
+                record.entry = (record.line.key(record.item), record.item.id, record)
                 record.bucket.waiting.add(record.entry)
                 record.line.waiting.add(record.entry)
             elif record.place is OFFERED:
-                record.entry = (record.line.key(record.item), record.item.id)
+                record.entry = (record.line.key(record.item), record.item.id, record)

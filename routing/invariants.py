@@ -36,7 +36,7 @@ def _check_item(floor: Floor, record: ItemRecord) -> None:
     assert (record.offer is not None) == (place is Place.OFFERED), f"{name} is {place} with {record.offer}"
     owned = place in {Place.SERVED, Place.WRAP_UP}
     assert bool(record.owner) == owned, f"{name} is {place} and owned by {record.owner}"
-    holders = [agent.agent.id for agent in floor.agents.values() if name in agent.holds]
+    holders = [agent.agent.id for agent in floor.agents.values() if record in agent.holds]
     if record.offer is not None:
         assert record.offer.item == name, f"{name} rings with the offer of another item"
         assert record.offer.attempt <= record.attempts, f"{name} was offered more often than counted"
@@ -54,7 +54,7 @@ def _check_item(floor: Floor, record: ItemRecord) -> None:
 
 def _check_queued(floor: Floor, record: ItemRecord) -> None:
     name, item, bucket = record.item.id, record.item, record.bucket
-    assert record.entry == (record.line.key(item), name), f"{name} has the place {record.entry}"
+    assert record.entry [:2] == (record.line.key(item), name), f"{name} has the place {record.entry}"
     need = (bucket.queue, bucket.medium, bucket.requires)
     assert need == (item.queue, item.medium, signature(item.requires)), f"{name} is in the bucket {need}"
     waits = record.place is Place.WAITING
@@ -62,19 +62,18 @@ def _check_queued(floor: Floor, record: ItemRecord) -> None:
         f"{name} is {record.place}, its bucket says otherwise"
     )
     assert (record.entry in set(floor.lines[item.queue].waiting)) == waits, f"{name}: its line says otherwise"
-    assert floor.lines[item.queue].unanswered.get(name) == item.queued_at, f"{name} is not unanswered"
+    assert record.line is floor.lines[item.queue], f"{name} stands in another line"
     assert record.unroutable == (waits and not bucket.members), f"{name}: unroutable is {record.unroutable}"
 
 
 def _check_agent(floor: Floor, agent: AgentRecord) -> None:
     name = agent.agent.id
-    assert agent.load == dict(Counter(agent.holds.values())), (
-        f"{name}: load {agent.load}, holds {agent.holds}"
-    )
+    held = [record.item for record in agent.holds]
+    load = dict(Counter(item.medium for item in held))
+    assert agent.room.load == load, f"{name}: load {agent.room.load}, holds {held}"
+    assert agent.room is floor.rules.rooms(agent.agent).room(load), f"{name} is in a room of other rules"
     paused = {item for item, record in floor.items.items() if name in record.pauses}
     assert agent.paused == paused, f"{name} pauses from {agent.paused} instead of {paused}"
-    for item, medium in agent.holds.items():
-        assert floor.items[item].item.medium == medium, f"{name} holds {item} as {medium}"
     _check_ringing(floor, agent)
     media = floor.open_media(agent)
     assert set(agent.listed) == set(media), f"{name} is listed for {agent.listed} instead of {media}"
@@ -87,7 +86,7 @@ def _check_agent(floor: Floor, agent: AgentRecord) -> None:
 def _check_ringing(floor: Floor, agent: AgentRecord) -> None:
     """A pending offer fits: the agent may have the item beside all that they hold."""
     name = agent.agent.id
-    pending = [item for item in agent.holds if floor.items[item].place is Place.OFFERED]
+    pending = [record.item.id for record in agent.holds if record.place is Place.OFFERED]
     assert pending == ([agent.ringing] if agent.ringing else []), f"{name} has the offers {pending}"
     if agent.ringing is None:
         return
@@ -95,7 +94,7 @@ def _check_ringing(floor: Floor, agent: AgentRecord) -> None:
     assert agent.ready, f"{name} is not ready and {item.id} rings"
     assert not agent.blocked, f"{name} is blocked and {item.id} rings"
     assert may_serve(agent.agent, item.queue, item.medium, item.requires), f"{name} cannot serve {item.id}"
-    rest = dict(Counter(medium for held, medium in agent.holds.items() if held != item.id))
+    rest = dict(Counter(held.item.medium for held in agent.holds if held.item is not item))
     fits = has_room(agent.agent.capacity, rest, item.medium, floor.rules.exclusive)
     assert fits, f"{name} has no room for {item.id} beside {rest}"
 
@@ -105,11 +104,13 @@ def _check_bucket(floor: Floor, bucket: Bucket) -> None:
     members = {agent for agent, record in floor.agents.items() if may_serve(record.agent, *need)}
     assert set(bucket.members) == members, f"{need} has the members {sorted(bucket.members)}"
     idle = {
-        (record.idle_since, record.agent.id)
+        (record.idle_since, record.name, record)
         for record in bucket.members.values()
         if bucket.medium in record.listed
     }
     assert set(bucket.idle) == idle, f"{need} has the idle agents {list(bucket.idle)}"
+    _check_order(bucket.waiting)
+    _check_order(bucket.idle)
     users = [record for record in floor.items.values() if record.bucket is bucket]
     assert bucket.users == len(users), f"{need} counts {bucket.users} users of {len(users)}"
 
@@ -119,7 +120,7 @@ def _check_conservation(floor: Floor) -> None:
     places = Counter(record.place for record in floor.items.values())
     lines = floor.lines.values()
     waiting = sum(len(line.waiting) for line in lines)
-    unanswered = sum(len(line.unanswered) for line in lines)
+    unanswered = sum(line.unanswered for line in lines)
     held = sum(len(agent.holds) for agent in floor.agents.values())
     assert waiting == places[Place.WAITING], f"{waiting} in the lines, {places[Place.WAITING]} wait"
     assert waiting == sum(len(bucket.waiting) for bucket in floor.buckets), "lines and buckets differ"
@@ -128,6 +129,13 @@ def _check_conservation(floor: Floor) -> None:
     assert held == busy, f"{held} items weigh on agents, {busy} are offered, served or in wrap-up"
     for line in lines:
         _check_order(line.waiting)
+        came = [
+            record.item.queued_at
+            for record in floor.items.values()
+            if record.line is line and record.place in {Place.WAITING, Place.OFFERED}
+        ]
+        assert line.unanswered == len(came), f"{line.unanswered} unanswered of {len(came)}"
+        assert line.oldest() == min(came, default=None), f"the oldest came at {line.oldest()}"
 
 
 def _check_order(line: Line) -> None:
@@ -158,5 +166,5 @@ def _check_nobody_idles(floor: Floor) -> None:
         for name, agent in floor.agents.items():
             free = agent.ready and not agent.blocked and agent.ringing is None and name not in record.pauses
             if free and may_serve(agent.agent, item.queue, item.medium, item.requires):
-                room = has_room(agent.agent.capacity, agent.load, item.medium, floor.rules.exclusive)
+                room = has_room(agent.agent.capacity, agent.room.load, item.medium, floor.rules.exclusive)
                 assert not room, f"{name} idles while {item.id} waits"

@@ -1,28 +1,35 @@
 """One queue: its rules, who waits in it, and what it has taught about the length of calls and of patience."""
 
+from heapq import heapify, heappop, heappush
+
 from routing.estimate import HANDLING_PRIOR, PATIENCE_PRIOR, Rate
 from routing.model import MINUTE, Micros, QueuePolicy, WorkItem
+from routing.records import OFFERED, WAITING, ItemRecord
 from routing.waiting import Line
+
+STALE = 64  # entries of what has left that are not worth a look
 
 
 class QueueLine:
     """One queue as people see it.
 
-    `waiting` in order, without the items that ring just now; `unanswered` with them, each with its arrival.
+    `waiting` in order, without the items that ring just now; `unanswered` counts them too.
     `handling` ends service (mu), `patience` ends waits (theta).
     """
 
-    __slots__ = ("handling", "offset", "patience", "policy", "unanswered", "waiting")
+    __slots__ = ("_arrivals", "handling", "offset", "patience", "policy", "target_ms", "unanswered", "waiting")
 
     def __init__(self, policy: QueuePolicy) -> None:
         self.waiting = Line()
-        self.unanswered: dict[str, Micros] = {}
+        self.unanswered = 0
+        self._arrivals: list[tuple[Micros, str, ItemRecord]] = []  # heap; what is gone leaves it when it comes first
         self.handling = Rate(HANDLING_PRIOR)
         self.patience = Rate(PATIENCE_PRIOR)
         self.set_policy(policy)
 
     def set_policy(self, policy: QueuePolicy) -> None:
         self.policy = policy
+        self.target_ms = policy.target // 1000
         self.offset = policy.target - policy.priority * MINUTE
 
     def key(self, item: WorkItem) -> Micros:
@@ -32,6 +39,26 @@ class QueueLine:
         later by more than the largest difference of targets and head starts is behind.
         """
         return item.queued_at + self.offset - item.priority * MINUTE
+
+    def join(self, queued_at: Micros, record: ItemRecord) -> None:
+        """Count one that waits or rings here from now on; `unanswered` is counted down when it leaves."""
+        self.unanswered += 1
+        heappush(self._arrivals, (queued_at, record.item.id, record))
+        if len(self._arrivals) > 2 * self.unanswered + STALE:
+            self._arrivals = [each for each in self._arrivals if self._is_here(each)]
+            heapify(self._arrivals)
+
+    def oldest(self) -> Micros | None:
+        """When the first of those without an agent came."""
+        arrivals = self._arrivals
+        while arrivals and not self._is_here(arrivals[0]):
+            heappop(arrivals)
+        return arrivals[0][0] if arrivals else None
+
+    def _is_here(self, arrival: tuple[Micros, str, ItemRecord]) -> bool:
+        queued_at, _, record = arrival
+        waits = record.place is WAITING or record.place is OFFERED
+        return waits and record.line is self and record.item.queued_at == queued_at
 
     @property
     def has_learned(self) -> bool:

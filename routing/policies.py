@@ -1,6 +1,7 @@
 """The published rules, made quick to ask."""
 
-from routing.model import Policy, QueuePolicy
+from routing.capacity import Rooms
+from routing.model import Agent, Policy, QueuePolicy
 
 
 class Rules:
@@ -10,16 +11,25 @@ class Rules:
     than the rules of its queue.
     """
 
-    __slots__ = ("_queues", "exclusive", "policy", "version")
+    __slots__ = ("_queues", "_rooms", "exclusive", "policy", "version")
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.version = policy.version
         self.exclusive = policy.exclusive
+        self._rooms: dict[tuple[tuple[str, int], ...], Rooms] = {}
         self._queues = {queue.id: queue for queue in policy.queues}
 
     def queue(self, name: str) -> QueuePolicy:
         found = self._queues.get(name)
         if found is None:
             found = self._queues[name] = QueuePolicy(name)
+        return found
+
+    def rooms(self, agent: Agent) -> Rooms:
+        """What goes beside what for somebody of this capacity."""
+        name = tuple(agent.capacity.items())  # the order decides which medium is looked at first
+        found = self._rooms.get(name)
+        if found is None:
+            found = self._rooms[name] = Rooms(agent.capacity, self.exclusive)
         return found

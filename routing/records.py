@@ -1,8 +1,10 @@
 """What the router remembers of an item and of an agent; changed by `floor` only."""
 
 from enum import Enum
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from routing.capacity import Room
 from routing.model import Agent, AwayReason, Micros, Offer, WorkItem
 from routing.waiting import Entry
 
@@ -53,7 +55,7 @@ class ItemRecord:
         self.line = line
         self.place = PARKED
         self.attempts = attempts
-        self.entry: Entry = (0, item.id)  # ordering key and id, the place in the line
+        self.entry: Entry = ()  # ordering key, id and this: the place in the line, once it has had one
         self.bucket = bucket
         self.offer: Offer | None = None
         self.owner = ""
@@ -78,15 +80,16 @@ class AgentRecord:
         "idle_since",
         "listed",
         "listed_since",
-        "load",
         "name",
         "paused",
+        "picks",
         "ready",
         "reason",
         "ringing",
+        "room",
     )
 
-    def __init__(self, agent: Agent) -> None:
+    def __init__(self, agent: Agent, room: Room) -> None:
         self.agent = agent
         self.name = agent.id
         self.ready = False
@@ -95,24 +98,24 @@ class AgentRecord:
         self.blocked = False
         self.benched_by: str | None = None  # the offer that nobody answered
         self.ringing: str | None = None  # the item of the pending offer
-        self.holds: dict[str, str] = {}  # item: medium, for all that weighs on the capacity
-        self.load: dict[str, int] = {}  # medium: number of holds, no zeros
+        self.holds: tuple[ItemRecord, ...] = ()  # all that weighs on the capacity
+        self.room = room  # what that leaves
         self.paused: set[str] = (
             set()
         )  # the items that they declined and that are not offered to them for a while
         self.buckets: dict[str, list[Bucket]] = {}  # medium: the buckets that the agent is a member of
+        self.picks: dict[tuple[str, ...], itemgetter[int]] = {}  # media: their heads out of all heads; made when asked
         self.listed: tuple[str, ...] = ()  # media as which the agent stands in the idle lines
         self.listed_since: Micros = 0  # the number by which they stand there
 
-    def hold(self, item: WorkItem) -> None:
-        self.holds[item.id] = item.medium
-        self.load[item.medium] = self.load.get(item.medium, 0) + 1
+    def hold(self, record: ItemRecord) -> None:
+        self.holds = (*self.holds, record)
+        self.room = self.room.plus(record.item.medium)
 
-    def let_go(self, item: str) -> None:
-        medium = self.holds.pop(item)
-        load = self.load
-        left = load[medium] - 1
-        if left:
-            load[medium] = left
+    def let_go(self, record: ItemRecord) -> None:
+        """To be called before the item changes: its medium counts."""
+        if len(self.holds) == 1:
+            self.holds = ()
         else:
-            del load[medium]
+            self.holds = tuple(each for each in self.holds if each is not record)
+        self.room = self.room.minus(record.item.medium)

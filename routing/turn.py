@@ -79,7 +79,7 @@ class Turn:
         if agent.ringing is not None:
             record = self.floor.items[agent.ringing]
             offer = record.offer
-            if offer is not None and not matching.may_stand(self.floor, record, agent):
+            if offer is not None and not matching.may_stand(record, agent):
                 self.close_offer(record, offer, OfferWithdrawn, rule)
         self.touch(agent)
 
@@ -106,7 +106,7 @@ class Turn:
             for agent in agents.values():
                 self._offer(matching.match_agent(self.floor, agent))
         elif len(items) == 1 and not agents:
-            self._offer(matching.match_item(self.floor, items[0]))
+            self._offer(matching.match_item(items[0]))
         elif items or agents:
             for match in matching.match_many(self.floor, items, agents.values()):
                 self._offer(match)
@@ -136,8 +136,9 @@ class Turn:
         floor = self.floor
         suspects = self.items
         if floor.buckets.flipped:
-            waiting = [item for bucket in floor.buckets.flipped for _, item in bucket.waiting]
-            suspects = suspects + [floor.items[item] for item in waiting]
+            suspects = suspects + [
+                record for bucket in floor.buckets.flipped for _, _, record in bucket.waiting
+            ]
             floor.buckets.flipped = []
         found = []
         for record in suspects:
@@ -145,5 +146,5 @@ class Turn:
             if lost and not record.unroutable:
                 found.append(record)
             record.unroutable = lost
-        for record in sorted(found, key=lambda record: record.entry):
+        for record in sorted(found, key=lambda record: record.entry[:2]):
             self.out.append(Unroutable(record.item.id, reasons.of_unroutable(floor, record)))
