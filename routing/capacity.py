@@ -1,6 +1,9 @@
 """How much an agent may have at once: what is offered, served or in wrap-up weighs one each."""
 
 from collections.abc import Mapping
+from typing import Final
+
+OVERRIDE: Final = "*"  # the medium as which an item comes that needs no room
 
 
 def has_room(

@@ -3,7 +3,7 @@
 The outermost dict names its class in "kind", and so does every value that may be one of several classes.
 Reading is strict: an unknown kind or field, a missing field without a default and a value of another type are
 a ValueError, so that a log is never read as something that it does not say. Fields may be added with
-defaults: older logs lack them.
+defaults (`model.added`): older logs lack them.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,6 +26,8 @@ MODEL: Final = (
     model.QueuePolicy,
     model.Policy,
     model.Offer,
+    model.Preferred,
+    model.Ring,
 )
 CLASSES: Final[dict[str, type]] = {
     each.__name__: each for each in (*get_args(commands.Command), *get_args(decisions.Decision), *MODEL)
@@ -154,7 +156,7 @@ def _fields(cls: type[Any]) -> dict[str, bool]:
         return {
             each.name: each.default is MISSING and each.default_factory is MISSING for each in fields(cls)
         }
-    return {name: name not in cls._field_defaults for name in cls._fields}  # type: ignore[attr-defined]  # a named tuple
+    return {name: name not in cls._field_defaults for name in cls._fields}
 
 
 def _record(cls: type[Any]) -> Coder:
@@ -162,8 +164,18 @@ def _record(cls: type[Any]) -> Coder:
     coders = {name: _coder(hints[name]) for name in _fields(cls)}
     required = {name for name, must in _fields(cls).items() if must}
 
+    added = {
+        each.name: each.default
+        for each in (fields(cls) if is_dataclass(cls) else ())
+        if each.metadata.get("added")
+    }
+
     def write(value: Any) -> dict[str, Any]:
-        return {name: coder[0](getattr(value, name)) for name, coder in coders.items()}
+        return {
+            name: coder[0](held)
+            for name, coder in coders.items()
+            if (held := getattr(value, name)) != added.get(name, MISSING)
+        }
 
     def read(data: Any) -> Any:
         if not isinstance(data, Mapping):

@@ -1,10 +1,13 @@
 """The floor: everything that waits and everyone who serves, kept consistent. It moves and decides nothing."""
 
 from collections import OrderedDict
+from heapq import heappop, heappush
+from itertools import count
 
-from routing.buckets import NOWHERE, Buckets
+from routing.buckets import NOWHERE, Bucket, Buckets
+from routing.capacity import OVERRIDE
 from routing.lines import QueueLine
-from routing.model import Agent, Micros, Offer, Policy, WorkItem
+from routing.model import Agent, Micros, Offer, Policy, Preferred, WorkItem
 from routing.policies import Rules
 from routing.records import OFFERED, PARKED, SERVED, WAITING, WRAP_UP, AgentRecord, ItemRecord
 from routing.timers import OFFER, PAUSE, Timer, Timers
@@ -22,6 +25,7 @@ class Floor:
     """
 
     __slots__ = (
+        "_numbers",
         "agents",
         "buckets",
         "ended",
@@ -31,7 +35,9 @@ class Floor:
         "now",
         "orphans",
         "rules",
+        "stages",
         "timers",
+        "wishers",
     )
 
     def __init__(self, policy: Policy) -> None:
@@ -43,6 +49,11 @@ class Floor:
         self.buckets = Buckets()
         self.lines: dict[str, QueueLine] = {}
         self.timers = Timers(self.is_live)
+        self._numbers = count()  # so that no two records are compared
+        self.stages: list[
+            tuple[Micros, int, ItemRecord]
+        ] = []  # heap; what means nothing any more leaves it late
+        self.wishers: dict[str, dict[str, ItemRecord]] = {}  # agent: queued items that would rather have them
         self.match_due = False
         self.orphans: list[Offer] = []
 
@@ -105,11 +116,18 @@ class Floor:
     def _classify(self, record: ItemRecord, item: WorkItem) -> None:
         """Which line, which bucket, which place."""
         line = record.line
+        if record.item.preferred:
+            self._forget_wishes(record)
         if line.policy.id != item.queue:
             line = record.line = self.line(item.queue)
         record.item = item
         record.entry = (line.key(item), item.id, record)
-        bucket = record.bucket = self.buckets.bucket(item)
+        if line.staged or item.preferred:
+            bucket = self._stage(record)
+        else:
+            record.ring, record.only, record.stage_at = 0, None, None
+            bucket = self.buckets.bucket(item)
+        record.bucket = bucket
         bucket.users += 1
         line.join(item.queued_at, record)
 
@@ -127,6 +145,89 @@ class Floor:
         record.bucket = NOWHERE
         record.line.unanswered -= 1
         record.place = PARKED
+        record.stage_at = None
+        if record.item.preferred:
+            self._forget_wishes(record)
+
+    # --- stages: what an item asks for, as time passes and agents come and go -------------------------------------
+
+    def _stage(self, record: ItemRecord) -> Bucket:
+        """The bucket of this moment; notes when time changes it."""
+        item, rings = record.item, record.line.policy.rings
+        for wish in item.preferred:
+            self.wishers.setdefault(wish.agent, {})[item.id] = record
+        record.ring = sum(item.queued_at + ring.after <= self.now for ring in rings)
+        record.only = self.preference(record)
+        later = [item.queued_at + ring.after for ring in rings[record.ring :]]
+        later += [item.queued_at + wish.within for wish in item.preferred if wish.within is not None]
+        record.stage_at = min((at for at in later if at > self.now), default=None)
+        if record.stage_at is not None:
+            heappush(self.stages, (record.stage_at, next(self._numbers), record))
+        return self.buckets.bucket(item, rings[: record.ring], record.only)
+
+    def preference(self, record: ItemRecord) -> Preferred | None:
+        """Whom the item waits for now: the first who is to be had and whose time is not over."""
+        item, rings = record.item, record.line.policy.rings[: record.ring]
+        for wish in item.preferred:
+            agent = self.agents.get(wish.agent)
+            over = wish.within is not None and item.queued_at + wish.within <= self.now
+            if over or agent is None or not agent.ready or wish.agent in record.pauses:
+                continue
+            if self.buckets.bucket(item, rings, wish).need.is_met_by(agent.agent):
+                return wish
+        return None
+
+    def restage(self, record: ItemRecord) -> bool:
+        """Another bucket, if this moment's is another one: in its old place. False if nothing changes."""
+        bucket = self._stage(record)
+        if bucket is record.bucket:
+            return False
+        self._move(record, bucket)
+        return True
+
+    def set_stage(self, record: ItemRecord, ring: int, only: Preferred | None) -> None:
+        """WAITING: into the bucket of this stage."""
+        record.ring, record.only = ring, only
+        self._move(record, self.buckets.bucket(record.item, record.line.policy.rings[:ring], only))
+
+    def match_offer(self, record: ItemRecord, agent: AgentRecord) -> None:
+        """WAITING: into the bucket in which it was offered to the agent, as far as the item says."""
+        for wish in (record.only, None, *record.item.preferred):
+            if agent.name in record.bucket.members:
+                return
+            bucket = self.buckets.bucket(record.item, record.line.policy.rings[: record.ring], wish)
+            if bucket.need.is_met_by(agent.agent):
+                self.set_stage(record, record.ring, wish)
+
+    def _move(self, record: ItemRecord, bucket: Bucket) -> None:
+        record.bucket.waiting.remove(record.entry)
+        record.bucket.users -= 1
+        record.bucket = bucket
+        bucket.users += 1
+        bucket.waiting.add(record.entry)
+
+    def due_stages(self) -> list[ItemRecord]:
+        """Items that wait and whose stage is over."""
+        found = []
+        while self.stages and self.stages[0][0] <= self.now:
+            at, _, record = heappop(self.stages)
+            if record.place is WAITING and record.stage_at == at:
+                found.append(record)
+        return found
+
+    def next_stage(self) -> Micros | None:
+        while self.stages and not (
+            self.stages[0][2].place is WAITING and self.stages[0][2].stage_at == self.stages[0][0]
+        ):
+            heappop(self.stages)
+        return self.stages[0][0] if self.stages else None
+
+    def _forget_wishes(self, record: ItemRecord) -> None:
+        for wish in record.item.preferred:
+            wishers = self.wishers.get(wish.agent, {})
+            wishers.pop(record.item.id, None)
+            if not wishers:
+                self.wishers.pop(wish.agent, None)
 
     def reline(self, record: ItemRecord, item: WorkItem) -> None:
         """OFFERED and stays so: what is known of the item changes around its offer."""
@@ -141,8 +242,7 @@ class Floor:
         ahead = record.line.waiting.remove(entry)
         record.place = OFFERED
         record.offer = offer
-        if offer.attempt > record.attempts:
-            record.attempts = offer.attempt
+        record.attempts = max(record.attempts, offer.attempt)
         agent.ringing = name
         agent.hold(record)
         self.timers.add(Timer(offer.deadline, OFFER, name, offer.agent))
@@ -229,7 +329,7 @@ class Floor:
         """The media of which the agent may be offered one more item; at most one thing rings at a time."""
         if not agent.ready or agent.blocked or agent.ringing is not None:
             return ()
-        return agent.room.open
+        return (*agent.room.open, OVERRIDE) if agent.overrides else agent.room.open
 
     def list_idle(self, agent: AgentRecord, media: tuple[str, ...]) -> None:
         """Let the agent stand in the idle lines of exactly these media."""
@@ -261,10 +361,7 @@ class Floor:
             line.set_policy(self.rules.queue(name))
         for record in self.items.values():
             if record.place is WAITING:
-                record.bucket.waiting.remove(record.entry)
-                record.line.waiting.remove(record.entry)
-                record.entry = (record.line.key(record.item), record.item.id, record)
-                record.bucket.waiting.add(record.entry)
-                record.line.waiting.add(record.entry)
+                self.take_from_line(record)
+                self.enqueue(record)
             elif record.place is OFFERED:
-                record.entry = (record.line.key(record.item), record.item.id, record)
+                self.reline(record, record.item)

@@ -4,7 +4,7 @@
 
 from collections import Counter
 
-from routing.buckets import NOWHERE, Bucket, may_serve, signature
+from routing.buckets import NOWHERE, Bucket
 from routing.capacity import has_room
 from routing.floor import Floor
 from routing.records import AgentRecord, ItemRecord, Place
@@ -54,9 +54,15 @@ def _check_item(floor: Floor, record: ItemRecord) -> None:
 
 def _check_queued(floor: Floor, record: ItemRecord) -> None:
     name, item, bucket = record.item.id, record.item, record.bucket
-    assert record.entry [:2] == (record.line.key(item), name), f"{name} has the place {record.entry}"
-    need = (bucket.queue, bucket.medium, bucket.requires)
-    assert need == (item.queue, item.medium, signature(item.requires)), f"{name} is in the bucket {need}"
+    assert record.entry[:2] == (record.line.key(item), name), f"{name} has the place {record.entry}"
+    rings = record.line.policy.rings
+    assert bucket is floor.buckets.bucket(item, rings[: record.ring], record.only), (
+        f"{name} is in {bucket.need}"
+    )
+    if record.place is Place.WAITING:
+        passed = sum(item.queued_at + ring.after <= floor.now for ring in rings)
+        assert record.ring == passed, f"{name} has passed {record.ring} rings of {passed}"
+        assert record.only == floor.preference(record), f"{name} waits for {record.only}"
     waits = record.place is Place.WAITING
     assert (record.entry in set(bucket.waiting)) == waits, (
         f"{name} is {record.place}, its bucket says otherwise"
@@ -93,20 +99,21 @@ def _check_ringing(floor: Floor, agent: AgentRecord) -> None:
     item = floor.items[agent.ringing].item
     assert agent.ready, f"{name} is not ready and {item.id} rings"
     assert not agent.blocked, f"{name} is blocked and {item.id} rings"
-    assert may_serve(agent.agent, item.queue, item.medium, item.requires), f"{name} cannot serve {item.id}"
+    need = floor.items[agent.ringing].bucket.need
+    assert need.is_met_by(agent.agent), f"{name} cannot serve {item.id}"
     rest = dict(Counter(held.item.medium for held in agent.holds if held.item is not item))
     fits = has_room(agent.agent.capacity, rest, item.medium, floor.rules.exclusive)
-    assert fits, f"{name} has no room for {item.id} beside {rest}"
+    assert fits or need.override, f"{name} has no room for {item.id} beside {rest}"
 
 
 def _check_bucket(floor: Floor, bucket: Bucket) -> None:
-    need = (bucket.queue, bucket.medium, bucket.requires)
-    members = {agent for agent, record in floor.agents.items() if may_serve(record.agent, *need)}
+    need = bucket.need
+    members = {agent for agent, record in floor.agents.items() if need.is_met_by(record.agent)}
     assert set(bucket.members) == members, f"{need} has the members {sorted(bucket.members)}"
     idle = {
         (record.idle_since, record.name, record)
         for record in bucket.members.values()
-        if bucket.medium in record.listed
+        if bucket.slot in record.listed
     }
     assert set(bucket.idle) == idle, f"{need} has the idle agents {list(bucket.idle)}"
     _check_order(bucket.waiting)
@@ -165,6 +172,6 @@ def _check_nobody_idles(floor: Floor) -> None:
         item = record.item
         for name, agent in floor.agents.items():
             free = agent.ready and not agent.blocked and agent.ringing is None and name not in record.pauses
-            if free and may_serve(agent.agent, item.queue, item.medium, item.requires):
+            if free and record.bucket.need.is_met_by(agent.agent):
                 room = has_room(agent.agent.capacity, agent.room.load, item.medium, floor.rules.exclusive)
-                assert not room, f"{name} idles while {item.id} waits"
+                assert not room and not record.bucket.need.override, f"{name} idles while {item.id} waits"

@@ -1,6 +1,7 @@
 """One queue: its rules, who waits in it, and what it has taught about the length of calls and of patience."""
 
 from heapq import heapify, heappop, heappush
+from itertools import count
 
 from routing.estimate import HANDLING_PRIOR, PATIENCE_PRIOR, Rate
 from routing.model import MINUTE, Micros, QueuePolicy, WorkItem
@@ -17,18 +18,33 @@ class QueueLine:
     `handling` ends service (mu), `patience` ends waits (theta).
     """
 
-    __slots__ = ("_arrivals", "handling", "offset", "patience", "policy", "target_ms", "unanswered", "waiting")
+    __slots__ = (
+        "_arrivals",
+        "_numbers",
+        "handling",
+        "offset",
+        "patience",
+        "policy",
+        "staged",
+        "target_ms",
+        "unanswered",
+        "waiting",
+    )
 
     def __init__(self, policy: QueuePolicy) -> None:
         self.waiting = Line()
         self.unanswered = 0
-        self._arrivals: list[tuple[Micros, str, ItemRecord]] = []  # heap; what is gone leaves it when it comes first
+        self._numbers = count()  # so that no two records are compared
+        self._arrivals: list[
+            tuple[Micros, int, ItemRecord]
+        ] = []  # heap; what is gone leaves it when it comes first
         self.handling = Rate(HANDLING_PRIOR)
         self.patience = Rate(PATIENCE_PRIOR)
         self.set_policy(policy)
 
     def set_policy(self, policy: QueuePolicy) -> None:
         self.policy = policy
+        self.staged = bool(policy.rings)  # whether time changes what an item asks for
         self.target_ms = policy.target // 1000
         self.offset = policy.target - policy.priority * MINUTE
 
@@ -43,7 +59,7 @@ class QueueLine:
     def join(self, queued_at: Micros, record: ItemRecord) -> None:
         """Count one that waits or rings here from now on; `unanswered` is counted down when it leaves."""
         self.unanswered += 1
-        heappush(self._arrivals, (queued_at, record.item.id, record))
+        heappush(self._arrivals, (queued_at, next(self._numbers), record))
         if len(self._arrivals) > 2 * self.unanswered + STALE:
             self._arrivals = [each for each in self._arrivals if self._is_here(each)]
             heapify(self._arrivals)
@@ -55,7 +71,7 @@ class QueueLine:
             heappop(arrivals)
         return arrivals[0][0] if arrivals else None
 
-    def _is_here(self, arrival: tuple[Micros, str, ItemRecord]) -> bool:
+    def _is_here(self, arrival: tuple[Micros, int, ItemRecord]) -> bool:
         queued_at, _, record = arrival
         waits = record.place is WAITING or record.place is OFFERED
         return waits and record.line is self and record.item.queued_at == queued_at

@@ -77,7 +77,8 @@ def may_stand(record: ItemRecord, agent: AgentRecord) -> bool:
     """Whether the pending offer of the item to the agent could still be made if it were not there."""
     if not agent.ready or agent.blocked or agent.name not in record.bucket.members:
         return False
-    return record.item.medium in agent.room.minus(record.item.medium).open
+    medium = record.item.medium
+    return record.bucket.need.override or medium in agent.room.minus(medium).open
 
 
 def _wish(floor: Floor, agent: AgentRecord) -> Iterator[tuple[Entry, str]]:
@@ -89,7 +90,7 @@ def _wish(floor: Floor, agent: AgentRecord) -> Iterator[tuple[Entry, str]]:
 
 def _stands_idle(agent: str, bucket: Bucket) -> bool:
     record = bucket.members.get(agent)
-    return record is not None and bucket.medium in record.listed
+    return record is not None and bucket.slot in record.listed
 
 
 def _first_in_line(floor: Floor, agent: AgentRecord, media: tuple[str, ...]) -> Entry | None:

@@ -34,10 +34,15 @@ def quick(cls: type[Value]) -> type[Value]:
             spare = field()
         parts.append((each.name, each.type, spare))
     open_one = make_dataclass(cls.__name__, parts)
-    type.__setattr__(cls, "__init__", open_one.__init__)
+    type.__setattr__(cls, "__init__", vars(open_one)["__init__"])
     type.__delattr__(cls, "__setattr__")
     type.__delattr__(cls, "__delattr__")
     return cls
+
+
+def added(default: Any) -> Any:
+    """A field that older logs lack: written only where it differs from its default, so that old and new agree."""
+    return field(default=default, metadata={"added": True})
 
 
 class Skill(NamedTuple):
@@ -47,12 +52,32 @@ class Skill(NamedTuple):
     level: int = 1
 
 
+@quick
+@dataclass(frozen=True, slots=True)
+class Preferred:
+    """An agent who comes first for one item: who served the customer last, who owns the account, who was named.
+
+    Others wait until `within` after the item's arrival (None: for good), unless the agent is not to be had; they
+    are skipped at once then. `direct`: neither queue nor skills matter. `override`: what they hold does not matter;
+    whether somebody may ask for that is for the caller to know. `why` is for the explanation.
+    """
+
+    agent: str
+    within: Micros | None
+    why: str = "last_agent"
+    direct: bool = False
+    override: bool = False
+
+
+@quick
 @dataclass(frozen=True, slots=True)
 class WorkItem:
     """Routing's view of one interaction that waits or is served.
 
     `queued_at` is when it first joined a queue in this wait; it never changes while the item is offered,
-    declined or put back, so the item keeps its place. `priority` is a head start in whole minutes.
+    declined or put back, so the item keeps its place. `priority` is a head start in whole minutes. It asks for all
+    skills of `requires` and, if there are any, all of one of `any_of`. `preferred`: the first who is to be had
+    and whose time is not over gets it before all others.
     """
 
     id: str
@@ -61,6 +86,8 @@ class WorkItem:
     queued_at: Micros
     priority: int = 0
     requires: tuple[Skill, ...] = ()
+    any_of: tuple[tuple[Skill, ...], ...] = added(())
+    preferred: tuple[Preferred, ...] = added(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +101,22 @@ class Agent:
 
 
 @dataclass(frozen=True, slots=True)
+class Ring:
+    """From `after` its arrival on an item asks for less: not for the skills `drop`, of the others `lower` levels less."""
+
+    after: Micros
+    drop: tuple[str, ...] = ()
+    lower: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class QueuePolicy:
     """How one queue is served.
 
     `target` is the service-level threshold and shifts the ordering key, `ring` how long an offer stands,
     `wrap_up` the time for after-contact work, `decline_pause` how long an agent who declined an item is
-    not offered that item again. `priority` is in minutes and added to each item's own.
+    not offered that item again. `priority` is in minutes and added to each item's own. `rings` are in the order of
+    their times, and each adds to those before.
     """
 
     id: str
@@ -88,6 +125,7 @@ class QueuePolicy:
     wrap_up: Micros = 60 * SECOND
     decline_pause: Micros = 30 * SECOND
     priority: int = 0
+    rings: tuple[Ring, ...] = added(())
 
 
 @dataclass(frozen=True, slots=True)

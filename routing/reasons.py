@@ -15,7 +15,7 @@ def of_offer(floor: Floor, record: ItemRecord, agent: AgentRecord, ahead: int, c
     item, line, now = record.item, record.line, floor.now
     policy = line.policy
     waited, idle = now - item.queued_at, now - agent.idle_since
-    return {
+    because: dict[str, str | int] = {
         "rule": "longest_idle",
         "queue": item.queue,
         "position": ahead + 1,
@@ -29,6 +29,11 @@ def of_offer(floor: Floor, record: ItemRecord, agent: AgentRecord, ahead: int, c
         "attempt": record.attempts,
         "policy_version": floor.rules.version,
     }
+    if record.only is not None:
+        because["preferred"] = record.only.why
+    if record.ring:
+        because["ring"] = record.ring
+    return because
 
 
 def of_close(floor: Floor, offer: Offer, rule: str) -> Because:
@@ -43,14 +48,17 @@ def of_close(floor: Floor, offer: Offer, rule: str) -> Because:
 
 def of_unroutable(floor: Floor, record: ItemRecord) -> Because:
     """What nobody has: `requires` as in "german>=3, repair>=1"."""
-    item = record.item
-    return {
+    item, terms = record.item, record.bucket.need.terms
+    because: dict[str, str | int] = {
         "rule": "no_such_agent",
         "queue": item.queue,
         "medium": item.medium,
-        "requires": ", ".join(f"{skill.name}>={skill.level}" for skill in sorted(item.requires)),
+        "requires": " or ".join(", ".join(f"{name}>={level}" for name, level in term) for term in terms),
         "policy_version": floor.rules.version,
     }
+    if not terms:
+        because |= {"rule": "too_many_requirements", "field": "requires", "terms": len(item.any_of)}
+    return because
 
 
 def of_wrap_up(floor: Floor, record: ItemRecord) -> Because:

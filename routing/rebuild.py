@@ -83,12 +83,17 @@ def _put_offer(floor: Floor, offer: Offer) -> None:
     if record is None or record.place is not Place.WAITING or agent.ringing is not None:
         floor.orphans.append(offer)
     else:
+        floor.match_offer(record, agent)
         floor.offer(record, agent, offer)
 
 
 def _list_and_flag(floor: Floor) -> None:
     """What follows from the rest: who stands idle, and which items were told to be unroutable already."""
+    for record in floor.items.values():  # pauses came later than items
+        if record.place is Place.WAITING and (record.item.preferred or record.line.staged):
+            floor.restage(record)
     floor.buckets.flipped.clear()
+    floor.buckets.opened.clear()
     for agent in floor.agents.values():
         floor.list_idle(agent, floor.open_media(agent))
     for record in floor.items.values():
@@ -109,7 +114,9 @@ def snapshot(floor: Floor) -> dict[str, Any]:
         "agents": [_write_agent(floor.agents[name]) for name in sorted(floor.agents)],
         "items": [_write_item(floor.items[item]) for item in sorted(floor.items)],
         "ended": [[item, attempts, _write_late(late)] for item, (attempts, late) in floor.ended.items()],
-        "rates": {queue: _write_rates(line) for queue, line in sorted(floor.lines.items()) if line.has_learned},
+        "rates": {
+            queue: _write_rates(line) for queue, line in sorted(floor.lines.items()) if line.has_learned
+        },
     }
 
 
@@ -125,7 +132,7 @@ def _write_agent(record: AgentRecord) -> dict[str, Any]:
 
 
 def _write_item(record: ItemRecord) -> dict[str, Any]:
-    return {
+    row: dict[str, Any] = {
         "item": encode(record.item),
         "place": record.place.value,
         "attempts": record.attempts,
@@ -137,6 +144,12 @@ def _write_item(record: ItemRecord) -> dict[str, Any]:
         "late": _write_late(record.late),
         "unroutable": record.unroutable,
     }
+    if record.place is Place.OFFERED and (
+        record.line.staged or record.item.preferred
+    ):  # as of when it was offered
+        wish = None if record.only is None else record.item.preferred.index(record.only)
+        row["stage"] = [record.ring, wish]
+    return row
 
 
 def _write_late(late: Mapping[str, str]) -> list[list[str]]:
@@ -190,6 +203,9 @@ def _read_item(floor: Floor, row: Mapping[str, Any]) -> None:
         floor.enqueue(record)
     if place is Place.OFFERED:
         offer = decode_as(Offer, row["offer"])
+        if "stage" in row:
+            ring, wish = row["stage"]
+            floor.set_stage(record, ring, None if wish is None else record.item.preferred[wish])
         floor.offer(record, floor.agent(offer.agent), offer)
     if place in {Place.SERVED, Place.WRAP_UP}:
         floor.serve(record, floor.agent(row["owner"]), row["since"])

@@ -1,11 +1,11 @@
 """What the router remembers of an item and of an agent; changed by `floor` only."""
 
+from collections.abc import Callable
 from enum import Enum
-from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from routing.capacity import Room
-from routing.model import Agent, AwayReason, Micros, Offer, WorkItem
+from routing.model import Agent, AwayReason, Micros, Offer, Preferred, WorkItem
 from routing.waiting import Entry
 
 if TYPE_CHECKING:  # the buckets hold records and the records hold buckets
@@ -42,10 +42,13 @@ class ItemRecord:
         "late",
         "line",
         "offer",
+        "only",
         "owner",
         "pauses",
         "place",
+        "ring",
         "since",
+        "stage_at",
         "unroutable",
         "until",
     )
@@ -66,6 +69,9 @@ class ItemRecord:
             str, str
         ] = {}  # offers that we closed and an answer may still come for, with the agent
         self.unroutable = False
+        self.ring = 0  # how many rings of its queue it has passed, as of when it came into its bucket
+        self.only: Preferred | None = None  # whom it waits for, the same
+        self.stage_at: Micros | None = None  # when that changes by time alone
 
 
 class AgentRecord:
@@ -81,6 +87,7 @@ class AgentRecord:
         "listed",
         "listed_since",
         "name",
+        "overrides",
         "paused",
         "picks",
         "ready",
@@ -100,11 +107,14 @@ class AgentRecord:
         self.ringing: str | None = None  # the item of the pending offer
         self.holds: tuple[ItemRecord, ...] = ()  # all that weighs on the capacity
         self.room = room  # what that leaves
+        self.overrides = False  # whether there is a bucket that needs no room
         self.paused: set[str] = (
             set()
         )  # the items that they declined and that are not offered to them for a while
         self.buckets: dict[str, list[Bucket]] = {}  # medium: the buckets that the agent is a member of
-        self.picks: dict[tuple[str, ...], itemgetter[int]] = {}  # media: their heads out of all heads; made when asked
+        self.picks: dict[
+            tuple[str, ...], Callable[[list[Entry]], tuple[Entry, ...]]
+        ] = {}  # media: their heads out of all heads; made when asked
         self.listed: tuple[str, ...] = ()  # media as which the agent stands in the idle lines
         self.listed_since: Micros = 0  # the number by which they stand there
 

@@ -36,15 +36,19 @@ class Router:
         if follow is None:
             raise TypeError(f"{type(command).__name__} is not a command")
         floor = self.floor
-        if now > floor.now:
-            floor.now = now
+        floor.now = max(floor.now, now)
         turn = self._turn
         follow(turn, command)
         return turn.settle()
 
     def next_deadline(self) -> Micros | None:
         """When the next Tick is needed; may be past already, None if nothing is running."""
-        return self.floor.now if self.floor.match_due else self.floor.timers.next_at()
+        floor = self.floor
+        if floor.match_due:
+            return floor.now
+        return min(
+            (at for at in (floor.timers.next_at(), floor.next_stage()) if at is not None), default=None
+        )
 
     # --- storing and restoring --------------------------------------------------------------------------
 

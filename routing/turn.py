@@ -100,6 +100,12 @@ class Turn:
     def settle(self) -> tuple[Decision, ...]:
         """Offer what fits together newly; the decisions of the whole turn."""
         items, agents = self.items, self.agents
+        if (
+            self.floor.stages
+            or self.floor.wishers
+            or any(record.item.preferred or record.line.staged for record in items)
+        ):
+            self._restage()
         if self.floor.buckets.flipped or any(not item.bucket.members or item.unroutable for item in items):
             self._tell_unroutable()
         if len(agents) == 1 and not items:
@@ -119,6 +125,24 @@ class Turn:
         out = tuple(self.out)
         self.out = []
         return out
+
+    def _restage(self) -> None:
+        """What waits asks for what it should at this moment; what changes is a newcomer."""
+        floor = self.floor
+        records = {record.item.id: record for record in floor.due_stages()}
+        for name in self.agents.keys() & floor.wishers.keys():
+            records |= floor.wishers[name]
+        records |= {record.item.id: record for record in self.items}
+        newcomers = {record.item.id for record in self.items}
+        for name, record in sorted(records.items()):
+            staged = record.item.preferred or record.line.staged
+            if not staged or record.place is not WAITING or not floor.restage(record):
+                continue
+            if name not in newcomers:
+                self.items.append(record)
+        for agent in floor.buckets.opened:
+            self.touch(agent)
+        floor.buckets.opened.clear()
 
     def _offer(self, match: Match | None) -> None:
         if match is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from routing import commands as c
 from routing import decisions as d
-from routing.model import MINUTE, Agent, Micros, Offer, Policy, QueuePolicy, WorkItem
+from routing.model import MINUTE, Agent, Micros, Offer, Policy, Preferred, QueuePolicy, Skill, WorkItem
 
 LATE_ANSWERS = 8
 
@@ -23,6 +23,8 @@ class Item:
     pauses: dict[str, Micros] = field(default_factory=dict)
     late: dict[str, str] = field(default_factory=dict)
     told_unroutable: bool = False
+    ring: int = 0
+    only: Preferred | None = None
 
     @property
     def waits(self) -> bool:
@@ -57,10 +59,40 @@ class NaiveRouter:
         queue = self.queue(item.queue)
         return item.queued_at + queue.target - (queue.priority + item.priority) * MINUTE, item.id
 
-    def could_serve(self, person: Person, item: WorkItem) -> bool:
-        agent = person.agent
-        skilled = all(agent.skills.get(skill.name, -99) >= skill.level for skill in item.requires)
-        return item.queue in agent.queues and agent.capacity.get(item.medium, 0) >= 1 and skilled
+    def could_serve(self, person: Person, each: Item) -> bool:
+        only = each.only
+        return (only is None or only.agent == person.agent.id) and self.is_able(person, each, only)
+
+    def is_able(self, person: Person, each: Item, wish: Preferred | None) -> bool:
+        item, agent = each.item, person.agent
+        rings = self.queue(item.queue).rings[: each.ring]
+
+        def is_met(skill: Skill) -> bool:
+            level = skill.level
+            for ring in rings:
+                if skill.name in ring.drop:
+                    return True
+                level = max(level - ring.lower, min(skill.level, 1))
+            return agent.skills.get(skill.name, -99) >= level
+
+        skilled = any(all(is_met(skill) for skill in item.requires + term) for term in item.any_of or ((),))
+        if wish is not None and wish.override and wish.direct:
+            return True
+        able = agent.capacity.get(item.medium, 0) >= 1 or (wish is not None and wish.override)
+        return able and ((wish is not None and wish.direct) or (item.queue in agent.queues and skilled))
+
+    def stage(self, each: Item) -> None:
+        """What the item asks for at this moment."""
+        rings = self.queue(each.item.queue).rings
+        each.ring = len([ring for ring in rings if each.item.queued_at + ring.after <= self.now])
+        each.only = None
+        for wish in each.item.preferred:
+            person = self.people.get(wish.agent)
+            in_time = wish.within is None or self.now < each.item.queued_at + wish.within
+            there = person is not None and person.ready and wish.agent not in each.pauses
+            if in_time and there and person is not None and self.is_able(person, each, wish):
+                each.only = wish
+                return
 
     def held_by(self, name: str) -> list[Item]:
         return [
@@ -69,7 +101,10 @@ class NaiveRouter:
             if each.owner == name or (each.offer and each.offer.agent == name)
         ]
 
-    def fits(self, person: Person, item: WorkItem, beside: list[Item]) -> bool:
+    def fits(self, person: Person, each: Item, beside: list[Item]) -> bool:
+        item = each.item
+        if each.only is not None and each.only.override:
+            return True
         same = [each for each in beside if each.item.medium == item.medium]
         if len(same) >= person.agent.capacity.get(item.medium, 0):
             return False
@@ -86,8 +121,8 @@ class NaiveRouter:
             and not person.blocked
             and not any(other.offer for other in held)
             and name not in each.pauses
-            and self.could_serve(person, each.item)
-            and self.fits(person, each.item, held)
+            and self.could_serve(person, each)
+            and self.fits(person, each, held)
         )
 
     def line(self, queue: str) -> list[Item]:
@@ -100,15 +135,16 @@ class NaiveRouter:
         self.now = max(self.now, now)
         self.out = []
         self.follow(command)
+        for each in self.items.values():
+            if each.waits:
+                self.stage(each)
         self.tell_unroutable()
         self.match()
         return tuple(self.out)
 
     def tell_unroutable(self) -> None:
         for each in sorted(self.items.values(), key=lambda each: self.key(each.item)):
-            lost = each.waits and not any(
-                self.could_serve(person, each.item) for person in self.people.values()
-            )
+            lost = each.waits and not any(self.could_serve(person, each) for person in self.people.values())
             if lost and not each.told_unroutable:
                 self.out.append(d.Unroutable(each.item.id))
             each.told_unroutable = lost
@@ -138,6 +174,10 @@ class NaiveRouter:
             "attempt": each.attempts + 1,
             "policy_version": self.policy.version,
         }
+        if each.only is not None:
+            because = {**because, "preferred": each.only.why}
+        if each.ring:
+            because = {**because, "ring": each.ring}
         each.attempts += 1
         each.place = "offered"
         each.offer = Offer(
@@ -205,8 +245,8 @@ class NaiveRouter:
             allowed = (
                 person.ready
                 and not person.blocked
-                and self.could_serve(person, each.item)
-                and self.fits(person, each.item, rest)
+                and self.could_serve(person, each)
+                and self.fits(person, each, rest)
             )
             if each.offer and not allowed:
                 self.withdraw(each)
@@ -230,9 +270,12 @@ class NaiveRouter:
                 each.place = "waiting"
             case c.WorkChanged(item=item) if item.id in items:
                 each = items[item.id]
+                if each.item == item:
+                    return
                 if each.place in {"waiting", "offered", "parked"}:
                     each.item = item
                 if each.offer:
+                    self.stage(each)
                     self.recheck(each.offer.agent)
             case c.WorkTaken(item=item, agent=name):
                 each = self.known_or_new(item)
@@ -269,7 +312,11 @@ class NaiveRouter:
             case c.DecisionRefused(decision=decision, reason=reason):
                 self.refused(decision, reason)
             case c.PolicyChanged(policy=policy) if policy.version >= self.policy.version:
-                self.policy = policy
+                if policy != self.policy:
+                    self.policy = policy
+                    for each in self.items.values():
+                        if each.offer:
+                            self.stage(each)
                 for name in sorted(self.people):
                     self.recheck(name)
             case c.Tick():

@@ -10,18 +10,31 @@ from hypothesis import strategies as st
 from routing import commands as c
 from routing import decisions as d
 from routing.codec import CLASSES, decode, decode_as, encode
-from routing.model import Agent, Offer, Policy, QueuePolicy, Skill, WorkItem
+from routing.model import Agent, Offer, Policy, Preferred, QueuePolicy, Ring, Skill, WorkItem
 from tests.routing.worlds import START, item, ready
 
 texts = st.text(max_size=8)
 micros = st.integers(-(2**63), 2**63 - 1)
 skills = st.builds(Skill, texts, st.integers(1, 5))
+terms = st.lists(skills, max_size=3).map(tuple)
+preferences = st.builds(Preferred, texts, st.none() | micros, texts, st.booleans(), st.booleans())
 items = st.builds(
-    WorkItem, texts, texts, texts, micros, st.integers(), st.lists(skills, max_size=3).map(tuple)
+    WorkItem,
+    texts,
+    texts,
+    texts,
+    micros,
+    st.integers(),
+    terms,
+    st.lists(terms, max_size=2).map(tuple),
+    st.lists(preferences, max_size=2).map(tuple),
 )
+rings = st.builds(Ring, micros, st.lists(texts, max_size=2).map(tuple), st.integers())
 levels = st.dictionaries(texts, st.integers(0, 9), max_size=3)
 agents = st.builds(Agent, texts, st.frozensets(texts, max_size=3), levels, levels)
-queue_policies = st.builds(QueuePolicy, texts, micros, micros, micros, micros, st.integers())
+queue_policies = st.builds(
+    QueuePolicy, texts, micros, micros, micros, micros, st.integers(), st.lists(rings, max_size=2).map(tuple)
+)
 policies = st.builds(
     Policy, st.integers(), st.lists(queue_policies, max_size=3).map(tuple), st.frozensets(texts, max_size=3)
 )
@@ -55,7 +68,9 @@ commands = st.one_of(
     st.builds(c.PolicyChanged, policies),
     st.just(c.Tick()),
 )
-values = st.one_of(commands, decisions, skills, items, agents, queue_policies, policies, offers)
+values = st.one_of(
+    commands, decisions, skills, items, agents, queue_policies, policies, offers, preferences, rings
+)
 
 
 @given(values)
@@ -66,7 +81,7 @@ def test_what_is_written_is_read(value: object) -> None:
 
 
 def test_every_class_is_covered_by_the_round_trip() -> None:
-    assert len(CLASSES) == 15 + 7 + 6
+    assert len(CLASSES) == 15 + 7 + 8
 
 
 def test_the_way_of_writing_is_fixed() -> None:

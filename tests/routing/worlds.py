@@ -3,7 +3,7 @@
 from hypothesis import strategies as st
 
 from routing import commands as c
-from routing.model import MINUTE, SECOND, Agent, Micros, Policy, QueuePolicy, Skill, WorkItem
+from routing.model import MINUTE, SECOND, Agent, Micros, Policy, Preferred, QueuePolicy, Ring, Skill, WorkItem
 
 START: Micros = 1_700_000_000 * SECOND
 QUEUES = ("billing", "repair", "sales")
@@ -12,6 +12,14 @@ SKILLS = ("german", "repair")
 ITEMS = tuple(f"i{number}" for number in range(9))
 AGENTS = tuple(f"a{number}" for number in range(6))
 
+rings = st.sampled_from(
+    [
+        (),
+        (),
+        (Ring(0, lower=1), Ring(20 * SECOND, drop=("german",))),
+        (Ring(15 * SECOND, lower=1), Ring(40 * SECOND, drop=("repair",), lower=1)),
+    ]
+)
 policies = st.builds(
     Policy,
     version=st.integers(1, 3),
@@ -24,6 +32,7 @@ policies = st.builds(
                 ring=st.sampled_from([5 * SECOND, 20 * SECOND]),
                 decline_pause=st.sampled_from([0, 10 * SECOND, 30 * SECOND]),
                 priority=st.integers(-1, 2),
+                rings=rings,
             )
             for queue in QUEUES[:2]  # the third has no rules of its own
         )
@@ -34,6 +43,18 @@ POLICY = Policy(1, (QueuePolicy("billing"), QueuePolicy("repair", target=60 * SE
 
 skills = st.dictionaries(st.sampled_from(SKILLS), st.integers(1, 3), max_size=2)
 requirements = st.lists(st.builds(Skill, st.sampled_from(SKILLS), st.integers(1, 3)), max_size=2).map(tuple)
+terms = st.one_of(st.just(()), st.just(()), st.lists(requirements, min_size=1, max_size=3).map(tuple))
+preferences = st.builds(
+    Preferred,
+    agent=st.sampled_from(AGENTS),
+    within=st.sampled_from([10 * SECOND, 30 * SECOND, 60 * SECOND, None]),
+    why=st.sampled_from(["last_agent", "owner"]),
+    direct=st.booleans(),
+    override=st.booleans(),
+)
+wishes = st.one_of(
+    st.just(()), st.just(()), st.lists(preferences, max_size=2, unique_by=lambda wish: wish.agent).map(tuple)
+)
 agents = st.builds(
     Agent,
     id=st.sampled_from(AGENTS),
@@ -59,6 +80,8 @@ def items(now: Micros) -> st.SearchStrategy[WorkItem]:
         queued_at=st.integers(0, 5).map(lambda steps: now - steps * 10 * SECOND),
         priority=st.integers(0, 2),
         requires=st.one_of(st.just(()), st.just(()), st.just((Skill("german", 2),)), requirements),
+        any_of=terms,
+        preferred=wishes,
     )
 
 
