@@ -44,7 +44,7 @@ def may_serve(agent: Agent, queue: str, medium: str, requires: Term) -> bool:
 
 
 class Bucket:
-    """One line of equals. `users` counts the items that wait or ring in it; `slot` is the medium that must have room."""
+    """One line of equals. `users` counts the items that wait or ring in it; `slot` is the medium to have room for."""
 
     __slots__ = ("idle", "members", "need", "number", "slot", "users", "waiting")
 

@@ -56,9 +56,9 @@ def _check_queued(floor: Floor, record: ItemRecord) -> None:
     name, item, bucket = record.item.id, record.item, record.bucket
     assert record.entry[:2] == (record.line.key(item), name), f"{name} has the place {record.entry}"
     rings = record.line.policy.rings
-    assert bucket is floor.buckets.bucket(item, rings[: record.ring], record.only), (
-        f"{name} is in {bucket.need}"
-    )
+    if bucket.need.terms:  # else it was refused, and stays so
+        mine = floor.buckets.bucket(item, rings[: record.ring], record.only)
+        assert bucket is mine, f"{name} is in {bucket.need}"
     if record.place is Place.WAITING:
         passed = sum(item.queued_at + ring.after <= floor.now for ring in rings)
         assert record.ring == passed, f"{name} has passed {record.ring} rings of {passed}"
@@ -173,5 +173,7 @@ def _check_nobody_idles(floor: Floor) -> None:
         for name, agent in floor.agents.items():
             free = agent.ready and not agent.blocked and agent.ringing is None and name not in record.pauses
             if free and record.bucket.need.is_met_by(agent.agent):
-                room = has_room(agent.agent.capacity, agent.room.load, item.medium, floor.rules.exclusive)
-                assert not room and not record.bucket.need.override, f"{name} idles while {item.id} waits"
+                room = record.bucket.need.override or has_room(
+                    agent.agent.capacity, agent.room.load, item.medium, floor.rules.exclusive
+                )
+                assert not room, f"{name} idles while {item.id} waits"

@@ -102,7 +102,7 @@ class Agent:
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """From `after` its arrival on an item asks for less: not for the skills `drop`, of the others `lower` levels less."""
+    """From `after` its arrival on an item asks for less: not for skills of `drop`, of others `lower` levels less."""
 
     after: Micros
     drop: tuple[str, ...] = ()

@@ -62,10 +62,8 @@ def relaxed(terms: Terms, rings: Sequence[Ring]) -> Terms:
 
 
 def met(terms: Terms, skills: Mapping[str, int]) -> bool:
-    for term in terms:
-        if all(name in skills and skills[name] >= level for name, level in term):
-            return True
-    return False
+    """Whether somebody with these skills has all of one term."""
+    return any(all(name in skills and skills[name] >= level for name, level in term) for term in terms)
 
 
 def words(terms: Terms) -> str:

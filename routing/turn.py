@@ -108,14 +108,7 @@ class Turn:
             self._restage()
         if self.floor.buckets.flipped or any(not item.bucket.members or item.unroutable for item in items):
             self._tell_unroutable()
-        if len(agents) == 1 and not items:
-            for agent in agents.values():
-                self._offer(matching.match_agent(self.floor, agent))
-        elif len(items) == 1 and not agents:
-            self._offer(matching.match_item(items[0]))
-        elif items or agents:
-            for match in matching.match_many(self.floor, items, agents.values()):
-                self._offer(match)
+        self._match(items, agents)
         if items:
             self.items = []
         if agents:
@@ -125,6 +118,16 @@ class Turn:
         out = tuple(self.out)
         self.out = []
         return out
+
+    def _match(self, items: list[ItemRecord], agents: dict[str, AgentRecord]) -> None:
+        if len(agents) == 1 and not items:
+            for agent in agents.values():
+                self._offer(matching.match_agent(self.floor, agent))
+        elif len(items) == 1 and not agents:
+            self._offer(matching.match_item(items[0]))
+        elif items or agents:
+            for match in matching.match_many(self.floor, items, agents.values()):
+                self._offer(match)
 
     def _restage(self) -> None:
         """What waits asks for what it should at this moment; what changes is a newcomer."""

@@ -17,8 +17,10 @@ BLOCK = 1024  # entries: inserting moves at most twice as many pointers
 
 
 class Block:
-    """Entries in ascending order. `keys` repeats their first parts side by side, so that looking for a place reads
-    a few lines of memory instead of as many objects as it compares.
+    """Entries in ascending order.
+
+    `keys` repeats their first parts side by side: looking for a place reads a few lines of memory instead of as many
+    objects as it compares.
     """
 
     __slots__ = ("entries", "keys")
