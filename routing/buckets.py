@@ -9,7 +9,9 @@ from collections.abc import Iterable, Iterator
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
+from routing import choice
 from routing.capacity import OVERRIDE
+from routing.choice import LONGEST_IDLE
 from routing.model import Agent, Preferred, Ring, WorkItem
 from routing.records import AgentRecord
 from routing.requirements import MOST_SIGNATURES, REFUSED, Term, Terms, met, relaxed, terms_of
@@ -73,6 +75,7 @@ class Buckets:
         "_of_queue",
         "_people",
         "_team",
+        "choices",
         "flipped",
         "heads",
         "opened",
@@ -88,6 +91,7 @@ class Buckets:
         self._limit = BUCKET_LIMIT
         self.heads: list[Entry] = [NOBODY]  # first in line of each bucket, by its number; 0 is of none
         self._free: list[int] = []  # numbers of buckets that were dropped
+        self.choices: dict[str, str] = {}  # queue: how its agents are chosen, where that is not longest idle
         self.opened: list[AgentRecord] = []  # got a bucket that needs no room; router clears
         self.flipped: list[
             Bucket
@@ -142,10 +146,17 @@ class Buckets:
         record.picks.clear()
         record.buckets.setdefault(bucket.slot, []).append(bucket)
         if bucket.slot in record.listed:
-            bucket.idle.add((record.listed_since, record.name, record))
+            self.stand(record, bucket)
         elif bucket.slot == OVERRIDE:
             record.overrides = True
             self.opened.append(record)
+
+    def stand(self, record: AgentRecord, bucket: Bucket) -> None:
+        """In the idle line of the bucket, by the rule of its queue."""
+        rule = self.choices.get(bucket.need.queue, LONGEST_IDLE)
+        entry = choice.entry(rule, record, bucket.need.terms)
+        bucket.idle.add(entry)
+        record.spots.append((bucket, entry))
 
     def _learn(
         self, written: tuple[Any, ...], item: WorkItem, rings: tuple[Ring, ...], only: Preferred | None

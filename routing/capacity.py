@@ -3,19 +3,38 @@
 from collections.abc import Mapping
 from typing import Final
 
+from routing.model import Agent, Policy
+
 OVERRIDE: Final = "*"  # the medium as which an item comes that needs no room
 
 
+NOTHING: Final[Mapping[str, int]] = {}
+
+
 def has_room(
-    capacity: Mapping[str, int], load: Mapping[str, int], medium: str, exclusive: frozenset[str]
+    capacity: Mapping[str, int],
+    load: Mapping[str, int],
+    medium: str,
+    exclusive: frozenset[str],
+    *,
+    interrupts: frozenset[str] = frozenset(),
+    weights: Mapping[str, int] = NOTHING,
+    units: int | None = None,
 ) -> bool:
     """Whether one more item of `medium` fits beside `load`, the number of items held per medium (no zeros).
 
-    An item of an exclusive medium goes with nothing else, neither as the newcomer nor as the one there.
+    An item of an exclusive medium goes with nothing else, neither as the newcomer nor as the one there. What it may
+    interrupt does not count for that, nor for the `units` that all items together may weigh (None: any).
     """
     if load.get(medium, 0) >= capacity.get(medium, 0):
         return False
-    return not load if medium in exclusive else exclusive.isdisjoint(load)
+    beside = {held: number for held, number in load.items() if held not in interrupts}
+    if (medium in exclusive and beside) or not exclusive.isdisjoint(beside):
+        return False
+    if units is None:
+        return True
+    used = sum(weights.get(held, 1) * number for held, number in beside.items())
+    return used + weights.get(medium, 1) <= units
 
 
 class Room:
@@ -53,11 +72,11 @@ class Room:
 class Rooms:
     """All rooms of one capacity under one version of the rules."""
 
-    __slots__ = ("_capacity", "_exclusive", "_rooms")
+    __slots__ = ("_agent", "_policy", "_rooms")
 
-    def __init__(self, capacity: Mapping[str, int], exclusive: frozenset[str]) -> None:
-        self._capacity = capacity
-        self._exclusive = exclusive
+    def __init__(self, agent: Agent, policy: Policy) -> None:
+        self._agent = agent  # one of those with this capacity
+        self._policy = policy
         self._rooms: dict[tuple[tuple[str, int], ...], Room] = {}
 
     def room(self, load: Mapping[str, int]) -> Room:
@@ -69,7 +88,16 @@ class Rooms:
         return found
 
     def open_beside(self, load: Mapping[str, int]) -> tuple[str, ...]:
-        return tuple(each for each in self._capacity if self.fits(load, each))
+        return tuple(each for each in self._agent.capacity if self.fits(load, each))
 
     def fits(self, load: Mapping[str, int], medium: str) -> bool:
-        return has_room(self._capacity, load, medium, self._exclusive)
+        policy = self._policy
+        return has_room(
+            self._agent.capacity,
+            load,
+            medium,
+            policy.exclusive,
+            interrupts=policy.interrupts.get(medium, frozenset()),
+            weights=policy.weights,
+            units=self._agent.units,
+        )

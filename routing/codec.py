@@ -165,7 +165,7 @@ def _record(cls: type[Any]) -> Coder:
     required = {name for name, must in _fields(cls).items() if must}
 
     added = {
-        each.name: each.default
+        each.name: each.default if each.default_factory is MISSING else each.default_factory()
         for each in (fields(cls) if is_dataclass(cls) else ())
         if each.metadata.get("added")
     }

@@ -6,6 +6,7 @@ from itertools import count
 
 from routing.buckets import NOWHERE, Bucket, Buckets
 from routing.capacity import OVERRIDE
+from routing.choice import LONGEST_IDLE
 from routing.lines import QueueLine
 from routing.model import Agent, Micros, Offer, Policy, Preferred, WorkItem
 from routing.policies import Rules
@@ -28,6 +29,7 @@ class Floor:
         "_numbers",
         "agents",
         "buckets",
+        "closings",
         "ended",
         "items",
         "lines",
@@ -54,6 +56,8 @@ class Floor:
             tuple[Micros, int, ItemRecord]
         ] = []  # heap; what means nothing any more leaves it late
         self.wishers: dict[str, dict[str, ItemRecord]] = {}  # agent: queued items that would rather have them
+        self.closings: list[tuple[Micros, str]] = []  # heap: ends of shifts, also such as have moved
+        self._note_choices()
         self.match_due = False
         self.orphans: list[Offer] = []
 
@@ -243,11 +247,12 @@ class Floor:
         record.place = OFFERED
         record.offer = offer
         record.attempts = max(record.attempts, offer.attempt)
-        agent.ringing = name
-        agent.hold(record)
-        self.timers.add(Timer(offer.deadline, OFFER, name, offer.agent))
         if agent.listed:
             self.unlist(agent)
+        agent.ringing = name
+        agent.last_offer = offer.made_at
+        agent.hold(record)
+        self.timers.add(Timer(offer.deadline, OFFER, name, offer.agent))
         return ahead
 
     def accept(self, record: ItemRecord, offer: Offer) -> AgentRecord:
@@ -324,39 +329,62 @@ class Floor:
             self.unlist(record)
             self.buckets.enrol(record, agent)
             record.room = self.rules.rooms(agent).room(record.room.load)
+            self._note_shift(record)
+
+    def _note_shift(self, record: AgentRecord) -> None:
+        end = record.agent.shift_end
+        record.closes_at = None if end is None else end - self.rules.policy.shift_margin
+        if record.closes_at is not None:
+            heappush(self.closings, (record.closes_at, record.name))
+
+    def next_closing(self) -> Micros | None:
+        return self.closings[0][0] if self.closings else None
+
+    def due_closings(self) -> list[AgentRecord]:
+        """Agents whose shift is over, or was to be."""
+        found = []
+        while self.closings and self.closings[0][0] <= self.now:
+            found.append(self.agents[heappop(self.closings)[1]])
+        return found
 
     def open_media(self, agent: AgentRecord) -> tuple[str, ...]:
         """The media of which the agent may be offered one more item; at most one thing rings at a time."""
         if not agent.ready or agent.blocked or agent.ringing is not None:
             return ()
+        if agent.closes_at is not None and agent.closes_at <= self.now:
+            return ()
         return (*agent.room.open, OVERRIDE) if agent.overrides else agent.room.open
 
     def list_idle(self, agent: AgentRecord, media: tuple[str, ...]) -> None:
         """Let the agent stand in the idle lines of exactly these media."""
-        if media == agent.listed and (not media or agent.idle_since == agent.listed_since):
-            return
-        self.unlist(agent)
+        if agent.listed:
+            self.unlist(agent)
         agent.listed = media
-        agent.listed_since = agent.idle_since
-        entry = (agent.idle_since, agent.name, agent)
         for medium in media:
             for bucket in agent.buckets.get(medium, ()):
-                bucket.idle.add(entry)
+                self.buckets.stand(agent, bucket)
 
     def unlist(self, agent: AgentRecord) -> None:
-        entry = (agent.listed_since, agent.name, agent)
-        for medium in agent.listed:
-            for bucket in agent.buckets.get(medium, ()):
-                bucket.idle.remove(entry)
+        for bucket, entry in agent.spots:
+            bucket.idle.remove(entry)
+        agent.spots = []
         agent.listed = ()
 
     # --- rules ------------------------------------------------------------------------------------------
+
+    def _note_choices(self) -> None:
+        self.buckets.choices = {
+            queue.id: queue.choice for queue in self.rules.policy.queues if queue.choice != LONGEST_IDLE
+        }
 
     def change_policy(self, policy: Policy) -> None:
         """New rules for all that waits: the keys are computed anew."""
         self.rules = Rules(policy)
         for agent in self.agents.values():
+            self.unlist(agent)
             agent.room = self.rules.rooms(agent.agent).room(agent.room.load)
+            self._note_shift(agent)
+        self._note_choices()
         for name, line in self.lines.items():
             line.set_policy(self.rules.queue(name))
         for record in self.items.values():

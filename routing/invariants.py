@@ -4,6 +4,7 @@
 
 from collections import Counter
 
+from routing import choice
 from routing.buckets import NOWHERE, Bucket
 from routing.capacity import has_room
 from routing.floor import Floor
@@ -83,8 +84,6 @@ def _check_agent(floor: Floor, agent: AgentRecord) -> None:
     _check_ringing(floor, agent)
     media = floor.open_media(agent)
     assert set(agent.listed) == set(media), f"{name} is listed for {agent.listed} instead of {media}"
-    if media:
-        assert agent.listed_since == agent.idle_since, f"{name} is listed since {agent.listed_since}"
     if agent.benched_by is not None:
         assert not agent.ready, f"{name} is benched and ready"
 
@@ -102,7 +101,16 @@ def _check_ringing(floor: Floor, agent: AgentRecord) -> None:
     need = floor.items[agent.ringing].bucket.need
     assert need.is_met_by(agent.agent), f"{name} cannot serve {item.id}"
     rest = dict(Counter(held.item.medium for held in agent.holds if held.item is not item))
-    fits = has_room(agent.agent.capacity, rest, item.medium, floor.rules.exclusive)
+    policy = floor.rules.policy
+    fits = has_room(
+        agent.agent.capacity,
+        rest,
+        item.medium,
+        policy.exclusive,
+        interrupts=policy.interrupts.get(item.medium, frozenset()),
+        weights=policy.weights,
+        units=agent.agent.units,
+    )
     assert fits or need.override, f"{name} has no room for {item.id} beside {rest}"
 
 
@@ -110,8 +118,9 @@ def _check_bucket(floor: Floor, bucket: Bucket) -> None:
     need = bucket.need
     members = {agent for agent, record in floor.agents.items() if need.is_met_by(record.agent)}
     assert set(bucket.members) == members, f"{need} has the members {sorted(bucket.members)}"
+    rule = floor.rules.queue(need.queue).choice
     idle = {
-        (record.idle_since, record.name, record)
+        choice.entry(rule, record, need.terms)
         for record in bucket.members.values()
         if bucket.slot in record.listed
     }
@@ -166,14 +175,28 @@ def _check_deadlines(floor: Floor) -> None:
 
 def _check_nobody_idles(floor: Floor) -> None:
     """No agent who could have it stands idle while an item waits."""
+    policy = floor.rules.policy
     for record in floor.items.values():
         if record.place is not Place.WAITING:
             continue
         item = record.item
         for name, agent in floor.agents.items():
-            free = agent.ready and not agent.blocked and agent.ringing is None and name not in record.pauses
+            on_shift = agent.closes_at is None or floor.now < agent.closes_at
+            free = (
+                on_shift
+                and agent.ready
+                and not agent.blocked
+                and agent.ringing is None
+                and name not in record.pauses
+            )
             if free and record.bucket.need.is_met_by(agent.agent):
                 room = record.bucket.need.override or has_room(
-                    agent.agent.capacity, agent.room.load, item.medium, floor.rules.exclusive
+                    agent.agent.capacity,
+                    agent.room.load,
+                    item.medium,
+                    policy.exclusive,
+                    interrupts=policy.interrupts.get(item.medium, frozenset()),
+                    weights=policy.weights,
+                    units=agent.agent.units,
                 )
                 assert not room, f"{name} idles while {item.id} waits"

@@ -4,10 +4,11 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 
 from routing.estimate import HANDLING_PRIOR, PATIENCE_PRIOR, Rate
-from routing.model import MINUTE, Micros, QueuePolicy, WorkItem
+from routing.model import MINUTE, YEAR, Micros, QueuePolicy, WorkItem
 from routing.records import OFFERED, WAITING, ItemRecord
 from routing.waiting import Line
 
+LIMIT = 2**62  # keys beyond it are equal to it
 STALE = 64  # entries of what has left that are not worth a look
 
 
@@ -24,6 +25,7 @@ class QueueLine:
         "handling",
         "offset",
         "patience",
+        "per_priority",
         "policy",
         "staged",
         "target_ms",
@@ -46,15 +48,23 @@ class QueueLine:
         self.policy = policy
         self.staged = bool(policy.rings)  # whether time changes what an item asks for
         self.target_ms = policy.target // 1000
+        self.per_priority = YEAR if policy.order == "strict" else MINUTE
         self.offset = policy.target - policy.priority * MINUTE
 
     def key(self, item: WorkItem) -> Micros:
         """The place in the line, smallest first: arrival plus service target, less the head start.
 
-        All items age at one speed, so the key stays as it is while they wait. Nobody starves: whoever joins
+        Strict order is a head start of a year for each point of priority. All items age at one speed, so the key stays as it is while they wait. Nobody starves: whoever joins
         later by more than the largest difference of targets and head starts is behind.
         """
-        return item.queued_at + self.offset - item.priority * MINUTE
+        key = item.queued_at + self.offset - item.priority * self.per_priority
+        if item.value:
+            key -= self.worth(item)
+        return key if -LIMIT < key < LIMIT else max(-LIMIT, min(key, LIMIT))
+
+    def worth(self, item: WorkItem) -> Micros:
+        """The head start that the item's value gives."""
+        return min(item.value * self.policy.value_weight, self.policy.value_cap)
 
     def join(self, queued_at: Micros, record: ItemRecord) -> None:
         """Count one that waits or rings here from now on; `unanswered` is counted down when it leaves."""

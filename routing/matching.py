@@ -44,11 +44,11 @@ def match_item(record: ItemRecord) -> Match | None:
     if first is None:
         return None
     if not record.pauses:
-        return Match(record, first[2], idle.size)
+        return Match(record, first[-1], idle.size)
     paused = sum(_stands_idle(name, record.bucket) for name in record.pauses)
     if paused == len(idle):
         return None
-    chosen = next(agent for _, name, agent in idle if name not in record.pauses)
+    chosen = next(entry[-1] for entry in idle if entry[-2] not in record.pauses)
     return Match(record, chosen, len(idle) - paused)
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 Micros: TypeAlias = int
 SECOND: Micros = 1_000_000
 MINUTE: Micros = 60 * SECOND
+YEAR: Micros = 365 * 24 * 60 * MINUTE
 
 AwayReason: TypeAlias = str
 """Why an agent gets no offers: a reason from the configuration, or "no_answer", "lost", "signed_out"."""
@@ -76,7 +77,8 @@ class WorkItem:
 
     `queued_at` is when it first joined a queue in this wait; it never changes while the item is offered,
     declined or put back, so the item keeps its place. `priority` is a head start in whole minutes. It asks for all
-    skills of `requires` and, if there are any, all of one of `any_of`. `preferred`: the first who is to be had
+    skills of `requires` and, if there are any, all of one of `any_of`. `value`: what the customer is worth, in points that
+    the queue weighs. `preferred`: the first who is to be had
     and whose time is not over gets it before all others.
     """
 
@@ -88,16 +90,23 @@ class WorkItem:
     requires: tuple[Skill, ...] = ()
     any_of: tuple[tuple[Skill, ...], ...] = added(())
     preferred: tuple[Preferred, ...] = added(())
+    value: int = added(0)
 
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """Who may be offered what. `capacity` is the number of items at once per medium; none means 0."""
+    """Who may be offered what.
+
+    `capacity` is the number of items at once per medium; none means 0. `units` bounds the sum of what all they have
+    weighs (`Policy.weights`). From `Policy.shift_margin` before `shift_end` on they get no more offers.
+    """
 
     id: str
     queues: frozenset[str]
     skills: Mapping[str, int] = field(default_factory=dict)
     capacity: Mapping[str, int] = field(default_factory=dict)
+    units: int | None = added(None)
+    shift_end: Micros | None = added(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +126,10 @@ class QueuePolicy:
     `wrap_up` the time for after-contact work, `decline_pause` how long an agent who declined an item is
     not offered that item again. `priority` is in minutes and added to each item's own. `rings` are in the order of
     their times, and each adds to those before.
+
+    `order` is "due" or "strict": then a higher priority of an item always comes first, whatever the age.
+    `value_weight` is the head start that one point of an item's value gives, `value_cap` the most that value can give.
+    `choice` of the agent is one of choice.CHOICES.
     """
 
     id: str
@@ -126,6 +139,10 @@ class QueuePolicy:
     decline_pause: Micros = 30 * SECOND
     priority: int = 0
     rings: tuple[Ring, ...] = added(())
+    order: str = added("due")
+    value_weight: Micros = added(0)
+    value_cap: Micros = added(0)
+    choice: str = added("longest_idle")
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +150,17 @@ class Policy:
     """One published version of the routing rules.
 
     `exclusive` media stand alone: while an agent has such an item (offered, served or in wrap-up), no other
-    item is offered to them, and the other way round.
+    item is offered to them, and the other way round. `interrupts`: medium and the media that it may interrupt: to its
+    items, what an agent has of those weighs nothing. `weights`: medium and how many of an agent's units an item takes
+    (1 unless said).
     """
 
     version: int
     queues: tuple[QueuePolicy, ...]
     exclusive: frozenset[str] = frozenset({"phone"})
+    interrupts: Mapping[str, frozenset[str]] = field(default_factory=dict, metadata={"added": True})
+    weights: Mapping[str, int] = field(default_factory=dict, metadata={"added": True})
+    shift_margin: Micros = added(0)
 
 
 @quick

@@ -1,5 +1,7 @@
 """The published rules, made quick to ask."""
 
+from typing import Any
+
 from routing.capacity import Rooms
 from routing.model import Agent, Policy, QueuePolicy
 
@@ -17,7 +19,7 @@ class Rules:
         self.policy = policy
         self.version = policy.version
         self.exclusive = policy.exclusive
-        self._rooms: dict[tuple[tuple[str, int], ...], Rooms] = {}
+        self._rooms: dict[tuple[Any, ...], Rooms] = {}
         self._queues = {queue.id: queue for queue in policy.queues}
 
     def queue(self, name: str) -> QueuePolicy:
@@ -28,8 +30,8 @@ class Rules:
 
     def rooms(self, agent: Agent) -> Rooms:
         """What goes beside what for somebody of this capacity."""
-        name = tuple(agent.capacity.items())  # the order decides which medium is looked at first
+        name = (agent.units, *agent.capacity.items())  # the order decides which medium is looked at first
         found = self._rooms.get(name)
         if found is None:
-            found = self._rooms[name] = Rooms(agent.capacity, self.exclusive)
+            found = self._rooms[name] = Rooms(agent, self.policy)
         return found

@@ -16,7 +16,7 @@ def of_offer(floor: Floor, record: ItemRecord, agent: AgentRecord, ahead: int, c
     policy = line.policy
     waited, idle = now - item.queued_at, now - agent.idle_since
     because: dict[str, str | int] = {
-        "rule": "longest_idle",
+        "rule": policy.choice,
         "queue": item.queue,
         "position": ahead + 1,
         "waiting": line.waiting.size + 1,
@@ -33,6 +33,10 @@ def of_offer(floor: Floor, record: ItemRecord, agent: AgentRecord, ahead: int, c
         because["preferred"] = record.only.why
     if record.ring:
         because["ring"] = record.ring
+    if item.value:
+        because["value_ms"] = line.worth(item) // 1000
+    if policy.order != "due":
+        because["order"] = policy.order
     return because
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from routing.choice import ROUND_ROBIN
 from routing.codec import decode_as, encode
 from routing.floor import Floor
 from routing.lines import QueueLine
@@ -105,13 +106,14 @@ def _list_and_flag(floor: Floor) -> None:
 
 def snapshot(floor: Floor) -> dict[str, Any]:
     """Everything that is not derived, in one order."""
+    turns = ROUND_ROBIN in floor.buckets.choices.values()
     return {
         "format": FORMAT,
         "now": floor.now,
         "policy": encode(floor.rules.policy),
         "match_due": floor.match_due,
         "orphans": [encode(offer) for offer in floor.orphans],
-        "agents": [_write_agent(floor.agents[name]) for name in sorted(floor.agents)],
+        "agents": [_write_agent(floor.agents[name], with_turns=turns) for name in sorted(floor.agents)],
         "items": [_write_item(floor.items[item]) for item in sorted(floor.items)],
         "ended": [[item, attempts, _write_late(late)] for item, (attempts, late) in floor.ended.items()],
         "rates": {
@@ -120,8 +122,8 @@ def snapshot(floor: Floor) -> dict[str, Any]:
     }
 
 
-def _write_agent(record: AgentRecord) -> dict[str, Any]:
-    return {
+def _write_agent(record: AgentRecord, *, with_turns: bool) -> dict[str, Any]:
+    row: dict[str, Any] = {
         "agent": encode(record.agent),
         "ready": record.ready,
         "reason": record.reason,
@@ -129,6 +131,9 @@ def _write_agent(record: AgentRecord) -> dict[str, Any]:
         "blocked": record.blocked,
         "benched_by": record.benched_by,
     }
+    if with_turns:
+        row["last_offer"] = record.last_offer
+    return row
 
 
 def _write_item(record: ItemRecord) -> dict[str, Any]:
@@ -181,6 +186,7 @@ def restore_into(floor: Floor, snapshot: Mapping[str, Any]) -> None:
             idle_since=row["idle_since"],
             reason=row["reason"],
         )
+        agent.last_offer = row.get("last_offer", 0)
         agent.blocked = row["blocked"]
         agent.benched_by = row["benched_by"]
     for row in snapshot["items"]:

@@ -82,10 +82,11 @@ class AgentRecord:
         "benched_by",
         "blocked",
         "buckets",
+        "closes_at",
         "holds",
         "idle_since",
+        "last_offer",
         "listed",
-        "listed_since",
         "name",
         "overrides",
         "paused",
@@ -94,6 +95,7 @@ class AgentRecord:
         "reason",
         "ringing",
         "room",
+        "spots",
     )
 
     def __init__(self, agent: Agent, room: Room) -> None:
@@ -116,7 +118,9 @@ class AgentRecord:
             tuple[str, ...], Callable[[list[Entry]], tuple[Entry, ...]]
         ] = {}  # media: their heads out of all heads; made when asked
         self.listed: tuple[str, ...] = ()  # media as which the agent stands in the idle lines
-        self.listed_since: Micros = 0  # the number by which they stand there
+        self.spots: list[tuple[Bucket, Entry]] = []  # in these lines, with these entries
+        self.last_offer: Micros = 0  # when the last one was made to them; 0: none that we know of
+        self.closes_at: Micros | None = None  # from when on they get nothing more in this shift
 
     def hold(self, record: ItemRecord) -> None:
         self.holds = (*self.holds, record)

@@ -47,7 +47,12 @@ class Router:
         if floor.match_due:
             return floor.now
         return min(
-            (at for at in (floor.timers.next_at(), floor.next_stage()) if at is not None), default=None
+            (
+                at
+                for at in (floor.timers.next_at(), floor.next_stage(), floor.next_closing())
+                if at is not None
+            ),
+            default=None,
         )
 
     # --- storing and restoring --------------------------------------------------------------------------

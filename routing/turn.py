@@ -100,6 +100,9 @@ class Turn:
     def settle(self) -> tuple[Decision, ...]:
         """Offer what fits together newly; the decisions of the whole turn."""
         items, agents = self.items, self.agents
+        if self.floor.closings:
+            for agent in self.floor.due_closings():
+                self.touch(agent)
         if (
             self.floor.stages
             or self.floor.wishers

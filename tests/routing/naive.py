@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from routing import commands as c
 from routing import decisions as d
 from routing.model import MINUTE, Agent, Micros, Offer, Policy, Preferred, QueuePolicy, Skill, WorkItem
+from routing.requirements import normal
 
 LATE_ANSWERS = 8
 
@@ -39,6 +40,7 @@ class Person:
     idle_since: Micros = 0
     blocked: bool = False
     benched_by: str | None = None
+    last_offer: Micros = 0
 
 
 class NaiveRouter:
@@ -57,7 +59,10 @@ class NaiveRouter:
 
     def key(self, item: WorkItem) -> tuple[int, str]:
         queue = self.queue(item.queue)
-        return item.queued_at + queue.target - (queue.priority + item.priority) * MINUTE, item.id
+        step = 365 * 24 * 60 * MINUTE if queue.order == "strict" else MINUTE
+        value = min(item.value * queue.value_weight, queue.value_cap) if item.value else 0
+        head_start = queue.priority * MINUTE + item.priority * step + value
+        return item.queued_at + queue.target - head_start, item.id
 
     def could_serve(self, person: Person, each: Item) -> bool:
         only = each.only
@@ -108,6 +113,12 @@ class NaiveRouter:
         same = [each for each in beside if each.item.medium == item.medium]
         if len(same) >= person.agent.capacity.get(item.medium, 0):
             return False
+        may_interrupt = self.policy.interrupts.get(item.medium, frozenset())
+        beside = [other for other in beside if other.item.medium not in may_interrupt]
+        weights = self.policy.weights
+        weight = sum(weights.get(other.item.medium, 1) for other in beside) + weights.get(item.medium, 1)
+        if person.agent.units is not None and weight > person.agent.units:
+            return False
         exclusive = self.policy.exclusive
         if item.medium in exclusive:
             return not beside
@@ -118,12 +129,47 @@ class NaiveRouter:
         held = self.held_by(name)
         return (
             person.ready
+            and not self.shift_is_over(person)
             and not person.blocked
             and not any(other.offer for other in held)
             and name not in each.pauses
             and self.could_serve(person, each)
             and self.fits(person, each, held)
         )
+
+    def shift_is_over(self, person: Person) -> bool:
+        end = person.agent.shift_end
+        return end is not None and self.now >= end - self.policy.shift_margin
+
+    def rank(self, person: Person, each: Item) -> tuple[int, int, str]:
+        """By which the least of all who could have an item is chosen."""
+        agent, load = person.agent, len(self.held_by(person.agent.id))
+        match self.queue(each.item.queue).choice:
+            case "least_loaded":
+                first = load
+            case "best_skill":
+                first = -self.best_levels(agent, each)
+            case "round_robin":
+                first = person.last_offer
+            case "most_specific":
+                first = len(agent.queues) + len(agent.skills)
+            case _:
+                first = 0
+        return first, person.idle_since, agent.id
+
+    def best_levels(self, agent: Agent, each: Item) -> int:
+        """The largest sum of levels over the skills of an alternative that the agent meets."""
+        if each.only is not None and each.only.direct:
+            return 0
+        best = 0
+        for term in normal(each.item.requires + more for more in each.item.any_of or ((),)):
+            rings = self.queue(each.item.queue).rings[: each.ring]
+            left = {skill for ring in rings for skill in ring.drop}
+            asked = [(name, level) for name, level in term if name not in left]
+            lower = sum(ring.lower for ring in rings)
+            if all(agent.skills.get(name, -99) >= max(level - lower, min(level, 1)) for name, level in asked):
+                best = max(best, sum(agent.skills[name] for name, _ in asked))
+        return best
 
     def line(self, queue: str) -> list[Item]:
         waiting = [each for each in self.items.values() if each.waits and each.item.queue == queue]
@@ -154,14 +200,14 @@ class NaiveRouter:
         for each in sorted(waiting, key=lambda each: self.key(each.item)):
             free = [person for person in self.people.values() if self.may_be_offered(person, each)]
             if free:
-                chosen = min(free, key=lambda person: (person.idle_since, person.agent.id))
+                chosen = min(free, key=lambda person: self.rank(person, each))
                 self.make_offer(each, chosen, len(free))
 
     def make_offer(self, each: Item, person: Person, candidates: int) -> None:
         item = each.item
         line = self.line(item.queue)
         because: d.Because = {
-            "rule": "longest_idle",
+            "rule": self.queue(item.queue).choice,
             "queue": item.queue,
             "position": [other.item.id for other in line].index(item.id) + 1,
             "waiting": len(line),
@@ -178,6 +224,12 @@ class NaiveRouter:
             because = {**because, "preferred": each.only.why}
         if each.ring:
             because = {**because, "ring": each.ring}
+        queue = self.queue(item.queue)
+        if item.value:
+            because = {**because, "value_ms": min(item.value * queue.value_weight, queue.value_cap) // 1000}
+        if queue.order != "due":
+            because = {**because, "order": queue.order}
+        person.last_offer = self.now
         each.attempts += 1
         each.place = "offered"
         each.offer = Offer(

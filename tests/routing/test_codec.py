@@ -28,15 +28,41 @@ items = st.builds(
     terms,
     st.lists(terms, max_size=2).map(tuple),
     st.lists(preferences, max_size=2).map(tuple),
+    st.integers(),
 )
 rings = st.builds(Ring, micros, st.lists(texts, max_size=2).map(tuple), st.integers())
 levels = st.dictionaries(texts, st.integers(0, 9), max_size=3)
-agents = st.builds(Agent, texts, st.frozensets(texts, max_size=3), levels, levels)
+agents = st.builds(
+    Agent,
+    texts,
+    st.frozensets(texts, max_size=3),
+    levels,
+    levels,
+    st.none() | st.integers(),
+    st.none() | micros,
+)
 queue_policies = st.builds(
-    QueuePolicy, texts, micros, micros, micros, micros, st.integers(), st.lists(rings, max_size=2).map(tuple)
+    QueuePolicy,
+    texts,
+    micros,
+    micros,
+    micros,
+    micros,
+    st.integers(),
+    st.lists(rings, max_size=2).map(tuple),
+    texts,
+    micros,
+    micros,
+    texts,
 )
 policies = st.builds(
-    Policy, st.integers(), st.lists(queue_policies, max_size=3).map(tuple), st.frozensets(texts, max_size=3)
+    Policy,
+    st.integers(),
+    st.lists(queue_policies, max_size=3).map(tuple),
+    st.frozensets(texts, max_size=3),
+    st.dictionaries(texts, st.frozensets(texts, max_size=2), max_size=2),
+    levels,
+    micros,
 )
 offers = st.builds(Offer, texts, texts, texts, micros, micros, st.integers())
 because = st.dictionaries(

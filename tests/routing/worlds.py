@@ -3,6 +3,7 @@
 from hypothesis import strategies as st
 
 from routing import commands as c
+from routing.choice import CHOICES
 from routing.model import MINUTE, SECOND, Agent, Micros, Policy, Preferred, QueuePolicy, Ring, Skill, WorkItem
 
 START: Micros = 1_700_000_000 * SECOND
@@ -33,11 +34,18 @@ policies = st.builds(
                 decline_pause=st.sampled_from([0, 10 * SECOND, 30 * SECOND]),
                 priority=st.integers(-1, 2),
                 rings=rings,
+                order=st.sampled_from(["due", "due", "strict"]),
+                value_weight=st.sampled_from([0, 10 * SECOND]),
+                value_cap=st.just(MINUTE),
+                choice=st.sampled_from(CHOICES),
             )
             for queue in QUEUES[:2]  # the third has no rules of its own
         )
     ),
     exclusive=st.sampled_from([frozenset({"phone"}), frozenset({"phone", "chat"}), frozenset()]),
+    interrupts=st.sampled_from([{}, {"phone": frozenset({"mail"})}, {"chat": frozenset({"mail"})}]),
+    weights=st.sampled_from([{}, {"phone": 2, "mail": 1}]),
+    shift_margin=st.sampled_from([0, 10 * SECOND]),
 )
 POLICY = Policy(1, (QueuePolicy("billing"), QueuePolicy("repair", target=60 * SECOND)))
 
@@ -61,6 +69,8 @@ agents = st.builds(
     queues=st.frozensets(st.sampled_from(QUEUES), min_size=1),
     skills=skills,
     capacity=st.fixed_dictionaries({}, optional={medium: st.integers(0, 2) for medium in MEDIA}),
+    units=st.sampled_from([None, None, 2, 4]),
+    shift_end=st.one_of(st.none(), st.integers(0, 60).map(lambda tens: START + tens * 10 * SECOND)),
 )
 likely_agents = st.builds(
     Agent,
@@ -82,6 +92,7 @@ def items(now: Micros) -> st.SearchStrategy[WorkItem]:
         requires=st.one_of(st.just(()), st.just(()), st.just((Skill("german", 2),)), requirements),
         any_of=terms,
         preferred=wishes,
+        value=st.sampled_from([0, 0, 3, 50]),
     )
 
 
