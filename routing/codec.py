@@ -26,8 +26,11 @@ MODEL: Final = (
     model.QueuePolicy,
     model.Policy,
     model.Offer,
+    model.Hours,
+    model.Overflow,
     model.Preferred,
     model.Ring,
+    model.Span,
 )
 CLASSES: Final[dict[str, type]] = {
     each.__name__: each for each in (*get_args(commands.Command), *get_args(decisions.Decision), *MODEL)
@@ -80,6 +83,9 @@ def _make(annotation: Any) -> Coder:
     if origin in {Union, UnionType}:
         if all(is_record(each) for each in args):
             return encode, _one_of(args)
+        known = [each for each in args if is_record(each)]
+        if known:
+            return _maybe(_coder(known[0]))
         return _same, _scalar(args)  # such as str | int | None
     if origin is tuple:
         return _sequence(tuple, _coder(args[0]))
@@ -114,6 +120,19 @@ def _one_of(classes: tuple[type, ...]) -> Decode:
         return found
 
     return read
+
+
+def _maybe(coder: Coder) -> Coder:
+    """A class or None."""
+    write_one, read_one = coder
+
+    def write(value: Any) -> Any:
+        return None if value is None else write_one(value)
+
+    def read(value: Any) -> Any:
+        return None if value is None else read_one(value)
+
+    return write, read
 
 
 def _sequence(make: type[tuple[Any, ...]] | type[frozenset[Any]], coder: Coder) -> Coder:

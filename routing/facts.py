@@ -22,7 +22,8 @@ from routing.commands import (
     WrapUpEnded,
     WrapUpStarted,
 )
-from routing.decisions import AgentBenched, OfferExpired, OfferMade, OfferWithdrawn, WrapUpExpired
+from routing.decisions import AgentBenched, OfferExpired, OfferMade, OfferWithdrawn, Overflowed, WrapUpExpired
+from routing.floor import spent_name
 from routing.model import Agent, AwayReason, Offer, WorkItem
 from routing.records import PARKED, SERVED, WAITING, WRAP_UP, AgentRecord, ItemRecord
 from routing.timers import Timer
@@ -47,6 +48,8 @@ def work_queued(turn: Turn, command: WorkQueued) -> None:
         turn.vacate(record, "queued_again")
         record.item = item
     turn.enqueue(record)
+    if record.line.policy.overflow:
+        turn.arrived.add(item.id)
 
 
 def _stands_already(record: ItemRecord, attempts: int) -> bool:
@@ -124,6 +127,8 @@ def agent_changed(turn: Turn, command: AgentChanged) -> None:
 
 
 def _introduce(turn: Turn, record: AgentRecord, agent: Agent) -> None:
+    if record.agent.queues:
+        turn.left |= record.agent.queues - agent.queues
     turn.floor.enrol(record, agent)
     record.blocked = False
     turn.recheck(record, "agent_changed")
@@ -219,8 +224,21 @@ def decision_refused(turn: Turn, command: DecisionRefused) -> None:
             if agent is not None and agent.benched_by == offer_id:
                 turn.unbench(agent)
                 agent.blocked = command.reason == "agent"
+        case Overflowed(item=item, queue=queue, because=because):
+            _undo_overflow(
+                turn, item, spent_name(queue, str(because["when"]), str(because["to"])), command.reason
+            )
         case _:
             pass
+
+
+def _undo_overflow(turn: Turn, item: str, step: str, reason: str) -> None:
+    """Back into its queue, unless the item itself is gone; a move to another queue stands for the rows to contradict."""
+    record = turn.floor.items.get(item)
+    if record is None or record.place is not PARKED or reason == "item":
+        return
+    record.spent = (*record.spent, step)
+    turn.enqueue(record)
 
 
 def _undo_offer(turn: Turn, offer: Offer, reason: str) -> None:

@@ -1,6 +1,7 @@
 """The floor: everything that waits and everyone who serves, kept consistent. It moves and decides nothing."""
 
 from collections import OrderedDict
+from collections.abc import Iterable
 from heapq import heappop, heappush
 from itertools import count
 
@@ -8,7 +9,7 @@ from routing.buckets import NOWHERE, Bucket, Buckets
 from routing.capacity import OVERRIDE
 from routing.choice import LONGEST_IDLE
 from routing.lines import QueueLine
-from routing.model import Agent, Micros, Offer, Policy, Preferred, WorkItem
+from routing.model import Agent, Micros, Offer, Overflow, Policy, Preferred, WorkItem
 from routing.policies import Rules
 from routing.records import OFFERED, PARKED, SERVED, WAITING, WRAP_UP, AgentRecord, ItemRecord
 from routing.timers import OFFER, PAUSE, Timer, Timers
@@ -164,10 +165,53 @@ class Floor:
         record.only = self.preference(record)
         later = [item.queued_at + ring.after for ring in rings[record.ring :]]
         later += [item.queued_at + wish.within for wish in item.preferred if wish.within is not None]
+        later += self._overflow_times(record)
         record.stage_at = min((at for at in later if at > self.now), default=None)
         if record.stage_at is not None:
             heappush(self.stages, (record.stage_at, next(self._numbers), record))
         return self.buckets.bucket(item, rings[: record.ring], record.only)
+
+    def _overflow_times(self, record: ItemRecord) -> list[Micros]:
+        """When time alone may make an overflow step count."""
+        steps = record.line.policy.overflow
+        times = [record.item.queued_at + step.after for step in steps if step.when == "wait"]
+        if any(step.when == "closed" for step in steps):
+            _, until = record.line.open_until(self.now)
+            times += [] if until is None else [until]
+        return times
+
+    def overflow(self, record: ItemRecord, *, arrived: bool) -> Overflow | None:
+        """The first step of the item's queue that counts now; the size does so only for who has just come."""
+        line, item = record.line, record.item
+        for step in line.policy.overflow:
+            if spent_name(item.queue, step.when, step.to) in record.spent:
+                continue
+            match step.when:
+                case "wait":
+                    counts = item.queued_at + step.after <= self.now
+                case "size":
+                    counts = arrived and line.unanswered > step.size
+                case "no_staff":
+                    counts = not self.is_staffed(item.queue)
+                case _:
+                    counts = not line.open_until(self.now)[0]
+            if counts:
+                return step
+        return None
+
+    def is_staffed(self, queue: str) -> bool:
+        return any(agent.ready for agent in self.buckets.team(queue))
+
+    def unstaffed(self, queues: Iterable[str]) -> list[ItemRecord]:
+        """All that waits in those of these queues where somebody should be and nobody is."""
+        found = []
+        for queue in sorted(queues):
+            line = self.lines.get(queue)
+            if line is None or not any(step.when == "no_staff" for step in line.policy.overflow):
+                continue
+            if not self.is_staffed(queue):
+                found += [entry[2] for entry in line.waiting]
+        return found
 
     def preference(self, record: ItemRecord) -> Preferred | None:
         """Whom the item waits for now: the first who is to be had and whose time is not over."""
@@ -393,3 +437,8 @@ class Floor:
                 self.enqueue(record)
             elif record.place is OFFERED:
                 self.reline(record, record.item)
+
+
+def spent_name(queue: str, when: str, to: str) -> str:
+    """How a record remembers a step that was refused."""
+    return f"{queue} {when} {to}"

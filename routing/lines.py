@@ -4,6 +4,7 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 
 from routing.estimate import HANDLING_PRIOR, PATIENCE_PRIOR, Rate
+from routing.hours import is_open, next_change
 from routing.model import MINUTE, YEAR, Micros, QueuePolicy, WorkItem
 from routing.records import OFFERED, WAITING, ItemRecord
 from routing.waiting import Line
@@ -21,6 +22,7 @@ class QueueLine:
 
     __slots__ = (
         "_arrivals",
+        "_hours",
         "_numbers",
         "handling",
         "offset",
@@ -46,7 +48,10 @@ class QueueLine:
 
     def set_policy(self, policy: QueuePolicy) -> None:
         self.policy = policy
-        self.staged = bool(policy.rings)  # whether time changes what an item asks for
+        self._hours: tuple[Micros, bool, Micros | None] | None = None  # since, open, until
+        self.staged = bool(
+            policy.rings or policy.overflow
+        )  # whether time or people change what an item asks for
         self.target_ms = policy.target // 1000
         self.per_priority = YEAR if policy.order == "strict" else MINUTE
         self.offset = policy.target - policy.priority * MINUTE
@@ -54,7 +59,8 @@ class QueueLine:
     def key(self, item: WorkItem) -> Micros:
         """The place in the line, smallest first: arrival plus service target, less the head start.
 
-        Strict order is a head start of a year for each point of priority. All items age at one speed, so the key stays as it is while they wait. Nobody starves: whoever joins
+        Strict order is a head start of a year for each point of priority. All items age at one speed, so the key
+        stays as it is while they wait. Nobody starves but by strict order: whoever joins
         later by more than the largest difference of targets and head starts is behind.
         """
         key = item.queued_at + self.offset - item.priority * self.per_priority
@@ -65,6 +71,15 @@ class QueueLine:
     def worth(self, item: WorkItem) -> Micros:
         """The head start that the item's value gives."""
         return min(item.value * self.policy.value_weight, self.policy.value_cap)
+
+    def open_until(self, now: Micros) -> tuple[bool, Micros | None]:
+        """Whether the queue is open, and when that changes."""
+        hours = self.policy.hours
+        if hours is None:
+            return True, None
+        if self._hours is None or not self._hours[0] <= now or (self._hours[2] or now + 1) <= now:
+            self._hours = (now, is_open(hours, now), next_change(hours, now))
+        return self._hours[1:]
 
     def join(self, queued_at: Micros, record: ItemRecord) -> None:
         """Count one that waits or rings here from now on; `unanswered` is counted down when it leaves."""

@@ -6,7 +6,7 @@ store uses too, so that nothing is converted or rounded on the way.
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, make_dataclass
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 Micros: TypeAlias = int
 SECOND: Micros = 1_000_000
@@ -41,9 +41,8 @@ def quick(cls: type[Value]) -> type[Value]:
     return cls
 
 
-def added(default: Any) -> Any:
-    """A field that older logs lack: written only where it differs from its default, so that old and new agree."""
-    return field(default=default, metadata={"added": True})
+ADDED: Final = {"added": True}
+"""Marks a field that older logs lack: written only where it differs from its default, so that old and new agree."""
 
 
 class Skill(NamedTuple):
@@ -77,9 +76,9 @@ class WorkItem:
 
     `queued_at` is when it first joined a queue in this wait; it never changes while the item is offered,
     declined or put back, so the item keeps its place. `priority` is a head start in whole minutes. It asks for all
-    skills of `requires` and, if there are any, all of one of `any_of`. `value`: what the customer is worth, in points that
-    the queue weighs. `preferred`: the first who is to be had
-    and whose time is not over gets it before all others.
+    skills of `requires` and, if there are any, all of one of `any_of`. `value`: what the customer is
+    worth, in points that the queue weighs. `preferred`: the first who is to be had and whose time is not over gets it
+    before all others.
     """
 
     id: str
@@ -88,9 +87,9 @@ class WorkItem:
     queued_at: Micros
     priority: int = 0
     requires: tuple[Skill, ...] = ()
-    any_of: tuple[tuple[Skill, ...], ...] = added(())
-    preferred: tuple[Preferred, ...] = added(())
-    value: int = added(0)
+    any_of: tuple[tuple[Skill, ...], ...] = field(default=(), metadata=ADDED)
+    preferred: tuple[Preferred, ...] = field(default=(), metadata=ADDED)
+    value: int = field(default=0, metadata=ADDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +104,8 @@ class Agent:
     queues: frozenset[str]
     skills: Mapping[str, int] = field(default_factory=dict)
     capacity: Mapping[str, int] = field(default_factory=dict)
-    units: int | None = added(None)
-    shift_end: Micros | None = added(None)
+    units: int | None = field(default=None, metadata=ADDED)
+    shift_end: Micros | None = field(default=None, metadata=ADDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +115,39 @@ class Ring:
     after: Micros
     drop: tuple[str, ...] = ()
     lower: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From `opens` up to `closes`, in minutes of the day; 1440 is midnight. Past midnight: two spans."""
+
+    opens: int
+    closes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """`week` from Monday to Sunday; `days` instead of it on dates such as "2026-12-24", none: closed."""
+
+    zone: str
+    week: tuple[tuple[Span, ...], ...]
+    days: Mapping[str, tuple[Span, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Overflow:
+    """Where an item goes that is not served in its queue.
+
+    `when`: "wait" (longer than `after`), "size" (already `size` others are there when it comes), "no_staff" (none of
+    the queue's agents is ready), "closed" (by the queue's hours). `to`: "queue" (then `queue`, with its place kept),
+    "callback", "voicemail" or "message": a channel carries it out.
+    """
+
+    when: str
+    to: str
+    queue: str = ""
+    after: Micros = 0
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +161,7 @@ class QueuePolicy:
 
     `order` is "due" or "strict": then a higher priority of an item always comes first, whatever the age.
     `value_weight` is the head start that one point of an item's value gives, `value_cap` the most that value can give.
-    `choice` of the agent is one of choice.CHOICES.
+    `choice` of the agent is one of choice.CHOICES. The first step of `overflow` whose time has come counts.
     """
 
     id: str
@@ -138,11 +170,13 @@ class QueuePolicy:
     wrap_up: Micros = 60 * SECOND
     decline_pause: Micros = 30 * SECOND
     priority: int = 0
-    rings: tuple[Ring, ...] = added(())
-    order: str = added("due")
-    value_weight: Micros = added(0)
-    value_cap: Micros = added(0)
-    choice: str = added("longest_idle")
+    rings: tuple[Ring, ...] = field(default=(), metadata=ADDED)
+    order: str = field(default="due", metadata=ADDED)
+    value_weight: Micros = field(default=0, metadata=ADDED)
+    value_cap: Micros = field(default=0, metadata=ADDED)
+    hours: Hours | None = field(default=None, metadata=ADDED)
+    overflow: tuple[Overflow, ...] = field(default=(), metadata=ADDED)
+    choice: str = field(default="longest_idle", metadata=ADDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +192,9 @@ class Policy:
     version: int
     queues: tuple[QueuePolicy, ...]
     exclusive: frozenset[str] = frozenset({"phone"})
-    interrupts: Mapping[str, frozenset[str]] = field(default_factory=dict, metadata={"added": True})
-    weights: Mapping[str, int] = field(default_factory=dict, metadata={"added": True})
-    shift_margin: Micros = added(0)
+    interrupts: Mapping[str, frozenset[str]] = field(default_factory=dict, metadata=ADDED)
+    weights: Mapping[str, int] = field(default_factory=dict, metadata=ADDED)
+    shift_margin: Micros = field(default=0, metadata=ADDED)
 
 
 @quick

@@ -13,12 +13,15 @@ class Rules:
     than the rules of its queue.
     """
 
-    __slots__ = ("_queues", "_rooms", "exclusive", "policy", "version")
+    __slots__ = ("_queues", "_rooms", "exclusive", "policy", "version", "watches_staff")
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.version = policy.version
         self.exclusive = policy.exclusive
+        self.watches_staff = any(
+            step.when == "no_staff" for queue in policy.queues for step in queue.overflow
+        )
         self._rooms: dict[tuple[Any, ...], Rooms] = {}
         self._queues = {queue.id: queue for queue in policy.queues}
 

@@ -2,7 +2,7 @@
 
 from routing.decisions import Because
 from routing.floor import Floor
-from routing.model import Offer
+from routing.model import Offer, Overflow
 from routing.records import AgentRecord, ItemRecord
 
 
@@ -71,5 +71,20 @@ def of_wrap_up(floor: Floor, record: ItemRecord) -> Because:
         "rule": "wrap_up_over",
         "until": record.until,
         "late_ms": max(floor.now - record.until, 0) // 1000,
+        "policy_version": floor.rules.version,
+    }
+
+
+def of_overflow(floor: Floor, record: ItemRecord, step: Overflow) -> Because:
+    """Which step, and what it looked at."""
+    item = record.item
+    return {
+        "rule": "overflow",
+        "when": step.when,
+        "to": step.to,
+        "waited_ms": max(floor.now - item.queued_at, 0) // 1000,
+        "after_ms": step.after // 1000,
+        "waiting": record.line.unanswered,
+        "size": step.size,
         "policy_version": floor.rules.version,
     }

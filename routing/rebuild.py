@@ -149,6 +149,8 @@ def _write_item(record: ItemRecord) -> dict[str, Any]:
         "late": _write_late(record.late),
         "unroutable": record.unroutable,
     }
+    if record.spent:
+        row["spent"] = list(record.spent)
     if record.place is Place.OFFERED and (
         record.line.staged or record.item.preferred
     ):  # as of when it was offered
@@ -221,3 +223,4 @@ def _read_item(floor: Floor, row: Mapping[str, Any]) -> None:
     for agent, until in row["pauses"].items():
         floor.pause(record, agent, until)
     record.late = dict(row["late"])
+    record.spent = tuple(row.get("spent", ()))

@@ -48,6 +48,7 @@ class ItemRecord:
         "place",
         "ring",
         "since",
+        "spent",
         "stage_at",
         "unroutable",
         "until",
@@ -69,6 +70,7 @@ class ItemRecord:
             str, str
         ] = {}  # offers that we closed and an answer may still come for, with the agent
         self.unroutable = False
+        self.spent: tuple[str, ...] = ()  # overflow that was refused, as "queue when to": not tried again
         self.ring = 0  # how many rings of its queue it has passed, as of when it came into its bucket
         self.only: Preferred | None = None  # whom it waits for, the same
         self.stage_at: Micros | None = None  # when that changes by time alone

@@ -1,11 +1,16 @@
 """One command's turn: what moves on the floor, which decisions that means, who is looked at anew after it."""
 
+from dataclasses import replace
+from typing import Final
+
 from routing import matching, reasons
-from routing.decisions import Decision, OfferExpired, OfferMade, OfferWithdrawn, Unroutable
+from routing.decisions import Decision, OfferExpired, OfferMade, OfferWithdrawn, Overflowed, Unroutable
 from routing.floor import Floor
 from routing.matching import Match
 from routing.model import Offer
 from routing.records import OFFERED, WAITING, AgentRecord, ItemRecord
+
+MOST_HOPS: Final = 20  # from queue to queue; a policy that was validated has no circle
 
 
 class Turn:
@@ -14,13 +19,15 @@ class Turn:
     `items` are back in their line or changed there; of `agents`, what they can take may have changed.
     """
 
-    __slots__ = ("agents", "floor", "items", "out")
+    __slots__ = ("agents", "arrived", "floor", "items", "left", "out")
 
     def __init__(self, floor: Floor) -> None:
         self.floor = floor
         self.out: list[Decision] = []
         self.items: list[ItemRecord] = []
         self.agents: dict[str, AgentRecord] = {}
+        self.arrived: set[str] = set()  # items that came into a queue which looks at how many there are
+        self.left: set[str] = set()  # queues that an agent does not serve any more
 
     # --- moves ------------------------------------------------------------------------------------------
 
@@ -105,6 +112,7 @@ class Turn:
                 self.touch(agent)
         if (
             self.floor.stages
+            or self.floor.rules.watches_staff
             or self.floor.wishers
             or any(record.item.preferred or record.line.staged for record in items)
         ):
@@ -112,6 +120,10 @@ class Turn:
         if self.floor.buckets.flipped or any(not item.bucket.members or item.unroutable for item in items):
             self._tell_unroutable()
         self._match(items, agents)
+        if self.arrived:
+            self.arrived = set()
+        if self.left:
+            self.left = set()
         if items:
             self.items = []
         if agents:
@@ -133,22 +145,43 @@ class Turn:
                 self._offer(match)
 
     def _restage(self) -> None:
-        """What waits asks for what it should at this moment; what changes is a newcomer."""
+        """What waits asks for what it should at this moment, or leaves its queue; what changes is a newcomer."""
         floor = self.floor
         records = {record.item.id: record for record in floor.due_stages()}
         for name in self.agents.keys() & floor.wishers.keys():
             records |= floor.wishers[name]
-        records |= {record.item.id: record for record in self.items}
+        left = {queue for agent in self.agents.values() if not agent.ready for queue in agent.agent.queues}
+        records |= {record.item.id: record for record in floor.unstaffed(left | self.left)}
         newcomers = {record.item.id for record in self.items}
+        records |= {record.item.id: record for record in self.items}
         for name, record in sorted(records.items()):
-            staged = record.item.preferred or record.line.staged
-            if not staged or record.place is not WAITING or not floor.restage(record):
+            if record.place is not WAITING or not (record.item.preferred or record.line.staged):
                 continue
-            if name not in newcomers:
-                self.items.append(record)
+            if self._overflow(record) or floor.restage(record):
+                if name not in newcomers:
+                    self.items.append(record)
+        self.arrived, self.left = set(), set()
         for agent in floor.buckets.opened:
             self.touch(agent)
         floor.buckets.opened.clear()
+
+    def _overflow(self, record: ItemRecord) -> bool:
+        """Out of its queue by the rules of it, maybe through several; False if it stays."""
+        floor, moved = self.floor, False
+        for _ in range(MOST_HOPS):
+            if record.place is not WAITING:
+                break
+            step = floor.overflow(record, arrived=moved or record.item.id in self.arrived)
+            if step is None:
+                break
+            moved, item = True, record.item
+            because = reasons.of_overflow(floor, record, step)
+            self.out.append(Overflowed(item.id, item.queue, step.queue or step.to, because))
+            floor.take_from_line(record)
+            if step.to == "queue":
+                record.item = replace(item, queue=step.queue)
+                floor.enqueue(record)
+        return moved
 
     def _offer(self, match: Match | None) -> None:
         if match is None:

@@ -7,7 +7,19 @@ from dataclasses import dataclass, field, replace
 
 from routing import commands as c
 from routing import decisions as d
-from routing.model import MINUTE, Agent, Micros, Offer, Policy, Preferred, QueuePolicy, Skill, WorkItem
+from routing.hours import is_open
+from routing.model import (
+    MINUTE,
+    Agent,
+    Micros,
+    Offer,
+    Overflow,
+    Policy,
+    Preferred,
+    QueuePolicy,
+    Skill,
+    WorkItem,
+)
 from routing.requirements import normal
 
 LATE_ANSWERS = 8
@@ -26,6 +38,7 @@ class Item:
     told_unroutable: bool = False
     ring: int = 0
     only: Preferred | None = None
+    spent: set[tuple[str, str, str]] = field(default_factory=set)
 
     @property
     def waits(self) -> bool:
@@ -51,6 +64,7 @@ class NaiveRouter:
         self.people: dict[str, Person] = {}
         self.ended: dict[str, Item] = {}  # few here, so all are kept
         self.out: list[d.Decision] = []
+        self.arrived: str | None = None
 
     # --- the questions ------------------------------------------------------------------------------------------
 
@@ -85,6 +99,40 @@ class NaiveRouter:
             return True
         able = agent.capacity.get(item.medium, 0) >= 1 or (wish is not None and wish.override)
         return able and ((wish is not None and wish.direct) or (item.queue in agent.queues and skilled))
+
+    def overflow(self, each: Item) -> None:
+        """Out of its queue, as often as the rules of the queue that it is in then say so."""
+        arrived = each.item.id == self.arrived
+        while each.waits:
+            queue = self.queue(each.item.queue)
+            steps = [step for step in queue.overflow if self.counts(step, queue, each, arrived=arrived)]
+            if not steps:
+                return
+            step = steps[0]
+            self.out.append(d.Overflowed(each.item.id, queue.id, step.queue or step.to))
+            if step.to == "queue":
+                each.item = replace(each.item, queue=step.queue)
+                arrived = True
+            else:
+                each.place = "parked"
+
+    def counts(self, step: Overflow, queue: QueuePolicy, each: Item, *, arrived: bool) -> bool:
+        if (queue.id, step.when, step.to) in each.spent:
+            return False
+        there = [
+            other
+            for other in self.items.values()
+            if other.item.queue == queue.id and other.place in {"waiting", "offered"}
+        ]
+        staff = [
+            person for person in self.people.values() if person.ready and queue.id in person.agent.queues
+        ]
+        return {
+            "wait": self.now - each.item.queued_at >= step.after,
+            "size": arrived and len(there) - 1 >= step.size,
+            "no_staff": not staff,
+            "closed": queue.hours is not None and not is_open(queue.hours, self.now),
+        }[step.when]
 
     def stage(self, each: Item) -> None:
         """What the item asks for at this moment."""
@@ -180,7 +228,10 @@ class NaiveRouter:
     def apply(self, command: c.Command, now: Micros) -> tuple[d.Decision, ...]:
         self.now = max(self.now, now)
         self.out = []
+        self.arrived = None
         self.follow(command)
+        for _, each in sorted(self.items.items()):
+            self.overflow(each)
         for each in self.items.values():
             if each.waits:
                 self.stage(each)
@@ -320,6 +371,7 @@ class NaiveRouter:
                 self.take_away(each)
                 each.item = item
                 each.place = "waiting"
+                self.arrived = item.id
             case c.WorkChanged(item=item) if item.id in items:
                 each = items[item.id]
                 if each.item == item:
@@ -418,6 +470,11 @@ class NaiveRouter:
             if person.benched_by == decision.offer:
                 self.unbench(person)
                 person.blocked = reason == "agent"
+        if isinstance(decision, d.Overflowed) and decision.item in self.items and reason != "item":
+            each = self.items[decision.item]
+            if each.place == "parked":
+                each.spent.add((decision.queue, str(decision.because["when"]), str(decision.because["to"])))
+                each.place = "waiting"
         if isinstance(decision, d.OfferMade) and decision.offer.item in self.items:
             each = self.items[decision.offer.item]
             if each.offer == decision.offer:

@@ -10,7 +10,19 @@ from hypothesis import strategies as st
 from routing import commands as c
 from routing import decisions as d
 from routing.codec import CLASSES, decode, decode_as, encode
-from routing.model import Agent, Offer, Policy, Preferred, QueuePolicy, Ring, Skill, WorkItem
+from routing.model import (
+    Agent,
+    Hours,
+    Offer,
+    Overflow,
+    Policy,
+    Preferred,
+    QueuePolicy,
+    Ring,
+    Skill,
+    Span,
+    WorkItem,
+)
 from tests.routing.worlds import START, item, ready
 
 texts = st.text(max_size=8)
@@ -41,6 +53,11 @@ agents = st.builds(
     st.none() | st.integers(),
     st.none() | micros,
 )
+spans = st.lists(st.builds(Span, st.integers(), st.integers()), max_size=2).map(tuple)
+hours = st.builds(
+    Hours, texts, st.lists(spans, max_size=2).map(tuple), st.dictionaries(texts, spans, max_size=2)
+)
+overflows = st.lists(st.builds(Overflow, texts, texts, texts, micros, st.integers()), max_size=2).map(tuple)
 queue_policies = st.builds(
     QueuePolicy,
     texts,
@@ -49,11 +66,13 @@ queue_policies = st.builds(
     micros,
     micros,
     st.integers(),
-    st.lists(rings, max_size=2).map(tuple),
-    texts,
-    micros,
-    micros,
-    texts,
+    rings=st.lists(rings, max_size=2).map(tuple),
+    order=texts,
+    value_weight=micros,
+    value_cap=micros,
+    hours=st.none() | hours,
+    overflow=overflows,
+    choice=texts,
 )
 policies = st.builds(
     Policy,
@@ -107,7 +126,7 @@ def test_what_is_written_is_read(value: object) -> None:
 
 
 def test_every_class_is_covered_by_the_round_trip() -> None:
-    assert len(CLASSES) == 15 + 7 + 8
+    assert len(CLASSES) == 15 + 7 + 11
 
 
 def test_the_way_of_writing_is_fixed() -> None:

@@ -1,10 +1,26 @@
 """Small worlds for tests: few names, so that commands meet each other often, and strategies that draw from them."""
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
 from routing import commands as c
 from routing.choice import CHOICES
-from routing.model import MINUTE, SECOND, Agent, Micros, Policy, Preferred, QueuePolicy, Ring, Skill, WorkItem
+from routing.model import (
+    MINUTE,
+    SECOND,
+    Agent,
+    Hours,
+    Micros,
+    Overflow,
+    Policy,
+    Preferred,
+    QueuePolicy,
+    Ring,
+    Skill,
+    Span,
+    WorkItem,
+)
 
 START: Micros = 1_700_000_000 * SECOND
 QUEUES = ("billing", "repair", "sales")
@@ -21,6 +37,15 @@ rings = st.sampled_from(
         (Ring(15 * SECOND, lower=1), Ring(40 * SECOND, drop=("repair",), lower=1)),
     ]
 )
+NIGHTS = Hours("UTC", ((Span(0, 22 * 60 + 14), Span(22 * 60 + 16, 1440)),) * 7)  # START is 22:13:20
+steps = st.builds(
+    Overflow,
+    when=st.sampled_from(["wait", "size", "no_staff", "closed"]),
+    to=st.sampled_from(["queue", "callback", "voicemail"]),
+    after=st.sampled_from([20 * SECOND, 50 * SECOND]),
+    size=st.integers(0, 3),
+).map(lambda step: replace(step, queue="sales" if step.to == "queue" else ""))
+overflows = st.one_of(st.just(()), st.just(()), st.lists(steps, max_size=2).map(tuple))
 policies = st.builds(
     Policy,
     version=st.integers(1, 3),
@@ -38,6 +63,8 @@ policies = st.builds(
                 value_weight=st.sampled_from([0, 10 * SECOND]),
                 value_cap=st.just(MINUTE),
                 choice=st.sampled_from(CHOICES),
+                hours=st.sampled_from([None, None, NIGHTS]),
+                overflow=overflows,
             )
             for queue in QUEUES[:2]  # the third has no rules of its own
         )
