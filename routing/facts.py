@@ -233,7 +233,7 @@ def decision_refused(turn: Turn, command: DecisionRefused) -> None:
 
 
 def _undo_overflow(turn: Turn, item: str, step: str, reason: str) -> None:
-    """Back into its queue, unless the item itself is gone; a move to another queue stands for the rows to contradict."""
+    """Back into its queue, unless the item itself is gone; a move to another queue stands."""
     record = turn.floor.items.get(item)
     if record is None or record.place is not PARKED or reason == "item":
         return

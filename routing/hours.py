@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 
 from routing.model import SECOND, Hours, Micros, Span
 
-LOOK_AHEAD = 400  # days
+LOOK_AHEAD = 60  # days
+HALF_HOURS = range(0, 24 * 60 + 1, 30)
 
 
 @lru_cache(maxsize=256)
@@ -50,11 +51,17 @@ def _edges(hours: Hours, at: Micros) -> Iterator[Micros]:
     for number in range(-1, LOOK_AHEAD):
         day = first + timedelta(days=number)
         minutes = {0, *(each for span in _spans(hours, day) for each in (span.opens, span.closes))}
+        if _begin(day, zone).utcoffset() != _begin(day + timedelta(days=1), zone).utcoffset():
+            minutes |= set(HALF_HOURS)  # clocks change: it may close and open again in between
         found = set()
         for minute in minutes:
-            clock = datetime(day.year, day.month, day.day, tzinfo=zone) + timedelta(minutes=minute)
+            clock = _begin(day, zone) + timedelta(minutes=minute)
             found |= {round(clock.replace(fold=fold).timestamp()) * SECOND for fold in (0, 1)}
         yield from sorted(each for each in found if each > at)
+
+
+def _begin(day: date, zone: ZoneInfo) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=zone)
 
 
 def _flip(hours: Hours, before: Micros, after: Micros, *, was: bool) -> Micros:

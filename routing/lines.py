@@ -10,6 +10,7 @@ from routing.records import OFFERED, WAITING, ItemRecord
 from routing.waiting import Line
 
 LIMIT = 2**62  # keys beyond it are equal to it
+MONTH: Micros = 30 * 24 * 60 * MINUTE
 STALE = 64  # entries of what has left that are not worth a look
 
 
@@ -48,7 +49,7 @@ class QueueLine:
 
     def set_policy(self, policy: QueuePolicy) -> None:
         self.policy = policy
-        self._hours: tuple[Micros, bool, Micros | None] | None = None  # since, open, until
+        self._hours: tuple[Micros, bool, Micros | None, Micros] | None = None
         self.staged = bool(
             policy.rings or policy.overflow
         )  # whether time or people change what an item asks for
@@ -77,9 +78,11 @@ class QueueLine:
         hours = self.policy.hours
         if hours is None:
             return True, None
-        if self._hours is None or not self._hours[0] <= now or (self._hours[2] or now + 1) <= now:
-            self._hours = (now, is_open(hours, now), next_change(hours, now))
-        return self._hours[1:]
+        if self._hours is None or not self._hours[0] <= now < self._hours[3]:
+            until = next_change(hours, now)
+            look_again = now + MONTH if until is None else until
+            self._hours = (now, is_open(hours, now), until, look_again)
+        return self._hours[1], self._hours[2]
 
     def join(self, queued_at: Micros, record: ItemRecord) -> None:
         """Count one that waits or rings here from now on; `unanswered` is counted down when it leaves."""

@@ -157,9 +157,8 @@ class Turn:
         for name, record in sorted(records.items()):
             if record.place is not WAITING or not (record.item.preferred or record.line.staged):
                 continue
-            if self._overflow(record) or floor.restage(record):
-                if name not in newcomers:
-                    self.items.append(record)
+            if (self._overflow(record) or floor.restage(record)) and name not in newcomers:
+                self.items.append(record)
         self.arrived, self.left = set(), set()
         for agent in floor.buckets.opened:
             self.touch(agent)
