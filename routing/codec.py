@@ -3,7 +3,7 @@
 The outermost dict names its class in "kind", and so does every value that may be one of several classes.
 Reading is strict: an unknown kind or field, a missing field without a default and a value of another type are
 a ValueError, so that a log is never read as something that it does not say. Fields may be added with
-defaults: older logs lack them.
+defaults (`model.added`): older logs lack them.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,6 +26,11 @@ MODEL: Final = (
     model.QueuePolicy,
     model.Policy,
     model.Offer,
+    model.Hours,
+    model.Overflow,
+    model.Preferred,
+    model.Ring,
+    model.Span,
 )
 CLASSES: Final[dict[str, type]] = {
     each.__name__: each for each in (*get_args(commands.Command), *get_args(decisions.Decision), *MODEL)
@@ -73,11 +78,14 @@ def _make(annotation: Any) -> Coder:
     origin, args = get_origin(annotation), get_args(annotation)
     if annotation in SCALARS:
         return _same, _scalar((annotation,))
-    if isinstance(annotation, type) and is_dataclass(annotation):
-        return _dataclass(annotation)
+    if isinstance(annotation, type) and is_record(annotation):
+        return _record(annotation)
     if origin in {Union, UnionType}:
-        if all(is_dataclass(each) for each in args):
+        if all(is_record(each) for each in args):
             return encode, _one_of(args)
+        known = [each for each in args if is_record(each)]
+        if known:
+            return _maybe(_coder(known[0]))
         return _same, _scalar(args)  # such as str | int | None
     if origin is tuple:
         return _sequence(tuple, _coder(args[0]))
@@ -114,6 +122,19 @@ def _one_of(classes: tuple[type, ...]) -> Decode:
     return read
 
 
+def _maybe(coder: Coder) -> Coder:
+    """A class or None."""
+    write_one, read_one = coder
+
+    def write(value: Any) -> Any:
+        return None if value is None else write_one(value)
+
+    def read(value: Any) -> Any:
+        return None if value is None else read_one(value)
+
+    return write, read
+
+
 def _sequence(make: type[tuple[Any, ...]] | type[frozenset[Any]], coder: Coder) -> Coder:
     write_one, read_one = coder
 
@@ -143,15 +164,37 @@ def _mapping(coder: Coder) -> Coder:
     return write, read
 
 
-def _dataclass(cls: type[Any]) -> Coder:
+def is_record(cls: Any) -> bool:
+    """A dataclass or a named tuple."""
+    return is_dataclass(cls) or hasattr(cls, "_field_defaults")
+
+
+def _fields(cls: type[Any]) -> dict[str, bool]:
+    """Name: whether it must be there."""
+    if is_dataclass(cls):
+        return {
+            each.name: each.default is MISSING and each.default_factory is MISSING for each in fields(cls)
+        }
+    return {name: name not in cls._field_defaults for name in cls._fields}
+
+
+def _record(cls: type[Any]) -> Coder:
     hints = get_type_hints(cls)
-    coders = {field.name: _coder(hints[field.name]) for field in fields(cls)}
-    required = {
-        field.name for field in fields(cls) if field.default is MISSING and field.default_factory is MISSING
+    coders = {name: _coder(hints[name]) for name in _fields(cls)}
+    required = {name for name, must in _fields(cls).items() if must}
+
+    added = {
+        each.name: each.default if each.default_factory is MISSING else each.default_factory()
+        for each in (fields(cls) if is_dataclass(cls) else ())
+        if each.metadata.get("added")
     }
 
     def write(value: Any) -> dict[str, Any]:
-        return {name: coder[0](getattr(value, name)) for name, coder in coders.items()}
+        return {
+            name: coder[0](held)
+            for name, coder in coders.items()
+            if (held := getattr(value, name)) != added.get(name, MISSING)
+        }
 
     def read(data: Any) -> Any:
         if not isinstance(data, Mapping):

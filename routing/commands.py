@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from routing.decisions import Decision
-from routing.model import Agent, AwayReason, Micros, Policy, WorkItem
+from routing.model import Agent, AwayReason, Micros, Policy, WorkItem, quick
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class WorkQueued:
     """An item joined a queue, for the first time or again.
@@ -19,6 +20,7 @@ class WorkQueued:
     attempts: int = 0
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class WorkChanged:
     """A waiting item got another queue, priority or requirements; an offer of it stands if still allowed."""
@@ -26,6 +28,7 @@ class WorkChanged:
     item: WorkItem
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class WorkTaken:
     """An agent has the item without an offer: pulled, assigned or transferred."""
@@ -34,6 +37,7 @@ class WorkTaken:
     agent: str
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class WorkEnded:
     """The item is over and holds no capacity any more, whatever its state was."""
@@ -41,6 +45,7 @@ class WorkEnded:
     item: str
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class AgentReady:
     """The agent wants work and is connected. `idle_since` orders agents: the longest idle is chosen."""
@@ -49,6 +54,7 @@ class AgentReady:
     idle_since: Micros
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class AgentChanged:
     """Skills, queues or capacity changed; readiness did not."""
@@ -56,6 +62,7 @@ class AgentChanged:
     agent: Agent
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class AgentAway:
     """The agent takes no new work; what they serve stays theirs. A pending offer is withdrawn."""
@@ -64,6 +71,7 @@ class AgentAway:
     reason: AwayReason
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class AgentGone:
     """Signed out or lost: no offers, a pending one is withdrawn, what they serve stays theirs until told."""
@@ -71,6 +79,7 @@ class AgentGone:
     agent: str
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class WrapUpStarted:
     """The contact is over, the agent finishes the paperwork; the item keeps its capacity until `until`."""
@@ -80,6 +89,7 @@ class WrapUpStarted:
     until: Micros
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class WrapUpEnded:
     """The agent finished wrap-up early, or the row says that it is over."""
@@ -88,6 +98,7 @@ class WrapUpEnded:
     agent: str
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class OfferAccepted:
     """The agent has the item. True even if the router had expired the offer meanwhile: the row decided."""
@@ -97,6 +108,7 @@ class OfferAccepted:
     agent: str
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class OfferDeclined:
     """The agent said no; the item keeps its place and is not offered to them for `decline_pause`."""
@@ -106,6 +118,7 @@ class OfferDeclined:
     agent: str
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class DecisionRefused:
     """A decision came too late for the rows.
@@ -119,6 +132,7 @@ class DecisionRefused:
     reason: str
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class PolicyChanged:
     """A new version of the rules; effective at once for everything that waits."""

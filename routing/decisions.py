@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from routing.model import AwayReason, Offer
+from routing.model import AwayReason, Offer, quick
 
 Because: TypeAlias = Mapping[str, str | int | float | bool | None]
 """For an offer: rule, position in line, waited_ms, candidates, idle_ms of the agent, attempt, score terms."""
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class OfferMade:
     """One item is reserved for one agent until the offer's deadline."""
@@ -18,6 +19,7 @@ class OfferMade:
     because: Because = field(default_factory=dict)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class OfferExpired:
     """Nobody answered in time; the item is back in its place."""
@@ -26,6 +28,7 @@ class OfferExpired:
     because: Because = field(default_factory=dict)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class OfferWithdrawn:
     """The offer is void: the item ended or changed, or the agent is no longer to be had."""
@@ -34,6 +37,7 @@ class OfferWithdrawn:
     because: Because = field(default_factory=dict)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Overflowed:
     """An item leaves its queue for another treatment by the queue's rules."""
@@ -44,6 +48,7 @@ class Overflowed:
     because: Because = field(default_factory=dict)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class AgentBenched:
     """The agent gets no more offers until they say that they are ready. `offer` is the one that caused it."""
@@ -54,6 +59,7 @@ class AgentBenched:
     because: Because = field(default_factory=dict)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Unroutable:
     """No agent that exists could ever take this item as the rules stand; it waits all the same."""
@@ -62,6 +68,7 @@ class Unroutable:
     because: Because = field(default_factory=dict)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class WrapUpExpired:
     """The time for after-contact work is over; the capacity is free."""

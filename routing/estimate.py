@@ -13,6 +13,7 @@ from typing import Literal
 from routing.model import SECOND, Micros
 
 MEMORY = 64  # observations; older ones fade with this time constant
+FADE = 1 - 1 / MEMORY
 HANDLING_PRIOR: Micros = (
     240 * SECOND
 )  # mean handling time that one observation's weight is believed to begin with
@@ -35,9 +36,8 @@ class Rate:
         self.exposure = 0.0
 
     def observe(self, *, happened: bool, exposure: Micros) -> None:
-        fade = 1 - 1 / MEMORY
-        self.count = self.count * fade + happened
-        self.exposure = self.exposure * fade + max(exposure, 0)
+        self.count = self.count * FADE + happened
+        self.exposure = self.exposure * FADE + (max(0, exposure))
 
     def set_to(self, per_second: float) -> None:
         """Take over a rate that was learned elsewhere as if this one had seen a full memory of it."""
@@ -51,16 +51,6 @@ class Rate:
     @property
     def per_second(self) -> float:
         return self.value * SECOND
-
-
-class QueueRates:
-    """What a queue has taught: `handling` ends service (mu), `patience` ends waits (theta)."""
-
-    __slots__ = ("handling", "patience")
-
-    def __init__(self) -> None:
-        self.handling = Rate(HANDLING_PRIOR)
-        self.patience = Rate(PATIENCE_PRIOR)
 
 
 @dataclass(frozen=True, slots=True)

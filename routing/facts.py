@@ -22,9 +22,10 @@ from routing.commands import (
     WrapUpEnded,
     WrapUpStarted,
 )
-from routing.decisions import AgentBenched, OfferExpired, OfferMade, OfferWithdrawn, WrapUpExpired
+from routing.decisions import AgentBenched, OfferExpired, OfferMade, OfferWithdrawn, Overflowed, WrapUpExpired
+from routing.floor import spent_name
 from routing.model import Agent, AwayReason, Offer, WorkItem
-from routing.records import AgentRecord, ItemRecord, Place
+from routing.records import PARKED, SERVED, WAITING, WRAP_UP, AgentRecord, ItemRecord
 from routing.timers import Timer
 from routing.turn import Turn
 
@@ -47,13 +48,15 @@ def work_queued(turn: Turn, command: WorkQueued) -> None:
         turn.vacate(record, "queued_again")
         record.item = item
     turn.enqueue(record)
+    if record.line.policy.overflow:
+        turn.arrived.add(item.id)
 
 
 def _stands_already(record: ItemRecord, attempts: int) -> bool:
     """Whether being queued is no news. If it rings, an offer that the row does not count yet is younger than it."""
     if record.offer is not None:
         return attempts < record.offer.attempt
-    return record.place is Place.WAITING
+    return record.place is WAITING
 
 
 def work_changed(turn: Turn, command: WorkChanged) -> None:
@@ -63,19 +66,19 @@ def work_changed(turn: Turn, command: WorkChanged) -> None:
         return
     if record.offer is not None:
         _change_offered(turn, record, record.offer, command.item)
-    elif record.place is Place.WAITING:
+    elif record.place is WAITING:
         turn.floor.take_from_line(record)
         record.item = command.item
         turn.enqueue(record)
-    elif record.place is Place.PARKED:
+    elif record.place is PARKED:
         record.item = command.item
 
 
 def _change_offered(turn: Turn, record: ItemRecord, offer: Offer, item: WorkItem) -> None:
     agent = turn.floor.agents[offer.agent]
-    agent.let_go(item.id)  # the medium may be another one now
+    agent.let_go(record)  # the medium may be another one now
     turn.floor.reline(record, item)
-    agent.hold(item)
+    agent.hold(record)
     turn.recheck(agent, "item_changed")
 
 
@@ -85,7 +88,7 @@ def work_taken(turn: Turn, command: WorkTaken) -> None:
     record = turn.floor.items.get(item.id)
     if record is None:
         record = turn.floor.add(item)
-    elif record.place is Place.SERVED and record.owner == command.agent:
+    elif record.place is SERVED and record.owner == command.agent:
         return
     else:
         turn.learn_patience(record, gave_up=False)
@@ -97,10 +100,14 @@ def work_taken(turn: Turn, command: WorkTaken) -> None:
 def work_ended(turn: Turn, command: WorkEnded) -> None:
     """Out of everything."""
     record = turn.floor.items.get(command.item)
-    if record is not None:
+    if record is None:
+        return
+    if record.place is SERVED:
+        turn.free(record)
+    else:
         turn.learn_patience(record, gave_up=True)
         turn.vacate(record, "ended")
-        turn.floor.forget(record)
+    turn.floor.forget(record)
 
 
 # --- agents ---------------------------------------------------------------------------------------------
@@ -120,6 +127,8 @@ def agent_changed(turn: Turn, command: AgentChanged) -> None:
 
 
 def _introduce(turn: Turn, record: AgentRecord, agent: Agent) -> None:
+    if record.agent.queues:
+        turn.left |= record.agent.queues - agent.queues
     turn.floor.enrol(record, agent)
     record.blocked = False
     turn.recheck(record, "agent_changed")
@@ -151,16 +160,18 @@ def _stop(turn: Turn, name: str, reason: AwayReason, rule: str) -> None:
 def offer_accepted(turn: Turn, command: OfferAccepted) -> None:
     """The agent has the item, even if it rings at somebody else by now."""
     record = turn.floor.items.get(command.item)
-    if record is None or not (_is_pending(record, command) or _is_late(record, command)):
+    if record is None:
         return
-    turn.learn_patience(record, gave_up=False)
-    if _is_pending(record, command):
-        turn.floor.take_from_line(record)
-    else:
+    offer = record.offer
+    if offer is not None and offer.id == command.offer and offer.agent == command.agent:
+        turn.learn_patience(record, gave_up=False)
+        turn.touch(turn.floor.accept(record, offer))
+    elif _is_late(record, command):
+        turn.learn_patience(record, gave_up=False)
         _lift_bench(turn, command)
         turn.vacate(record, "accepted_by_another")
         del record.late[command.offer]
-    turn.give(record, command.agent)
+        turn.give(record, command.agent)
 
 
 def offer_declined(turn: Turn, command: OfferDeclined) -> None:
@@ -176,7 +187,7 @@ def offer_declined(turn: Turn, command: OfferDeclined) -> None:
         del record.late[command.offer]
     else:
         return
-    pause = turn.floor.rules.queue(record.item.queue).decline_pause
+    pause = record.line.policy.decline_pause
     turn.floor.pause(record, command.agent, turn.floor.now + pause)
     agent = turn.floor.agent(command.agent)
     agent.blocked = False
@@ -213,8 +224,21 @@ def decision_refused(turn: Turn, command: DecisionRefused) -> None:
             if agent is not None and agent.benched_by == offer_id:
                 turn.unbench(agent)
                 agent.blocked = command.reason == "agent"
+        case Overflowed(item=item, queue=queue, because=because):
+            _undo_overflow(
+                turn, item, spent_name(queue, str(because["when"]), str(because["to"])), command.reason
+            )
         case _:
             pass
+
+
+def _undo_overflow(turn: Turn, item: str, step: str, reason: str) -> None:
+    """Back into its queue, unless the item itself is gone; a move to another queue stands."""
+    record = turn.floor.items.get(item)
+    if record is None or record.place is not PARKED or reason == "item":
+        return
+    record.spent = (*record.spent, step)
+    turn.enqueue(record)
 
 
 def _undo_offer(turn: Turn, offer: Offer, reason: str) -> None:
@@ -239,14 +263,14 @@ def wrap_up_started(turn: Turn, command: WrapUpStarted) -> None:
     record = turn.floor.items.get(command.item)
     if record is None or record.owner != command.agent:
         return
-    if record.place is Place.SERVED or record.until != command.until:
+    if record.place is SERVED or record.until != command.until:
         turn.floor.wrap_up(record, command.until)
 
 
 def wrap_up_ended(turn: Turn, command: WrapUpEnded) -> None:
     """The item is over."""
     record = turn.floor.items.get(command.item)
-    if record is not None and record.place is Place.WRAP_UP and record.owner == command.agent:
+    if record is not None and record.place is WRAP_UP and record.owner == command.agent:
         turn.free(record)
         turn.floor.forget(record)
 
@@ -305,7 +329,7 @@ def _look_at_everything(turn: Turn, rule: str) -> None:
     floor = turn.floor
     for name in sorted(floor.agents):
         turn.recheck(floor.agents[name], rule)
-    turn.items = [record for record in floor.items.values() if record.place is Place.WAITING]
+    turn.items = [record for record in floor.items.values() if record.place is WAITING]
 
 
 FOLLOW: Final[dict[type, Callable[[Turn, Any], None]]] = {

@@ -1,13 +1,19 @@
 """The floor: everything that waits and everyone who serves, kept consistent. It moves and decides nothing."""
 
-from routing import capacity
-from routing.buckets import NOWHERE, Buckets
-from routing.estimate import QueueRates
-from routing.model import Agent, Micros, Offer, Policy, WorkItem
+from collections import OrderedDict
+from collections.abc import Iterable
+from heapq import heappop, heappush
+from itertools import count
+
+from routing.buckets import NOWHERE, Bucket, Buckets
+from routing.capacity import OVERRIDE
+from routing.choice import LONGEST_IDLE
+from routing.lines import QueueLine
+from routing.model import Agent, Micros, Offer, Overflow, Policy, Preferred, WorkItem
 from routing.policies import Rules
-from routing.records import AgentRecord, ItemRecord, Place
-from routing.timers import OFFER, PAUSE, WRAP_UP, Timer, Timers
-from routing.waiting import QueueLine
+from routing.records import OFFERED, PARKED, SERVED, WAITING, WRAP_UP, AgentRecord, ItemRecord
+from routing.timers import OFFER, PAUSE, Timer, Timers
+from routing.timers import WRAP_UP as WRAP_UP_END
 
 LATE_ANSWERS = 8  # closed offers per item whose answer is still believed
 ENDED_ITEMS = 1024  # remembered for a while with their offers: one that comes back uses no id twice
@@ -21,29 +27,38 @@ class Floor:
     """
 
     __slots__ = (
+        "_numbers",
         "agents",
         "buckets",
+        "closings",
         "ended",
         "items",
         "lines",
         "match_due",
         "now",
         "orphans",
-        "rates",
         "rules",
+        "stages",
         "timers",
+        "wishers",
     )
 
     def __init__(self, policy: Policy) -> None:
         self.rules = Rules(policy)
         self.now: Micros = 0
         self.items: dict[str, ItemRecord] = {}
-        self.ended: dict[str, tuple[int, dict[str, str]]] = {}  # item: attempts, late; the latest to end
+        self.ended: OrderedDict[str, tuple[int, dict[str, str]]] = OrderedDict()  # item: attempts, late
         self.agents: dict[str, AgentRecord] = {}
         self.buckets = Buckets()
         self.lines: dict[str, QueueLine] = {}
-        self.rates: dict[str, QueueRates] = {}
         self.timers = Timers(self.is_live)
+        self._numbers = count()  # so that no two records are compared
+        self.stages: list[
+            tuple[Micros, int, ItemRecord]
+        ] = []  # heap; what means nothing any more leaves it late
+        self.wishers: dict[str, dict[str, ItemRecord]] = {}  # agent: queued items that would rather have them
+        self.closings: list[tuple[Micros, str]] = []  # heap: ends of shifts, also such as have moved
+        self._note_choices()
         self.match_due = False
         self.orphans: list[Offer] = []
 
@@ -53,20 +68,15 @@ class Floor:
         """The agent; one whom nobody has introduced can hold work, but has no queues yet."""
         record = self.agents.get(name)
         if record is None:
-            record = self.agents[name] = AgentRecord(Agent(name, frozenset()))
+            nobody = Agent(name, frozenset())
+            record = self.agents[name] = AgentRecord(nobody, self.rules.rooms(nobody).room({}))
         return record
 
     def line(self, queue: str) -> QueueLine:
         line = self.lines.get(queue)
         if line is None:
-            line = self.lines[queue] = QueueLine()
+            line = self.lines[queue] = QueueLine(self.rules.queue(queue))
         return line
-
-    def rates_of(self, queue: str) -> QueueRates:
-        rates = self.rates.get(queue)
-        if rates is None:
-            rates = self.rates[queue] = QueueRates()
-        return rates
 
     def is_live(self, timer: Timer) -> bool:
         record = self.items.get(timer.item)
@@ -75,93 +85,244 @@ class Floor:
         if timer.kind == OFFER:
             offer = record.offer
             return offer is not None and offer.deadline == timer.at and offer.agent == timer.agent
-        if timer.kind == WRAP_UP:
-            return record.place is Place.WRAP_UP and record.owner == timer.agent and record.until == timer.at
+        if timer.kind == WRAP_UP_END:
+            return record.place is WRAP_UP and record.owner == timer.agent and record.until == timer.at
         return record.pauses.get(timer.agent) == timer.at
 
     # --- items ------------------------------------------------------------------------------------------
 
     def add(self, item: WorkItem, attempts: int = 0) -> ItemRecord:
-        before, late = self.ended.pop(item.id, (0, {}))
-        record = self.items[item.id] = ItemRecord(item, max(attempts, before), NOWHERE)
-        record.late = late
+        record = self.items[item.id] = ItemRecord(item, attempts, NOWHERE, self.line(item.queue))
+        if item.id in self.ended:
+            before, record.late = self.ended.pop(item.id)
+            record.attempts = max(attempts, before)
         return record
 
     def forget(self, record: ItemRecord) -> None:
         """PARKED: out of everything."""
         name = record.item.id
         del self.items[name]
-        for agent in record.pauses:
-            self.agents[agent].paused.discard(name)
+        record.entry = ()  # it holds the record: a circle
+        if record.pauses:
+            for agent in record.pauses:
+                self.agents[agent].paused.discard(name)
         if record.attempts:
             self.ended[name] = (record.attempts, record.late)
             if len(self.ended) > ENDED_ITEMS:
-                del self.ended[next(iter(self.ended))]
+                self.ended.popitem(last=False)
 
     def enqueue(self, record: ItemRecord) -> None:
         """PARKED to WAITING, in the place that its key gives it."""
-        item = record.item
-        record.entry = (self.rules.key(item), item.id)
-        record.bucket = self.buckets.bucket(item)
-        record.bucket.users += 1
-        self.line(item.queue).unanswered[item.id] = item.queued_at
-        self._show(record)
-
-    def _show(self, record: ItemRecord) -> None:
+        self._classify(record, record.item)
         record.bucket.waiting.add(record.entry)
-        self.lines[record.item.queue].waiting.add(record.entry)
-        record.place = Place.WAITING
+        record.line.waiting.add(record.entry)
+        record.place = WAITING
 
-    def _hide(self, record: ItemRecord) -> int:
-        """Out of the lines; the number of items that were before it in its queue."""
-        record.bucket.waiting.remove(record.entry)
-        return self.lines[record.item.queue].waiting.remove(record.entry)
+    def _classify(self, record: ItemRecord, item: WorkItem) -> None:
+        """Which line, which bucket, which place."""
+        line = record.line
+        if record.item.preferred:
+            self._forget_wishes(record)
+        if line.policy.id != item.queue:
+            line = record.line = self.line(item.queue)
+        record.item = item
+        record.entry = (line.key(item), item.id, record)
+        if line.staged or item.preferred:
+            bucket = self._stage(record)
+        else:
+            record.ring, record.only, record.stage_at = 0, None, None
+            bucket = self.buckets.bucket(item)
+        record.bucket = bucket
+        bucket.users += 1
+        line.join(item.queued_at, record)
 
     def take_from_line(self, record: ItemRecord) -> None:
         """WAITING or OFFERED to PARKED; a pending offer is closed."""
         if record.offer is not None:
             self._close(record, record.offer)
         else:
-            self._hide(record)
+            record.bucket.waiting.remove(record.entry)
+            record.line.waiting.remove(record.entry)
+        self._leave_queue(record)
+
+    def _leave_queue(self, record: ItemRecord) -> None:
         record.bucket.users -= 1
         record.bucket = NOWHERE
-        del self.lines[record.item.queue].unanswered[record.item.id]
-        record.place = Place.PARKED
+        record.line.unanswered -= 1
+        record.place = PARKED
+        record.stage_at = None
+        if record.item.preferred:
+            self._forget_wishes(record)
+
+    # --- stages: what an item asks for, as time passes and agents come and go -------------------------------------
+
+    def _stage(self, record: ItemRecord) -> Bucket:
+        """The bucket of this moment; notes when time changes it."""
+        item, rings = record.item, record.line.policy.rings
+        for wish in item.preferred:
+            self.wishers.setdefault(wish.agent, {})[item.id] = record
+        record.ring = sum(item.queued_at + ring.after <= self.now for ring in rings)
+        record.only = self.preference(record)
+        later = [item.queued_at + ring.after for ring in rings[record.ring :]]
+        later += [item.queued_at + wish.within for wish in item.preferred if wish.within is not None]
+        later += self._overflow_times(record)
+        record.stage_at = min((at for at in later if at > self.now), default=None)
+        if record.stage_at is not None:
+            heappush(self.stages, (record.stage_at, next(self._numbers), record))
+        return self.buckets.bucket(item, rings[: record.ring], record.only)
+
+    def _overflow_times(self, record: ItemRecord) -> list[Micros]:
+        """When time alone may make an overflow step count."""
+        steps = record.line.policy.overflow
+        times = [record.item.queued_at + step.after for step in steps if step.when == "wait"]
+        if any(step.when == "closed" for step in steps):
+            _, until = record.line.open_until(self.now)
+            times += [] if until is None else [until]
+        return times
+
+    def overflow(self, record: ItemRecord, *, arrived: bool) -> Overflow | None:
+        """The first step of the item's queue that counts now; the size does so only for who has just come."""
+        line, item = record.line, record.item
+        for step in line.policy.overflow:
+            if spent_name(item.queue, step.when, step.to) in record.spent:
+                continue
+            match step.when:
+                case "wait":
+                    counts = item.queued_at + step.after <= self.now
+                case "size":
+                    counts = arrived and line.unanswered > step.size
+                case "no_staff":
+                    counts = not self.is_staffed(item.queue)
+                case _:
+                    counts = not line.open_until(self.now)[0]
+            if counts:
+                return step
+        return None
+
+    def is_staffed(self, queue: str) -> bool:
+        return any(agent.ready for agent in self.buckets.team(queue))
+
+    def unstaffed(self, queues: Iterable[str]) -> list[ItemRecord]:
+        """All that waits in those of these queues where somebody should be and nobody is."""
+        found = []
+        for queue in sorted(queues):
+            line = self.lines.get(queue)
+            if line is None or not any(step.when == "no_staff" for step in line.policy.overflow):
+                continue
+            if not self.is_staffed(queue):
+                found += [entry[2] for entry in line.waiting]
+        return found
+
+    def preference(self, record: ItemRecord) -> Preferred | None:
+        """Whom the item waits for now: the first who is to be had and whose time is not over."""
+        item, rings = record.item, record.line.policy.rings[: record.ring]
+        for wish in item.preferred:
+            agent = self.agents.get(wish.agent)
+            over = wish.within is not None and item.queued_at + wish.within <= self.now
+            if over or agent is None or not agent.ready or wish.agent in record.pauses:
+                continue
+            if self.buckets.bucket(item, rings, wish).need.is_met_by(agent.agent):
+                return wish
+        return None
+
+    def restage(self, record: ItemRecord) -> bool:
+        """Another bucket, if this moment's is another one: in its old place. False if nothing changes."""
+        bucket = self._stage(record)
+        if bucket is record.bucket:
+            return False
+        self._move(record, bucket)
+        return True
+
+    def set_stage(self, record: ItemRecord, ring: int, only: Preferred | None) -> None:
+        """WAITING: into the bucket of this stage."""
+        record.ring, record.only = ring, only
+        self._move(record, self.buckets.bucket(record.item, record.line.policy.rings[:ring], only))
+
+    def match_offer(self, record: ItemRecord, agent: AgentRecord) -> None:
+        """WAITING: into the bucket in which it was offered to the agent, as far as the item says."""
+        for wish in (record.only, None, *record.item.preferred):
+            if agent.name in record.bucket.members:
+                return
+            bucket = self.buckets.bucket(record.item, record.line.policy.rings[: record.ring], wish)
+            if bucket.need.is_met_by(agent.agent):
+                self.set_stage(record, record.ring, wish)
+
+    def _move(self, record: ItemRecord, bucket: Bucket) -> None:
+        record.bucket.waiting.remove(record.entry)
+        record.bucket.users -= 1
+        record.bucket = bucket
+        bucket.users += 1
+        bucket.waiting.add(record.entry)
+
+    def due_stages(self) -> list[ItemRecord]:
+        """Items that wait and whose stage is over."""
+        found = []
+        while self.stages and self.stages[0][0] <= self.now:
+            at, _, record = heappop(self.stages)
+            if record.place is WAITING and record.stage_at == at:
+                found.append(record)
+        return found
+
+    def next_stage(self) -> Micros | None:
+        while self.stages and not (
+            self.stages[0][2].place is WAITING and self.stages[0][2].stage_at == self.stages[0][0]
+        ):
+            heappop(self.stages)
+        return self.stages[0][0] if self.stages else None
+
+    def _forget_wishes(self, record: ItemRecord) -> None:
+        for wish in record.item.preferred:
+            wishers = self.wishers.get(wish.agent, {})
+            wishers.pop(record.item.id, None)
+            if not wishers:
+                self.wishers.pop(wish.agent, None)
 
     def reline(self, record: ItemRecord, item: WorkItem) -> None:
         """OFFERED and stays so: what is known of the item changes around its offer."""
-        old = record.item
-        del self.lines[old.queue].unanswered[old.id]
-        record.bucket.users -= 1
-        record.item = item
-        record.entry = (self.rules.key(item), item.id)
-        record.bucket = self.buckets.bucket(item)
-        record.bucket.users += 1
-        self.line(item.queue).unanswered[item.id] = item.queued_at
+        self._leave_queue(record)
+        self._classify(record, item)
+        record.place = OFFERED
 
     def offer(self, record: ItemRecord, agent: AgentRecord, offer: Offer) -> int:
         """WAITING to OFFERED; the number of items that were before it in its queue."""
-        ahead = self._hide(record)
-        record.place = Place.OFFERED
+        entry, name = record.entry, offer.item
+        record.bucket.waiting.remove(entry)
+        ahead = record.line.waiting.remove(entry)
+        record.place = OFFERED
         record.offer = offer
         record.attempts = max(record.attempts, offer.attempt)
-        agent.ringing = record.item.id
-        agent.hold(record.item)
-        self.timers.add(Timer(offer.deadline, OFFER, record.item.id, offer.agent))
         if agent.listed:
             self.unlist(agent)
+        agent.ringing = name
+        agent.last_offer = offer.made_at
+        agent.hold(record)
+        self.timers.add(Timer(offer.deadline, OFFER, name, offer.agent))
         return ahead
+
+    def accept(self, record: ItemRecord, offer: Offer) -> AgentRecord:
+        """OFFERED to SERVED by whom it rings at: what they hold stays as it is."""
+        agent = self.agents[offer.agent]
+        agent.ringing = None
+        record.offer = None
+        self._leave_queue(record)
+        record.place = SERVED
+        record.owner = offer.agent
+        record.since = self.now
+        record.unroutable = False
+        return agent
 
     def put_back(self, record: ItemRecord, offer: Offer) -> None:
         """OFFERED with this offer to WAITING, in its old place."""
         self._close(record, offer)
-        self._show(record)
+        record.bucket.waiting.add(record.entry)
+        record.line.waiting.add(record.entry)
+        record.place = WAITING
 
     def _close(self, record: ItemRecord, offer: Offer) -> None:
         record.offer = None
         agent = self.agents[offer.agent]
         agent.ringing = None
-        agent.let_go(record.item.id)
+        agent.let_go(record)
 
     def expect_late_answer(self, record: ItemRecord, offer: Offer) -> None:
         """We closed the offer; the row may have been answered just before."""
@@ -172,26 +333,26 @@ class Floor:
 
     def serve(self, record: ItemRecord, agent: AgentRecord, since: Micros | None) -> None:
         """PARKED to SERVED."""
-        record.place = Place.SERVED
-        record.owner = agent.agent.id
+        record.place = SERVED
+        record.owner = agent.name
         record.since = since
         record.unroutable = False
-        agent.hold(record.item)
+        agent.hold(record)
 
     def wrap_up(self, record: ItemRecord, until: Micros) -> None:
         """SERVED to WRAP_UP, or another end of it."""
-        record.place = Place.WRAP_UP
+        record.place = WRAP_UP
         record.until = until
-        self.timers.add(Timer(until, WRAP_UP, record.item.id, record.owner))
+        self.timers.add(Timer(until, WRAP_UP_END, record.item.id, record.owner))
 
     def free(self, record: ItemRecord) -> AgentRecord:
         """SERVED or WRAP_UP to PARKED. The agent is idle from now on, as far as this item goes."""
         agent = self.agents[record.owner]
-        agent.let_go(record.item.id)
+        agent.let_go(record)
         agent.idle_since = self.now
         record.owner = ""
         record.since = None
-        record.place = Place.PARKED
+        record.place = PARKED
         return agent
 
     def pause(self, record: ItemRecord, agent: str, until: Micros) -> None:
@@ -211,41 +372,73 @@ class Floor:
         if record.agent != agent:
             self.unlist(record)
             self.buckets.enrol(record, agent)
+            record.room = self.rules.rooms(agent).room(record.room.load)
+            self._note_shift(record)
+
+    def _note_shift(self, record: AgentRecord) -> None:
+        end = record.agent.shift_end
+        record.closes_at = None if end is None else end - self.rules.policy.shift_margin
+        if record.closes_at is not None:
+            heappush(self.closings, (record.closes_at, record.name))
+
+    def next_closing(self) -> Micros | None:
+        return self.closings[0][0] if self.closings else None
+
+    def due_closings(self) -> list[AgentRecord]:
+        """Agents whose shift is over, or was to be."""
+        found = []
+        while self.closings and self.closings[0][0] <= self.now:
+            found.append(self.agents[heappop(self.closings)[1]])
+        return found
 
     def open_media(self, agent: AgentRecord) -> tuple[str, ...]:
         """The media of which the agent may be offered one more item; at most one thing rings at a time."""
         if not agent.ready or agent.blocked or agent.ringing is not None:
             return ()
-        return capacity.open_media(agent.agent.capacity, agent.load, self.rules.exclusive)
+        if agent.closes_at is not None and agent.closes_at <= self.now:
+            return ()
+        return (*agent.room.open, OVERRIDE) if agent.overrides else agent.room.open
 
     def list_idle(self, agent: AgentRecord, media: tuple[str, ...]) -> None:
         """Let the agent stand in the idle lines of exactly these media."""
-        if media == agent.listed and (not media or agent.idle_since == agent.listed_since):
-            return
-        self.unlist(agent)
+        if agent.listed:
+            self.unlist(agent)
         agent.listed = media
-        agent.listed_since = agent.idle_since
-        entry = (agent.idle_since, agent.agent.id)
         for medium in media:
             for bucket in agent.buckets.get(medium, ()):
-                bucket.idle.add(entry)
+                self.buckets.stand(agent, bucket)
 
     def unlist(self, agent: AgentRecord) -> None:
-        entry = (agent.listed_since, agent.agent.id)
-        for medium in agent.listed:
-            for bucket in agent.buckets.get(medium, ()):
-                bucket.idle.remove(entry)
+        for bucket, entry in agent.spots:
+            bucket.idle.remove(entry)
+        agent.spots = []
         agent.listed = ()
 
     # --- rules ------------------------------------------------------------------------------------------
 
+    def _note_choices(self) -> None:
+        self.buckets.choices = {
+            queue.id: queue.choice for queue in self.rules.policy.queues if queue.choice != LONGEST_IDLE
+        }
+
     def change_policy(self, policy: Policy) -> None:
         """New rules for all that waits: the keys are computed anew."""
         self.rules = Rules(policy)
+        for agent in self.agents.values():
+            self.unlist(agent)
+            agent.room = self.rules.rooms(agent.agent).room(agent.room.load)
+            self._note_shift(agent)
+        self._note_choices()
+        for name, line in self.lines.items():
+            line.set_policy(self.rules.queue(name))
         for record in self.items.values():
-            if record.place is Place.WAITING:
-                self._hide(record)
-                record.entry = (self.rules.key(record.item), record.item.id)
-                self._show(record)
-            elif record.place is Place.OFFERED:
-                record.entry = (self.rules.key(record.item), record.item.id)
+            if record.place is WAITING:
+                self.take_from_line(record)
+                self.enqueue(record)
+            elif record.place is OFFERED:
+                self.reline(record, record.item)
+
+
+def spent_name(queue: str, when: str, to: str) -> str:
+    """How a record remembers a step that was refused."""
+    return f"{queue} {when} {to}"

@@ -4,7 +4,8 @@
 
 from collections import Counter
 
-from routing.buckets import NOWHERE, Bucket, may_serve, signature
+from routing import choice
+from routing.buckets import NOWHERE, Bucket
 from routing.capacity import has_room
 from routing.floor import Floor
 from routing.records import AgentRecord, ItemRecord, Place
@@ -36,7 +37,7 @@ def _check_item(floor: Floor, record: ItemRecord) -> None:
     assert (record.offer is not None) == (place is Place.OFFERED), f"{name} is {place} with {record.offer}"
     owned = place in {Place.SERVED, Place.WRAP_UP}
     assert bool(record.owner) == owned, f"{name} is {place} and owned by {record.owner}"
-    holders = [agent.agent.id for agent in floor.agents.values() if name in agent.holds]
+    holders = [agent.agent.id for agent in floor.agents.values() if record in agent.holds]
     if record.offer is not None:
         assert record.offer.item == name, f"{name} rings with the offer of another item"
         assert record.offer.attempt <= record.attempts, f"{name} was offered more often than counted"
@@ -54,32 +55,35 @@ def _check_item(floor: Floor, record: ItemRecord) -> None:
 
 def _check_queued(floor: Floor, record: ItemRecord) -> None:
     name, item, bucket = record.item.id, record.item, record.bucket
-    assert record.entry == (floor.rules.key(item), name), f"{name} has the place {record.entry}"
-    need = (bucket.queue, bucket.medium, bucket.requires)
-    assert need == (item.queue, item.medium, signature(item.requires)), f"{name} is in the bucket {need}"
+    assert record.entry[:2] == (record.line.key(item), name), f"{name} has the place {record.entry}"
+    rings = record.line.policy.rings
+    if bucket.need.terms:  # else it was refused, and stays so
+        mine = floor.buckets.bucket(item, rings[: record.ring], record.only)
+        assert bucket is mine, f"{name} is in {bucket.need}"
+    if record.place is Place.WAITING:
+        passed = sum(item.queued_at + ring.after <= floor.now for ring in rings)
+        assert record.ring == passed, f"{name} has passed {record.ring} rings of {passed}"
+        assert record.only == floor.preference(record), f"{name} waits for {record.only}"
     waits = record.place is Place.WAITING
     assert (record.entry in set(bucket.waiting)) == waits, (
         f"{name} is {record.place}, its bucket says otherwise"
     )
     assert (record.entry in set(floor.lines[item.queue].waiting)) == waits, f"{name}: its line says otherwise"
-    assert floor.lines[item.queue].unanswered.get(name) == item.queued_at, f"{name} is not unanswered"
+    assert record.line is floor.lines[item.queue], f"{name} stands in another line"
     assert record.unroutable == (waits and not bucket.members), f"{name}: unroutable is {record.unroutable}"
 
 
 def _check_agent(floor: Floor, agent: AgentRecord) -> None:
     name = agent.agent.id
-    assert agent.load == dict(Counter(agent.holds.values())), (
-        f"{name}: load {agent.load}, holds {agent.holds}"
-    )
+    held = [record.item for record in agent.holds]
+    load = dict(Counter(item.medium for item in held))
+    assert agent.room.load == load, f"{name}: load {agent.room.load}, holds {held}"
+    assert agent.room is floor.rules.rooms(agent.agent).room(load), f"{name} is in a room of other rules"
     paused = {item for item, record in floor.items.items() if name in record.pauses}
     assert agent.paused == paused, f"{name} pauses from {agent.paused} instead of {paused}"
-    for item, medium in agent.holds.items():
-        assert floor.items[item].item.medium == medium, f"{name} holds {item} as {medium}"
     _check_ringing(floor, agent)
     media = floor.open_media(agent)
     assert set(agent.listed) == set(media), f"{name} is listed for {agent.listed} instead of {media}"
-    if media:
-        assert agent.listed_since == agent.idle_since, f"{name} is listed since {agent.listed_since}"
     if agent.benched_by is not None:
         assert not agent.ready, f"{name} is benched and ready"
 
@@ -87,29 +91,42 @@ def _check_agent(floor: Floor, agent: AgentRecord) -> None:
 def _check_ringing(floor: Floor, agent: AgentRecord) -> None:
     """A pending offer fits: the agent may have the item beside all that they hold."""
     name = agent.agent.id
-    pending = [item for item in agent.holds if floor.items[item].place is Place.OFFERED]
+    pending = [record.item.id for record in agent.holds if record.place is Place.OFFERED]
     assert pending == ([agent.ringing] if agent.ringing else []), f"{name} has the offers {pending}"
     if agent.ringing is None:
         return
     item = floor.items[agent.ringing].item
     assert agent.ready, f"{name} is not ready and {item.id} rings"
     assert not agent.blocked, f"{name} is blocked and {item.id} rings"
-    assert may_serve(agent.agent, item.queue, item.medium, item.requires), f"{name} cannot serve {item.id}"
-    rest = dict(Counter(medium for held, medium in agent.holds.items() if held != item.id))
-    fits = has_room(agent.agent.capacity, rest, item.medium, floor.rules.exclusive)
-    assert fits, f"{name} has no room for {item.id} beside {rest}"
+    need = floor.items[agent.ringing].bucket.need
+    assert need.is_met_by(agent.agent), f"{name} cannot serve {item.id}"
+    rest = dict(Counter(held.item.medium for held in agent.holds if held.item is not item))
+    policy = floor.rules.policy
+    fits = has_room(
+        agent.agent.capacity,
+        rest,
+        item.medium,
+        policy.exclusive,
+        interrupts=policy.interrupts.get(item.medium, frozenset()),
+        weights=policy.weights,
+        units=agent.agent.units,
+    )
+    assert fits or need.override, f"{name} has no room for {item.id} beside {rest}"
 
 
 def _check_bucket(floor: Floor, bucket: Bucket) -> None:
-    need = (bucket.queue, bucket.medium, bucket.requires)
-    members = {agent for agent, record in floor.agents.items() if may_serve(record.agent, *need)}
+    need = bucket.need
+    members = {agent for agent, record in floor.agents.items() if need.is_met_by(record.agent)}
     assert set(bucket.members) == members, f"{need} has the members {sorted(bucket.members)}"
+    rule = floor.rules.queue(need.queue).choice
     idle = {
-        (record.idle_since, record.agent.id)
+        choice.entry(rule, record, need.terms)
         for record in bucket.members.values()
-        if bucket.medium in record.listed
+        if bucket.slot in record.listed
     }
     assert set(bucket.idle) == idle, f"{need} has the idle agents {list(bucket.idle)}"
+    _check_order(bucket.waiting)
+    _check_order(bucket.idle)
     users = [record for record in floor.items.values() if record.bucket is bucket]
     assert bucket.users == len(users), f"{need} counts {bucket.users} users of {len(users)}"
 
@@ -119,7 +136,7 @@ def _check_conservation(floor: Floor) -> None:
     places = Counter(record.place for record in floor.items.values())
     lines = floor.lines.values()
     waiting = sum(len(line.waiting) for line in lines)
-    unanswered = sum(len(line.unanswered) for line in lines)
+    unanswered = sum(line.unanswered for line in lines)
     held = sum(len(agent.holds) for agent in floor.agents.values())
     assert waiting == places[Place.WAITING], f"{waiting} in the lines, {places[Place.WAITING]} wait"
     assert waiting == sum(len(bucket.waiting) for bucket in floor.buckets), "lines and buckets differ"
@@ -128,6 +145,13 @@ def _check_conservation(floor: Floor) -> None:
     assert held == busy, f"{held} items weigh on agents, {busy} are offered, served or in wrap-up"
     for line in lines:
         _check_order(line.waiting)
+        came = [
+            record.item.queued_at
+            for record in floor.items.values()
+            if record.line is line and record.place in {Place.WAITING, Place.OFFERED}
+        ]
+        assert line.unanswered == len(came), f"{line.unanswered} unanswered of {len(came)}"
+        assert line.oldest() == min(came, default=None), f"the oldest came at {line.oldest()}"
 
 
 def _check_order(line: Line) -> None:
@@ -151,12 +175,28 @@ def _check_deadlines(floor: Floor) -> None:
 
 def _check_nobody_idles(floor: Floor) -> None:
     """No agent who could have it stands idle while an item waits."""
+    policy = floor.rules.policy
     for record in floor.items.values():
         if record.place is not Place.WAITING:
             continue
         item = record.item
         for name, agent in floor.agents.items():
-            free = agent.ready and not agent.blocked and agent.ringing is None and name not in record.pauses
-            if free and may_serve(agent.agent, item.queue, item.medium, item.requires):
-                room = has_room(agent.agent.capacity, agent.load, item.medium, floor.rules.exclusive)
+            on_shift = agent.closes_at is None or floor.now < agent.closes_at
+            free = (
+                on_shift
+                and agent.ready
+                and not agent.blocked
+                and agent.ringing is None
+                and name not in record.pauses
+            )
+            if free and record.bucket.need.is_met_by(agent.agent):
+                room = record.bucket.need.override or has_room(
+                    agent.agent.capacity,
+                    agent.room.load,
+                    item.medium,
+                    policy.exclusive,
+                    interrupts=policy.interrupts.get(item.medium, frozenset()),
+                    weights=policy.weights,
+                    units=agent.agent.units,
+                )
                 assert not room, f"{name} idles while {item.id} waits"

@@ -5,31 +5,80 @@ store uses too, so that nothing is converted or rounded on the way.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import MISSING, dataclass, field, fields, make_dataclass
+from typing import Any, Final, NamedTuple, TypeAlias, TypeVar
 
 Micros: TypeAlias = int
 SECOND: Micros = 1_000_000
 MINUTE: Micros = 60 * SECOND
+YEAR: Micros = 365 * 24 * 60 * MINUTE
 
 AwayReason: TypeAlias = str
 """Why an agent gets no offers: a reason from the configuration, or "no_answer", "lost", "signed_out"."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Skill:
+Value = TypeVar("Value")
+
+
+def quick(cls: type[Value]) -> type[Value]:
+    """For a frozen dataclass that is made all the time: frozen to the type checker, not at run time.
+
+    The `__init__` of a frozen dataclass costs six times that of an open one.
+    """
+    parts: list[tuple[str, Any, Any]] = []
+    for each in fields(cls):  # type: ignore[arg-type]  # a dataclass, as the docstring says
+        if each.default is not MISSING:
+            spare = field(default=each.default)
+        elif each.default_factory is not MISSING:
+            spare = field(default_factory=each.default_factory)
+        else:
+            spare = field()
+        parts.append((each.name, each.type, spare))
+    open_one = make_dataclass(cls.__name__, parts)
+    type.__setattr__(cls, "__init__", vars(open_one)["__init__"])
+    type.__delattr__(cls, "__setattr__")
+    type.__delattr__(cls, "__delattr__")
+    return cls
+
+
+ADDED: Final = {"added": True}
+"""Marks a field that older logs lack: written only where it differs from its default, so that old and new agree."""
+
+
+class Skill(NamedTuple):
     """A skill with a level from 1 (basic) to 5 (expert); as a requirement: at least this level."""
 
     name: str
     level: int = 1
 
 
+@quick
+@dataclass(frozen=True, slots=True)
+class Preferred:
+    """An agent who comes first for one item: who served the customer last, who owns the account, who was named.
+
+    Others wait until `within` after the item's arrival (None: for good), unless the agent is not to be had; they
+    are skipped at once then. `direct`: neither queue nor skills matter. `override`: what they hold does not matter;
+    whether somebody may ask for that is for the caller to know. `why` is for the explanation.
+    """
+
+    agent: str
+    within: Micros | None
+    why: str = "last_agent"
+    direct: bool = False
+    override: bool = False
+
+
+@quick
 @dataclass(frozen=True, slots=True)
 class WorkItem:
     """Routing's view of one interaction that waits or is served.
 
     `queued_at` is when it first joined a queue in this wait; it never changes while the item is offered,
-    declined or put back, so the item keeps its place. `priority` is a head start in whole minutes.
+    declined or put back, so the item keeps its place. `priority` is a head start in whole minutes. It asks for all
+    skills of `requires` and, if there are any, all of one of `any_of`. `value`: what the customer is
+    worth, in points that the queue weighs. `preferred`: the first who is to be had and whose time is not over gets it
+    before all others.
     """
 
     id: str
@@ -38,16 +87,67 @@ class WorkItem:
     queued_at: Micros
     priority: int = 0
     requires: tuple[Skill, ...] = ()
+    any_of: tuple[tuple[Skill, ...], ...] = field(default=(), metadata=ADDED)
+    preferred: tuple[Preferred, ...] = field(default=(), metadata=ADDED)
+    value: int = field(default=0, metadata=ADDED)
 
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """Who may be offered what. `capacity` is the number of items at once per medium; none means 0."""
+    """Who may be offered what.
+
+    `capacity` is the number of items at once per medium; none means 0. `units` bounds the sum of what all they have
+    weighs (`Policy.weights`). From `Policy.shift_margin` before `shift_end` on they get no more offers.
+    """
 
     id: str
     queues: frozenset[str]
     skills: Mapping[str, int] = field(default_factory=dict)
     capacity: Mapping[str, int] = field(default_factory=dict)
+    units: int | None = field(default=None, metadata=ADDED)
+    shift_end: Micros | None = field(default=None, metadata=ADDED)
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """From `after` its arrival on an item asks for less: not for skills of `drop`, of others `lower` levels less."""
+
+    after: Micros
+    drop: tuple[str, ...] = ()
+    lower: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From `opens` up to `closes`, in minutes of the day; 1440 is midnight. Past midnight: two spans."""
+
+    opens: int
+    closes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """`week` from Monday to Sunday; `days` instead of it on dates such as "2026-12-24", none: closed."""
+
+    zone: str
+    week: tuple[tuple[Span, ...], ...]
+    days: Mapping[str, tuple[Span, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Overflow:
+    """Where an item goes that is not served in its queue.
+
+    `when`: "wait" (longer than `after`), "size" (already `size` others are there when it comes), "no_staff" (none of
+    the queue's agents is ready), "closed" (by the queue's hours). `to`: "queue" (then `queue`, with its place kept),
+    "callback", "voicemail" or "message": a channel carries it out.
+    """
+
+    when: str
+    to: str
+    queue: str = ""
+    after: Micros = 0
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +156,12 @@ class QueuePolicy:
 
     `target` is the service-level threshold and shifts the ordering key, `ring` how long an offer stands,
     `wrap_up` the time for after-contact work, `decline_pause` how long an agent who declined an item is
-    not offered that item again. `priority` is in minutes and added to each item's own.
+    not offered that item again. `priority` is in minutes and added to each item's own. `rings` are in the order of
+    their times, and each adds to those before.
+
+    `order` is "due" or "strict": then a higher priority of an item always comes first, whatever the age.
+    `value_weight` is the head start that one point of an item's value gives, `value_cap` the most that value can give.
+    `choice` of the agent is one of choice.CHOICES. The first step of `overflow` whose time has come counts.
     """
 
     id: str
@@ -65,6 +170,13 @@ class QueuePolicy:
     wrap_up: Micros = 60 * SECOND
     decline_pause: Micros = 30 * SECOND
     priority: int = 0
+    rings: tuple[Ring, ...] = field(default=(), metadata=ADDED)
+    order: str = field(default="due", metadata=ADDED)
+    value_weight: Micros = field(default=0, metadata=ADDED)
+    value_cap: Micros = field(default=0, metadata=ADDED)
+    hours: Hours | None = field(default=None, metadata=ADDED)
+    overflow: tuple[Overflow, ...] = field(default=(), metadata=ADDED)
+    choice: str = field(default="longest_idle", metadata=ADDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +184,20 @@ class Policy:
     """One published version of the routing rules.
 
     `exclusive` media stand alone: while an agent has such an item (offered, served or in wrap-up), no other
-    item is offered to them, and the other way round.
+    item is offered to them, and the other way round. `interrupts`: medium and the media that it may interrupt: to its
+    items, what an agent has of those weighs nothing. `weights`: medium and how many of an agent's units an item takes
+    (1 unless said).
     """
 
     version: int
     queues: tuple[QueuePolicy, ...]
     exclusive: frozenset[str] = frozenset({"phone"})
+    interrupts: Mapping[str, frozenset[str]] = field(default_factory=dict, metadata=ADDED)
+    weights: Mapping[str, int] = field(default_factory=dict, metadata=ADDED)
+    shift_margin: Micros = field(default=0, metadata=ADDED)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Offer:
     """A reservation of one item for one agent until `deadline`. `attempt` counts from 1 per item."""

@@ -1,6 +1,9 @@
 """The published rules, made quick to ask."""
 
-from routing.model import MINUTE, Micros, Policy, QueuePolicy, WorkItem
+from typing import Any
+
+from routing.capacity import Rooms
+from routing.model import Agent, Policy, QueuePolicy
 
 
 class Rules:
@@ -10,12 +13,16 @@ class Rules:
     than the rules of its queue.
     """
 
-    __slots__ = ("_queues", "exclusive", "policy", "version")
+    __slots__ = ("_queues", "_rooms", "exclusive", "policy", "version", "watches_staff")
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.version = policy.version
         self.exclusive = policy.exclusive
+        self.watches_staff = any(
+            step.when == "no_staff" for queue in policy.queues for step in queue.overflow
+        )
+        self._rooms: dict[tuple[Any, ...], Rooms] = {}
         self._queues = {queue.id: queue for queue in policy.queues}
 
     def queue(self, name: str) -> QueuePolicy:
@@ -24,15 +31,10 @@ class Rules:
             found = self._queues[name] = QueuePolicy(name)
         return found
 
-    def head_start(self, item: WorkItem) -> int:
-        """Whole minutes: the queue's priority and the item's own."""
-        return self.queue(item.queue).priority + item.priority
-
-    def key(self, item: WorkItem) -> Micros:
-        """The place in the line, smallest first: arrival plus service target, less the head start.
-
-        All items age at one speed, so the key stays as it is while they wait. Nobody starves: whoever joins
-        later by more than the largest difference of targets and head starts is behind.
-        """
-        queue = self.queue(item.queue)
-        return item.queued_at + queue.target - (queue.priority + item.priority) * MINUTE
+    def rooms(self, agent: Agent) -> Rooms:
+        """What goes beside what for somebody of this capacity."""
+        name = (agent.units, *agent.capacity.items())  # the order decides which medium is looked at first
+        found = self._rooms.get(name)
+        if found is None:
+            found = self._rooms[name] = Rooms(agent, self.policy)
+        return found

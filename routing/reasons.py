@@ -2,7 +2,7 @@
 
 from routing.decisions import Because
 from routing.floor import Floor
-from routing.model import Offer
+from routing.model import Offer, Overflow
 from routing.records import AgentRecord, ItemRecord
 
 
@@ -12,22 +12,32 @@ def of_offer(floor: Floor, record: ItemRecord, agent: AgentRecord, ahead: int, c
     `ahead` counts the items before it in its queue, which nobody who was free may take; `candidates` the
     agents who could have had it. `key` is queued_at + target_ms - head_start_min.
     """
-    item = record.item
-    rules = floor.rules
-    return {
-        "rule": "longest_idle",
+    item, line, now = record.item, record.line, floor.now
+    policy = line.policy
+    waited, idle = now - item.queued_at, now - agent.idle_since
+    because: dict[str, str | int] = {
+        "rule": policy.choice,
         "queue": item.queue,
         "position": ahead + 1,
-        "waiting": len(floor.lines[item.queue].waiting) + 1,
-        "waited_ms": max(floor.now - item.queued_at, 0) // 1000,
+        "waiting": line.waiting.size + 1,
+        "waited_ms": waited // 1000 if waited > 0 else 0,
         "key": record.entry[0],
-        "target_ms": rules.queue(item.queue).target // 1000,
-        "head_start_min": rules.head_start(item),
+        "target_ms": line.target_ms,
+        "head_start_min": policy.priority + item.priority,
         "candidates": candidates,
-        "idle_ms": max(floor.now - agent.idle_since, 0) // 1000,
+        "idle_ms": idle // 1000 if idle > 0 else 0,
         "attempt": record.attempts,
-        "policy_version": rules.version,
+        "policy_version": floor.rules.version,
     }
+    if record.only is not None:
+        because["preferred"] = record.only.why
+    if record.ring:
+        because["ring"] = record.ring
+    if item.value:
+        because["value_ms"] = line.worth(item) // 1000
+    if policy.order != "due":
+        because["order"] = policy.order
+    return because
 
 
 def of_close(floor: Floor, offer: Offer, rule: str) -> Because:
@@ -42,14 +52,17 @@ def of_close(floor: Floor, offer: Offer, rule: str) -> Because:
 
 def of_unroutable(floor: Floor, record: ItemRecord) -> Because:
     """What nobody has: `requires` as in "german>=3, repair>=1"."""
-    item = record.item
-    return {
+    item, terms = record.item, record.bucket.need.terms
+    because: dict[str, str | int] = {
         "rule": "no_such_agent",
         "queue": item.queue,
         "medium": item.medium,
-        "requires": ", ".join(f"{skill.name}>={skill.level}" for skill in sorted(item.requires)),
+        "requires": " or ".join(", ".join(f"{name}>={level}" for name, level in term) for term in terms),
         "policy_version": floor.rules.version,
     }
+    if not terms:
+        because |= {"rule": "too_many_requirements", "field": "requires", "terms": len(item.any_of)}
+    return because
 
 
 def of_wrap_up(floor: Floor, record: ItemRecord) -> Because:
@@ -58,5 +71,20 @@ def of_wrap_up(floor: Floor, record: ItemRecord) -> Because:
         "rule": "wrap_up_over",
         "until": record.until,
         "late_ms": max(floor.now - record.until, 0) // 1000,
+        "policy_version": floor.rules.version,
+    }
+
+
+def of_overflow(floor: Floor, record: ItemRecord, step: Overflow) -> Because:
+    """Which step, and what it looked at."""
+    item = record.item
+    return {
+        "rule": "overflow",
+        "when": step.when,
+        "to": step.to,
+        "waited_ms": max(floor.now - item.queued_at, 0) // 1000,
+        "after_ms": step.after // 1000,
+        "waiting": record.line.unanswered,
+        "size": step.size,
         "policy_version": floor.rules.version,
     }

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from routing.choice import ROUND_ROBIN
 from routing.codec import decode_as, encode
-from routing.estimate import QueueRates
 from routing.floor import Floor
+from routing.lines import QueueLine
 from routing.model import Agent, AwayReason, Micros, Offer, Policy, WorkItem
 from routing.records import AgentRecord, ItemRecord, Place
 
@@ -46,8 +47,8 @@ def rebuild_into(floor: Floor, now: Micros, rows: Rows) -> None:
         if record is not None:
             floor.pause(record, agent, until)
     for queue, (mu, theta) in rows.estimates.items():
-        floor.rates_of(queue).handling.set_to(mu)
-        floor.rates_of(queue).patience.set_to(theta)
+        floor.line(queue).handling.set_to(mu)
+        floor.line(queue).patience.set_to(theta)
     _list_and_flag(floor)
     floor.match_due = True
 
@@ -83,12 +84,17 @@ def _put_offer(floor: Floor, offer: Offer) -> None:
     if record is None or record.place is not Place.WAITING or agent.ringing is not None:
         floor.orphans.append(offer)
     else:
+        floor.match_offer(record, agent)
         floor.offer(record, agent, offer)
 
 
 def _list_and_flag(floor: Floor) -> None:
     """What follows from the rest: who stands idle, and which items were told to be unroutable already."""
+    for record in floor.items.values():  # pauses came later than items
+        if record.place is Place.WAITING and (record.item.preferred or record.line.staged):
+            floor.restage(record)
     floor.buckets.flipped.clear()
+    floor.buckets.opened.clear()
     for agent in floor.agents.values():
         floor.list_idle(agent, floor.open_media(agent))
     for record in floor.items.values():
@@ -100,21 +106,24 @@ def _list_and_flag(floor: Floor) -> None:
 
 def snapshot(floor: Floor) -> dict[str, Any]:
     """Everything that is not derived, in one order."""
+    turns = ROUND_ROBIN in floor.buckets.choices.values()
     return {
         "format": FORMAT,
         "now": floor.now,
         "policy": encode(floor.rules.policy),
         "match_due": floor.match_due,
         "orphans": [encode(offer) for offer in floor.orphans],
-        "agents": [_write_agent(floor.agents[name]) for name in sorted(floor.agents)],
+        "agents": [_write_agent(floor.agents[name], with_turns=turns) for name in sorted(floor.agents)],
         "items": [_write_item(floor.items[item]) for item in sorted(floor.items)],
         "ended": [[item, attempts, _write_late(late)] for item, (attempts, late) in floor.ended.items()],
-        "rates": {queue: _write_rates(floor.rates[queue]) for queue in sorted(floor.rates)},
+        "rates": {
+            queue: _write_rates(line) for queue, line in sorted(floor.lines.items()) if line.has_learned
+        },
     }
 
 
-def _write_agent(record: AgentRecord) -> dict[str, Any]:
-    return {
+def _write_agent(record: AgentRecord, *, with_turns: bool) -> dict[str, Any]:
+    row: dict[str, Any] = {
         "agent": encode(record.agent),
         "ready": record.ready,
         "reason": record.reason,
@@ -122,10 +131,13 @@ def _write_agent(record: AgentRecord) -> dict[str, Any]:
         "blocked": record.blocked,
         "benched_by": record.benched_by,
     }
+    if with_turns:
+        row["last_offer"] = record.last_offer
+    return row
 
 
 def _write_item(record: ItemRecord) -> dict[str, Any]:
-    return {
+    row: dict[str, Any] = {
         "item": encode(record.item),
         "place": record.place.value,
         "attempts": record.attempts,
@@ -137,6 +149,14 @@ def _write_item(record: ItemRecord) -> dict[str, Any]:
         "late": _write_late(record.late),
         "unroutable": record.unroutable,
     }
+    if record.spent:
+        row["spent"] = list(record.spent)
+    if record.place is Place.OFFERED and (
+        record.line.staged or record.item.preferred
+    ):  # as of when it was offered
+        wish = None if record.only is None else record.item.preferred.index(record.only)
+        row["stage"] = [record.ring, wish]
+    return row
 
 
 def _write_late(late: Mapping[str, str]) -> list[list[str]]:
@@ -144,7 +164,7 @@ def _write_late(late: Mapping[str, str]) -> list[list[str]]:
     return [list(pair) for pair in late.items()]
 
 
-def _write_rates(rates: QueueRates) -> list[float]:
+def _write_rates(rates: QueueLine) -> list[float]:
     return [rates.handling.count, rates.handling.exposure, rates.patience.count, rates.patience.exposure]
 
 
@@ -168,13 +188,15 @@ def restore_into(floor: Floor, snapshot: Mapping[str, Any]) -> None:
             idle_since=row["idle_since"],
             reason=row["reason"],
         )
+        agent.last_offer = row.get("last_offer", 0)
         agent.blocked = row["blocked"]
         agent.benched_by = row["benched_by"]
     for row in snapshot["items"]:
         _read_item(floor, row)
-    floor.ended = {item: (attempts, dict(late)) for item, attempts, late in snapshot["ended"]}
+    for item, attempts, late in snapshot["ended"]:
+        floor.ended[item] = (attempts, dict(late))
     for queue, (handled, handling, gave_up, patience) in snapshot["rates"].items():
-        rates = floor.rates_of(queue)
+        rates = floor.line(queue)
         rates.handling.count, rates.handling.exposure = handled, handling
         rates.patience.count, rates.patience.exposure = gave_up, patience
     _list_and_flag(floor)
@@ -189,6 +211,9 @@ def _read_item(floor: Floor, row: Mapping[str, Any]) -> None:
         floor.enqueue(record)
     if place is Place.OFFERED:
         offer = decode_as(Offer, row["offer"])
+        if "stage" in row:
+            ring, wish = row["stage"]
+            floor.set_stage(record, ring, None if wish is None else record.item.preferred[wish])
         floor.offer(record, floor.agent(offer.agent), offer)
     if place in {Place.SERVED, Place.WRAP_UP}:
         floor.serve(record, floor.agent(row["owner"]), row["since"])
@@ -198,3 +223,4 @@ def _read_item(floor: Floor, row: Mapping[str, Any]) -> None:
     for agent, until in row["pauses"].items():
         floor.pause(record, agent, until)
     record.late = dict(row["late"])
+    record.spent = tuple(row.get("spent", ()))

@@ -1,13 +1,16 @@
 """What the router remembers of an item and of an agent; changed by `floor` only."""
 
+from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from routing.model import Agent, AwayReason, Micros, Offer, WorkItem
+from routing.capacity import Room
+from routing.model import Agent, AwayReason, Micros, Offer, Preferred, WorkItem
 from routing.waiting import Entry
 
 if TYPE_CHECKING:  # the buckets hold records and the records hold buckets
     from routing.buckets import Bucket
+    from routing.lines import QueueLine
 
 
 class Place(Enum):
@@ -20,10 +23,14 @@ class Place(Enum):
     PARKED = "parked"  # the row says that it does not wait; the fact that says where it is follows
 
 
+WAITING, OFFERED, SERVED, WRAP_UP, PARKED = Place  # an attribute of an Enum costs more to look up than a name
+
+
 class ItemRecord:
     """One item.
 
-    `bucket` is one that counts it while WAITING or OFFERED, else `buckets.NOWHERE`; `offer` is set while
+    `bucket` is one that counts it while WAITING or OFFERED, else `buckets.NOWHERE`; `line` is that of its
+    queue, of the last one it waited in or else of none; `offer` is set while
     OFFERED, `owner` (else "") while SERVED or in WRAP_UP, `until` counts while in WRAP_UP.
     """
 
@@ -33,20 +40,26 @@ class ItemRecord:
         "entry",
         "item",
         "late",
+        "line",
         "offer",
+        "only",
         "owner",
         "pauses",
         "place",
+        "ring",
         "since",
+        "spent",
+        "stage_at",
         "unroutable",
         "until",
     )
 
-    def __init__(self, item: WorkItem, attempts: int, bucket: "Bucket") -> None:
+    def __init__(self, item: WorkItem, attempts: int, bucket: "Bucket", line: "QueueLine") -> None:
         self.item = item
-        self.place = Place.PARKED
+        self.line = line
+        self.place = PARKED
         self.attempts = attempts
-        self.entry: Entry = (0, item.id)  # ordering key and id, the place in the line
+        self.entry: Entry = ()  # ordering key, id and this: the place in the line, once it has had one
         self.bucket = bucket
         self.offer: Offer | None = None
         self.owner = ""
@@ -57,6 +70,10 @@ class ItemRecord:
             str, str
         ] = {}  # offers that we closed and an answer may still come for, with the agent
         self.unroutable = False
+        self.spent: tuple[str, ...] = ()  # overflow that was refused, as "queue when to": not tried again
+        self.ring = 0  # how many rings of its queue it has passed, as of when it came into its bucket
+        self.only: Preferred | None = None  # whom it waits for, the same
+        self.stage_at: Micros | None = None  # when that changes by time alone
 
 
 class AgentRecord:
@@ -67,42 +84,54 @@ class AgentRecord:
         "benched_by",
         "blocked",
         "buckets",
+        "closes_at",
         "holds",
         "idle_since",
+        "last_offer",
         "listed",
-        "listed_since",
-        "load",
+        "name",
+        "overrides",
         "paused",
+        "picks",
         "ready",
         "reason",
         "ringing",
+        "room",
+        "spots",
     )
 
-    def __init__(self, agent: Agent) -> None:
+    def __init__(self, agent: Agent, room: Room) -> None:
         self.agent = agent
+        self.name = agent.id
         self.ready = False
         self.reason: AwayReason | None = "signed_out"
         self.idle_since: Micros = 0
         self.blocked = False
         self.benched_by: str | None = None  # the offer that nobody answered
         self.ringing: str | None = None  # the item of the pending offer
-        self.holds: dict[str, str] = {}  # item: medium, for all that weighs on the capacity
-        self.load: dict[str, int] = {}  # medium: number of holds, no zeros
+        self.holds: tuple[ItemRecord, ...] = ()  # all that weighs on the capacity
+        self.room = room  # what that leaves
+        self.overrides = False  # whether there is a bucket that needs no room
         self.paused: set[str] = (
             set()
         )  # the items that they declined and that are not offered to them for a while
         self.buckets: dict[str, list[Bucket]] = {}  # medium: the buckets that the agent is a member of
+        self.picks: dict[
+            tuple[str, ...], Callable[[list[Entry]], tuple[Entry, ...]]
+        ] = {}  # media: their heads out of all heads; made when asked
         self.listed: tuple[str, ...] = ()  # media as which the agent stands in the idle lines
-        self.listed_since: Micros = 0  # the number by which they stand there
+        self.spots: list[tuple[Bucket, Entry]] = []  # in these lines, with these entries
+        self.last_offer: Micros = 0  # when the last one was made to them; 0: none that we know of
+        self.closes_at: Micros | None = None  # from when on they get nothing more in this shift
 
-    def hold(self, item: WorkItem) -> None:
-        self.holds[item.id] = item.medium
-        self.load[item.medium] = self.load.get(item.medium, 0) + 1
+    def hold(self, record: ItemRecord) -> None:
+        self.holds = (*self.holds, record)
+        self.room = self.room.plus(record.item.medium)
 
-    def let_go(self, item: str) -> None:
-        medium = self.holds.pop(item)
-        left = self.load[medium] - 1
-        if left:
-            self.load[medium] = left
+    def let_go(self, record: ItemRecord) -> None:
+        """To be called before the item changes: its medium counts."""
+        if len(self.holds) == 1:
+            self.holds = ()
         else:
-            del self.load[medium]
+            self.holds = tuple(each for each in self.holds if each is not record)
+        self.room = self.room.minus(record.item.medium)

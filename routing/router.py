@@ -37,12 +37,23 @@ class Router:
             raise TypeError(f"{type(command).__name__} is not a command")
         floor = self.floor
         floor.now = max(floor.now, now)
-        follow(self._turn, command)
-        return self._turn.settle()
+        turn = self._turn
+        follow(turn, command)
+        return turn.settle()
 
     def next_deadline(self) -> Micros | None:
         """When the next Tick is needed; may be past already, None if nothing is running."""
-        return self.floor.now if self.floor.match_due else self.floor.timers.next_at()
+        floor = self.floor
+        if floor.match_due:
+            return floor.now
+        return min(
+            (
+                at
+                for at in (floor.timers.next_at(), floor.next_stage(), floor.next_closing())
+                if at is not None
+            ),
+            default=None,
+        )
 
     # --- storing and restoring --------------------------------------------------------------------------
 

@@ -1,11 +1,16 @@
 """One command's turn: what moves on the floor, which decisions that means, who is looked at anew after it."""
 
+from dataclasses import replace
+from typing import Final
+
 from routing import matching, reasons
-from routing.decisions import Decision, OfferExpired, OfferMade, OfferWithdrawn, Unroutable
+from routing.decisions import Decision, OfferExpired, OfferMade, OfferWithdrawn, Overflowed, Unroutable
 from routing.floor import Floor
 from routing.matching import Match
 from routing.model import Offer
-from routing.records import AgentRecord, ItemRecord, Place
+from routing.records import OFFERED, WAITING, AgentRecord, ItemRecord
+
+MOST_HOPS: Final = 20  # from queue to queue; a policy that was validated has no circle
 
 
 class Turn:
@@ -14,18 +19,20 @@ class Turn:
     `items` are back in their line or changed there; of `agents`, what they can take may have changed.
     """
 
-    __slots__ = ("agents", "floor", "items", "out")
+    __slots__ = ("agents", "arrived", "floor", "items", "left", "out")
 
     def __init__(self, floor: Floor) -> None:
         self.floor = floor
         self.out: list[Decision] = []
         self.items: list[ItemRecord] = []
         self.agents: dict[str, AgentRecord] = {}
+        self.arrived: set[str] = set()  # items that came into a queue which looks at how many there are
+        self.left: set[str] = set()  # queues that an agent does not serve any more
 
     # --- moves ------------------------------------------------------------------------------------------
 
     def touch(self, agent: AgentRecord) -> None:
-        self.agents[agent.agent.id] = agent
+        self.agents[agent.name] = agent
 
     def enqueue(self, record: ItemRecord) -> None:
         """PARKED to WAITING, as a newcomer."""
@@ -40,7 +47,7 @@ class Turn:
             self.floor.take_from_line(record)
             self.floor.expect_late_answer(record, offer)
             self.touch(self.floor.agents[offer.agent])
-        elif record.place is Place.WAITING:
+        elif record.place is WAITING:
             self.floor.take_from_line(record)
         elif record.owner:
             self.free(record)
@@ -48,8 +55,7 @@ class Turn:
     def free(self, record: ItemRecord) -> None:
         """SERVED or WRAP_UP to PARKED; a fact about the agent, too."""
         if record.since is not None:
-            handling = self.floor.rates_of(record.item.queue).handling
-            handling.observe(happened=True, exposure=self.floor.now - record.since)
+            record.line.handling.observe(happened=True, exposure=self.floor.now - record.since)
         agent = self.floor.free(record)
         agent.blocked = False
         self.touch(agent)
@@ -80,7 +86,7 @@ class Turn:
         if agent.ringing is not None:
             record = self.floor.items[agent.ringing]
             offer = record.offer
-            if offer is not None and not matching.may_stand(self.floor, record, agent):
+            if offer is not None and not matching.may_stand(record, agent):
                 self.close_offer(record, offer, OfferWithdrawn, rule)
         self.touch(agent)
 
@@ -93,36 +99,96 @@ class Turn:
 
     def learn_patience(self, record: ItemRecord, *, gave_up: bool) -> None:
         """An item leaves its line, answered or given up."""
-        if record.place is Place.WAITING or record.place is Place.OFFERED:
-            patience = self.floor.rates_of(record.item.queue).patience
-            patience.observe(happened=gave_up, exposure=self.floor.now - record.item.queued_at)
+        if record.place is WAITING or record.place is OFFERED:
+            record.line.patience.observe(happened=gave_up, exposure=self.floor.now - record.item.queued_at)
 
     # --- what fits together -----------------------------------------------------------------------------
 
     def settle(self) -> tuple[Decision, ...]:
         """Offer what fits together newly; the decisions of the whole turn."""
         items, agents = self.items, self.agents
-        if items or self.floor.buckets.flipped:
+        if self.floor.closings:
+            for agent in self.floor.due_closings():
+                self.touch(agent)
+        if (
+            self.floor.stages
+            or self.floor.rules.watches_staff
+            or self.floor.wishers
+            or any(record.item.preferred or record.line.staged for record in items)
+        ):
+            self._restage()
+        if self.floor.buckets.flipped or any(not item.bucket.members or item.unroutable for item in items):
             self._tell_unroutable()
+        self._match(items, agents)
+        if self.arrived:
+            self.arrived = set()
+        if self.left:
+            self.left = set()
+        if items:
+            self.items = []
+        if agents:
+            self.agents = {}
+        if not self.out:
+            return ()
+        out = tuple(self.out)
+        self.out = []
+        return out
+
+    def _match(self, items: list[ItemRecord], agents: dict[str, AgentRecord]) -> None:
         if len(agents) == 1 and not items:
             for agent in agents.values():
                 self._offer(matching.match_agent(self.floor, agent))
         elif len(items) == 1 and not agents:
-            self._offer(matching.match_item(self.floor, items[0]))
+            self._offer(matching.match_item(items[0]))
         elif items or agents:
             for match in matching.match_many(self.floor, items, agents.values()):
                 self._offer(match)
-        out = tuple(self.out)
-        self.out, self.items, self.agents = [], [], {}
-        return out
+
+    def _restage(self) -> None:
+        """What waits asks for what it should at this moment, or leaves its queue; what changes is a newcomer."""
+        floor = self.floor
+        records = {record.item.id: record for record in floor.due_stages()}
+        for name in self.agents.keys() & floor.wishers.keys():
+            records |= floor.wishers[name]
+        left = {queue for agent in self.agents.values() if not agent.ready for queue in agent.agent.queues}
+        records |= {record.item.id: record for record in floor.unstaffed(left | self.left)}
+        newcomers = {record.item.id for record in self.items}
+        records |= {record.item.id: record for record in self.items}
+        for name, record in sorted(records.items()):
+            if record.place is not WAITING or not (record.item.preferred or record.line.staged):
+                continue
+            if (self._overflow(record) or floor.restage(record)) and name not in newcomers:
+                self.items.append(record)
+        self.arrived, self.left = set(), set()
+        for agent in floor.buckets.opened:
+            self.touch(agent)
+        floor.buckets.opened.clear()
+
+    def _overflow(self, record: ItemRecord) -> bool:
+        """Out of its queue by the rules of it, maybe through several; False if it stays."""
+        floor, moved = self.floor, False
+        for _ in range(MOST_HOPS):
+            if record.place is not WAITING:
+                break
+            step = floor.overflow(record, arrived=moved or record.item.id in self.arrived)
+            if step is None:
+                break
+            moved, item = True, record.item
+            because = reasons.of_overflow(floor, record, step)
+            self.out.append(Overflowed(item.id, item.queue, step.queue or step.to, because))
+            floor.take_from_line(record)
+            if step.to == "queue":
+                record.item = replace(item, queue=step.queue)
+                floor.enqueue(record)
+        return moved
 
     def _offer(self, match: Match | None) -> None:
         if match is None:
             return
         floor, (record, agent, candidates) = self.floor, match
         item, attempt, now = record.item, record.attempts + 1, self.floor.now
-        deadline = now + floor.rules.queue(item.queue).ring
-        offer = Offer(f"{item.id}.{attempt}", item.id, agent.agent.id, now, deadline, attempt)
+        deadline = now + record.line.policy.ring
+        offer = Offer(f"{item.id}.{attempt}", item.id, agent.name, now, deadline, attempt)
         ahead = floor.offer(record, agent, offer)
         because = reasons.of_offer(floor, record, agent, ahead, candidates)
         self.out.append(OfferMade(offer, because))
@@ -132,14 +198,15 @@ class Turn:
         floor = self.floor
         suspects = self.items
         if floor.buckets.flipped:
-            waiting = [item for bucket in floor.buckets.flipped for _, item in bucket.waiting]
-            suspects = suspects + [floor.items[item] for item in waiting]
+            suspects = suspects + [
+                record for bucket in floor.buckets.flipped for _, _, record in bucket.waiting
+            ]
             floor.buckets.flipped = []
         found = []
         for record in suspects:
-            lost = record.place is Place.WAITING and not record.bucket.members
+            lost = record.place is WAITING and not record.bucket.members
             if lost and not record.unroutable:
                 found.append(record)
             record.unroutable = lost
-        for record in sorted(found, key=lambda record: record.entry):
+        for record in sorted(found, key=lambda record: record.entry[:2]):
             self.out.append(Unroutable(record.item.id, reasons.of_unroutable(floor, record)))

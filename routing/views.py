@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from routing.estimate import Estimate, expected_wait
 from routing.floor import Floor
+from routing.lines import QueueLine
 from routing.model import AwayReason, Micros, Offer
 from routing.records import AgentRecord, ItemRecord, Place
 
@@ -46,13 +47,13 @@ class AgentView:
 def queue(floor: Floor, name: str) -> QueueView:
     """The queue, known or not."""
     line = floor.lines.get(name)
-    waiting = len(line.unanswered) if line else 0
+    waiting = line.unanswered if line else 0
     mu, theta = rates(floor, name)
     return QueueView(
         queue=name,
         waiting=waiting,
         ringing=waiting - len(line.waiting) if line else 0,
-        oldest=min(line.unanswered.values()) if line and waiting else None,
+        oldest=line.oldest() if line else None,
         ready=sum(agent.ready for agent in floor.buckets.team(name)),
         mu=mu,
         theta=theta,
@@ -66,8 +67,13 @@ def queue_names(floor: Floor) -> tuple[str, ...]:
 
 def rates(floor: Floor, name: str) -> tuple[float, float]:
     """(mu, theta) per second."""
-    learned = floor.rates_of(name)
+    learned = _line(floor, name)
     return learned.handling.per_second, learned.patience.per_second
+
+
+def _line(floor: Floor, name: str) -> QueueLine:
+    """The line; a new one that nobody sees for a queue that nothing has come to."""
+    return floor.lines.get(name) or QueueLine(floor.rules.queue(name))
 
 
 def position(floor: Floor, item: str) -> int | None:
@@ -102,14 +108,14 @@ def _places(agents: Iterable[AgentRecord], medium: str | None) -> int:
 
 
 def _estimate(floor: Floor, name: str, ahead: int, places: int) -> Estimate:
-    learned = floor.rates_of(name)
+    learned = _line(floor, name)
     if places:
         wait = expected_wait(ahead, places * learned.handling.value, learned.patience.value)
         return Estimate(ahead + 1, round(wait), "model")
     line = floor.lines.get(name)
     if line is None or line.waiting.head is None:
         return Estimate(ahead + 1, None, "head_age")
-    head = floor.items[line.waiting.head[1]].item
+    head = line.waiting.head[2].item
     return Estimate(ahead + 1, max(floor.now - head.queued_at, 0), "head_age")
 
 
@@ -118,10 +124,10 @@ def agent(floor: Floor, name: str) -> AgentView | None:
     record = floor.agents.get(name)
     if record is None:
         return None
-    held = [floor.items[item] for item in sorted(record.holds)]
+    held = sorted(record.holds, key=lambda item: item.item.id)
     return AgentView(
         id=name,
-        state=state_of(floor, record),
+        state=state_of(record),
         ready=record.ready,
         away_reason=record.reason,
         idle_since=record.idle_since,
@@ -135,12 +141,12 @@ def _in_place(held: list[ItemRecord], place: Place) -> tuple[str, ...]:
     return tuple(record.item.id for record in held if record.place is place)
 
 
-def state_of(floor: Floor, record: AgentRecord) -> str:
+def state_of(record: AgentRecord) -> str:
     """What the agent does counts more than what they want: who is away and still on a call is busy."""
     if record.ringing is not None:
         return "offered"
     if record.holds:
-        served = any(floor.items[item].place is Place.SERVED for item in record.holds)
+        served = any(item.place is Place.SERVED for item in record.holds)
         return "busy" if served else "wrap_up"
     if record.ready:
         return "ready"
@@ -151,7 +157,7 @@ def agents_by_state(floor: Floor) -> dict[str, int]:
     """Every state is there."""
     counts = dict.fromkeys(AGENT_STATES, 0)
     for record in floor.agents.values():
-        counts[state_of(floor, record)] += 1
+        counts[state_of(record)] += 1
     return counts
 
 

@@ -214,6 +214,8 @@ class Desk:
 
     def _fits(self, agent: AgentRow, item: WorkItem) -> bool:
         name = agent.agent.id
+        if any(wish.agent == name and wish.override for wish in item.preferred):
+            return True
         held = [row.item.medium for row in self.items.values() if row.owner == name]
         held += [self.items[row.offer.item].item.medium for row in self.pending() if row.offer.agent == name]
         load = {medium: held.count(medium) for medium in held}

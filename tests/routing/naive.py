@@ -7,7 +7,20 @@ from dataclasses import dataclass, field, replace
 
 from routing import commands as c
 from routing import decisions as d
-from routing.model import MINUTE, Agent, Micros, Offer, Policy, QueuePolicy, WorkItem
+from routing.hours import is_open
+from routing.model import (
+    MINUTE,
+    Agent,
+    Micros,
+    Offer,
+    Overflow,
+    Policy,
+    Preferred,
+    QueuePolicy,
+    Skill,
+    WorkItem,
+)
+from routing.requirements import normal
 
 LATE_ANSWERS = 8
 
@@ -23,6 +36,9 @@ class Item:
     pauses: dict[str, Micros] = field(default_factory=dict)
     late: dict[str, str] = field(default_factory=dict)
     told_unroutable: bool = False
+    ring: int = 0
+    only: Preferred | None = None
+    spent: set[tuple[str, str, str]] = field(default_factory=set)
 
     @property
     def waits(self) -> bool:
@@ -37,6 +53,7 @@ class Person:
     idle_since: Micros = 0
     blocked: bool = False
     benched_by: str | None = None
+    last_offer: Micros = 0
 
 
 class NaiveRouter:
@@ -47,6 +64,7 @@ class NaiveRouter:
         self.people: dict[str, Person] = {}
         self.ended: dict[str, Item] = {}  # few here, so all are kept
         self.out: list[d.Decision] = []
+        self.arrived: str | None = None
 
     # --- the questions ------------------------------------------------------------------------------------------
 
@@ -55,12 +73,79 @@ class NaiveRouter:
 
     def key(self, item: WorkItem) -> tuple[int, str]:
         queue = self.queue(item.queue)
-        return item.queued_at + queue.target - (queue.priority + item.priority) * MINUTE, item.id
+        step = 365 * 24 * 60 * MINUTE if queue.order == "strict" else MINUTE
+        value = min(item.value * queue.value_weight, queue.value_cap) if item.value else 0
+        head_start = queue.priority * MINUTE + item.priority * step + value
+        return item.queued_at + queue.target - head_start, item.id
 
-    def could_serve(self, person: Person, item: WorkItem) -> bool:
-        agent = person.agent
-        skilled = all(agent.skills.get(skill.name, -99) >= skill.level for skill in item.requires)
-        return item.queue in agent.queues and agent.capacity.get(item.medium, 0) >= 1 and skilled
+    def could_serve(self, person: Person, each: Item) -> bool:
+        only = each.only
+        return (only is None or only.agent == person.agent.id) and self.is_able(person, each, only)
+
+    def is_able(self, person: Person, each: Item, wish: Preferred | None) -> bool:
+        item, agent = each.item, person.agent
+        rings = self.queue(item.queue).rings[: each.ring]
+
+        def is_met(skill: Skill) -> bool:
+            level = skill.level
+            for ring in rings:
+                if skill.name in ring.drop:
+                    return True
+                level = max(level - ring.lower, min(skill.level, 1))
+            return agent.skills.get(skill.name, -99) >= level
+
+        skilled = any(all(is_met(skill) for skill in item.requires + term) for term in item.any_of or ((),))
+        if wish is not None and wish.override and wish.direct:
+            return True
+        able = agent.capacity.get(item.medium, 0) >= 1 or (wish is not None and wish.override)
+        return able and ((wish is not None and wish.direct) or (item.queue in agent.queues and skilled))
+
+    def overflow(self, each: Item) -> None:
+        """Out of its queue, as often as the rules of the queue that it is in then say so."""
+        arrived = each.item.id == self.arrived
+        while each.waits:
+            queue = self.queue(each.item.queue)
+            steps = [step for step in queue.overflow if self.counts(step, queue, each, arrived=arrived)]
+            if not steps:
+                return
+            step = steps[0]
+            self.out.append(d.Overflowed(each.item.id, queue.id, step.queue or step.to))
+            if step.to == "queue":
+                each.item = replace(each.item, queue=step.queue)
+                arrived = True
+            else:
+                each.place = "parked"
+
+    def counts(self, step: Overflow, queue: QueuePolicy, each: Item, *, arrived: bool) -> bool:
+        if (queue.id, step.when, step.to) in each.spent:
+            return False
+        there = [
+            other
+            for other in self.items.values()
+            if other.item.queue == queue.id and other.place in {"waiting", "offered"}
+        ]
+        staff = [
+            person for person in self.people.values() if person.ready and queue.id in person.agent.queues
+        ]
+        return {
+            "wait": self.now - each.item.queued_at >= step.after,
+            "size": arrived and len(there) - 1 >= step.size,
+            "no_staff": not staff,
+            "closed": queue.hours is not None and not is_open(queue.hours, self.now),
+        }[step.when]
+
+    def stage(self, each: Item) -> None:
+        """What the item asks for at this moment."""
+        rings = self.queue(each.item.queue).rings
+        each.ring = len([ring for ring in rings if each.item.queued_at + ring.after <= self.now])
+        each.only = None
+        for wish in each.item.preferred:
+            person = self.people.get(wish.agent)
+            in_time = wish.within is None or self.now < each.item.queued_at + wish.within
+            there = person is not None and person.ready and wish.agent not in each.pauses
+            if in_time and there and person is not None and self.is_able(person, each, wish):
+                each.only = wish
+                return
 
     def held_by(self, name: str) -> list[Item]:
         return [
@@ -69,9 +154,18 @@ class NaiveRouter:
             if each.owner == name or (each.offer and each.offer.agent == name)
         ]
 
-    def fits(self, person: Person, item: WorkItem, beside: list[Item]) -> bool:
+    def fits(self, person: Person, each: Item, beside: list[Item]) -> bool:
+        item = each.item
+        if each.only is not None and each.only.override:
+            return True
         same = [each for each in beside if each.item.medium == item.medium]
         if len(same) >= person.agent.capacity.get(item.medium, 0):
+            return False
+        may_interrupt = self.policy.interrupts.get(item.medium, frozenset())
+        beside = [other for other in beside if other.item.medium not in may_interrupt]
+        weights = self.policy.weights
+        weight = sum(weights.get(other.item.medium, 1) for other in beside) + weights.get(item.medium, 1)
+        if person.agent.units is not None and weight > person.agent.units:
             return False
         exclusive = self.policy.exclusive
         if item.medium in exclusive:
@@ -83,12 +177,47 @@ class NaiveRouter:
         held = self.held_by(name)
         return (
             person.ready
+            and not self.shift_is_over(person)
             and not person.blocked
             and not any(other.offer for other in held)
             and name not in each.pauses
-            and self.could_serve(person, each.item)
-            and self.fits(person, each.item, held)
+            and self.could_serve(person, each)
+            and self.fits(person, each, held)
         )
+
+    def shift_is_over(self, person: Person) -> bool:
+        end = person.agent.shift_end
+        return end is not None and self.now >= end - self.policy.shift_margin
+
+    def rank(self, person: Person, each: Item) -> tuple[int, int, str]:
+        """By which the least of all who could have an item is chosen."""
+        agent, load = person.agent, len(self.held_by(person.agent.id))
+        match self.queue(each.item.queue).choice:
+            case "least_loaded":
+                first = load
+            case "best_skill":
+                first = -self.best_levels(agent, each)
+            case "round_robin":
+                first = person.last_offer
+            case "most_specific":
+                first = len(agent.queues) + len(agent.skills)
+            case _:
+                first = 0
+        return first, person.idle_since, agent.id
+
+    def best_levels(self, agent: Agent, each: Item) -> int:
+        """The largest sum of levels over the skills of an alternative that the agent meets."""
+        if each.only is not None and each.only.direct:
+            return 0
+        best = 0
+        for term in normal(each.item.requires + more for more in each.item.any_of or ((),)):
+            rings = self.queue(each.item.queue).rings[: each.ring]
+            left = {skill for ring in rings for skill in ring.drop}
+            asked = [(name, level) for name, level in term if name not in left]
+            lower = sum(ring.lower for ring in rings)
+            if all(agent.skills.get(name, -99) >= max(level - lower, min(level, 1)) for name, level in asked):
+                best = max(best, sum(agent.skills[name] for name, _ in asked))
+        return best
 
     def line(self, queue: str) -> list[Item]:
         waiting = [each for each in self.items.values() if each.waits and each.item.queue == queue]
@@ -99,16 +228,20 @@ class NaiveRouter:
     def apply(self, command: c.Command, now: Micros) -> tuple[d.Decision, ...]:
         self.now = max(self.now, now)
         self.out = []
+        self.arrived = None
         self.follow(command)
+        for _, each in sorted(self.items.items()):
+            self.overflow(each)
+        for each in self.items.values():
+            if each.waits:
+                self.stage(each)
         self.tell_unroutable()
         self.match()
         return tuple(self.out)
 
     def tell_unroutable(self) -> None:
         for each in sorted(self.items.values(), key=lambda each: self.key(each.item)):
-            lost = each.waits and not any(
-                self.could_serve(person, each.item) for person in self.people.values()
-            )
+            lost = each.waits and not any(self.could_serve(person, each) for person in self.people.values())
             if lost and not each.told_unroutable:
                 self.out.append(d.Unroutable(each.item.id))
             each.told_unroutable = lost
@@ -118,14 +251,14 @@ class NaiveRouter:
         for each in sorted(waiting, key=lambda each: self.key(each.item)):
             free = [person for person in self.people.values() if self.may_be_offered(person, each)]
             if free:
-                chosen = min(free, key=lambda person: (person.idle_since, person.agent.id))
+                chosen = min(free, key=lambda person: self.rank(person, each))
                 self.make_offer(each, chosen, len(free))
 
     def make_offer(self, each: Item, person: Person, candidates: int) -> None:
         item = each.item
         line = self.line(item.queue)
         because: d.Because = {
-            "rule": "longest_idle",
+            "rule": self.queue(item.queue).choice,
             "queue": item.queue,
             "position": [other.item.id for other in line].index(item.id) + 1,
             "waiting": len(line),
@@ -138,6 +271,16 @@ class NaiveRouter:
             "attempt": each.attempts + 1,
             "policy_version": self.policy.version,
         }
+        if each.only is not None:
+            because = {**because, "preferred": each.only.why}
+        if each.ring:
+            because = {**because, "ring": each.ring}
+        queue = self.queue(item.queue)
+        if item.value:
+            because = {**because, "value_ms": min(item.value * queue.value_weight, queue.value_cap) // 1000}
+        if queue.order != "due":
+            because = {**because, "order": queue.order}
+        person.last_offer = self.now
         each.attempts += 1
         each.place = "offered"
         each.offer = Offer(
@@ -205,8 +348,8 @@ class NaiveRouter:
             allowed = (
                 person.ready
                 and not person.blocked
-                and self.could_serve(person, each.item)
-                and self.fits(person, each.item, rest)
+                and self.could_serve(person, each)
+                and self.fits(person, each, rest)
             )
             if each.offer and not allowed:
                 self.withdraw(each)
@@ -228,11 +371,15 @@ class NaiveRouter:
                 self.take_away(each)
                 each.item = item
                 each.place = "waiting"
+                self.arrived = item.id
             case c.WorkChanged(item=item) if item.id in items:
                 each = items[item.id]
+                if each.item == item:
+                    return
                 if each.place in {"waiting", "offered", "parked"}:
                     each.item = item
                 if each.offer:
+                    self.stage(each)
                     self.recheck(each.offer.agent)
             case c.WorkTaken(item=item, agent=name):
                 each = self.known_or_new(item)
@@ -269,7 +416,11 @@ class NaiveRouter:
             case c.DecisionRefused(decision=decision, reason=reason):
                 self.refused(decision, reason)
             case c.PolicyChanged(policy=policy) if policy.version >= self.policy.version:
-                self.policy = policy
+                if policy != self.policy:
+                    self.policy = policy
+                    for each in self.items.values():
+                        if each.offer:
+                            self.stage(each)
                 for name in sorted(self.people):
                     self.recheck(name)
             case c.Tick():
@@ -319,6 +470,11 @@ class NaiveRouter:
             if person.benched_by == decision.offer:
                 self.unbench(person)
                 person.blocked = reason == "agent"
+        if isinstance(decision, d.Overflowed) and decision.item in self.items and reason != "item":
+            each = self.items[decision.item]
+            if each.place == "parked":
+                each.spent.add((decision.queue, str(decision.because["when"]), str(decision.because["to"])))
+                each.place = "waiting"
         if isinstance(decision, d.OfferMade) and decision.offer.item in self.items:
             each = self.items[decision.offer.item]
             if each.offer == decision.offer:

@@ -4,9 +4,10 @@ import pytest
 
 from routing import buckets
 from routing import commands as c
-from routing.buckets import may_serve, signature
+from routing.buckets import may_serve
 from routing.invariants import check
 from routing.model import Skill
+from routing.requirements import signature
 from routing.router import Router
 from tests.routing.worlds import POLICY, START, agent, queued, ready
 

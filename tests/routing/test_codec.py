@@ -10,20 +10,78 @@ from hypothesis import strategies as st
 from routing import commands as c
 from routing import decisions as d
 from routing.codec import CLASSES, decode, decode_as, encode
-from routing.model import Agent, Offer, Policy, QueuePolicy, Skill, WorkItem
+from routing.model import (
+    Agent,
+    Hours,
+    Offer,
+    Overflow,
+    Policy,
+    Preferred,
+    QueuePolicy,
+    Ring,
+    Skill,
+    Span,
+    WorkItem,
+)
 from tests.routing.worlds import START, item, ready
 
 texts = st.text(max_size=8)
 micros = st.integers(-(2**63), 2**63 - 1)
 skills = st.builds(Skill, texts, st.integers(1, 5))
+terms = st.lists(skills, max_size=3).map(tuple)
+preferences = st.builds(Preferred, texts, st.none() | micros, texts, st.booleans(), st.booleans())
 items = st.builds(
-    WorkItem, texts, texts, texts, micros, st.integers(), st.lists(skills, max_size=3).map(tuple)
+    WorkItem,
+    texts,
+    texts,
+    texts,
+    micros,
+    st.integers(),
+    terms,
+    st.lists(terms, max_size=2).map(tuple),
+    st.lists(preferences, max_size=2).map(tuple),
+    st.integers(),
 )
+rings = st.builds(Ring, micros, st.lists(texts, max_size=2).map(tuple), st.integers())
 levels = st.dictionaries(texts, st.integers(0, 9), max_size=3)
-agents = st.builds(Agent, texts, st.frozensets(texts, max_size=3), levels, levels)
-queue_policies = st.builds(QueuePolicy, texts, micros, micros, micros, micros, st.integers())
+agents = st.builds(
+    Agent,
+    texts,
+    st.frozensets(texts, max_size=3),
+    levels,
+    levels,
+    st.none() | st.integers(),
+    st.none() | micros,
+)
+spans = st.lists(st.builds(Span, st.integers(), st.integers()), max_size=2).map(tuple)
+hours = st.builds(
+    Hours, texts, st.lists(spans, max_size=2).map(tuple), st.dictionaries(texts, spans, max_size=2)
+)
+overflows = st.lists(st.builds(Overflow, texts, texts, texts, micros, st.integers()), max_size=2).map(tuple)
+queue_policies = st.builds(
+    QueuePolicy,
+    texts,
+    micros,
+    micros,
+    micros,
+    micros,
+    st.integers(),
+    rings=st.lists(rings, max_size=2).map(tuple),
+    order=texts,
+    value_weight=micros,
+    value_cap=micros,
+    hours=st.none() | hours,
+    overflow=overflows,
+    choice=texts,
+)
 policies = st.builds(
-    Policy, st.integers(), st.lists(queue_policies, max_size=3).map(tuple), st.frozensets(texts, max_size=3)
+    Policy,
+    st.integers(),
+    st.lists(queue_policies, max_size=3).map(tuple),
+    st.frozensets(texts, max_size=3),
+    st.dictionaries(texts, st.frozensets(texts, max_size=2), max_size=2),
+    levels,
+    micros,
 )
 offers = st.builds(Offer, texts, texts, texts, micros, micros, st.integers())
 because = st.dictionaries(
@@ -55,7 +113,9 @@ commands = st.one_of(
     st.builds(c.PolicyChanged, policies),
     st.just(c.Tick()),
 )
-values = st.one_of(commands, decisions, skills, items, agents, queue_policies, policies, offers)
+values = st.one_of(
+    commands, decisions, skills, items, agents, queue_policies, policies, offers, preferences, rings
+)
 
 
 @given(values)
@@ -66,7 +126,7 @@ def test_what_is_written_is_read(value: object) -> None:
 
 
 def test_every_class_is_covered_by_the_round_trip() -> None:
-    assert len(CLASSES) == 15 + 7 + 6
+    assert len(CLASSES) == 15 + 7 + 11
 
 
 def test_the_way_of_writing_is_fixed() -> None:

@@ -45,7 +45,7 @@ def listed_without_room(router: Router) -> None:
 
 
 def two_agents_ring_for_one_item(router: Router) -> None:
-    router.floor.agents["dora"].hold(router.floor.items["rings"].item)
+    router.floor.agents["dora"].hold(router.floor.items["rings"])
 
 
 def offer_without_a_timer(router: Router) -> None:
@@ -78,11 +78,11 @@ def place_without_an_offer(router: Router) -> None:
 
 
 def key_that_moved(router: Router) -> None:
-    router.floor.items["waits"].entry = (START - MINUTE, "waits")
+    router.floor.items["waits"].entry = (START - MINUTE, "waits", router.floor.items["waits"])
 
 
 def offer_beyond_capacity(router: Router) -> None:
-    router.floor.agents["anna"].hold(item("served"))
+    router.floor.agents["anna"].hold(router.floor.items["served"])
 
 
 def offer_to_somebody_away(router: Router) -> None:
@@ -99,7 +99,8 @@ def members_not_told(router: Router) -> None:
 
 
 def load_miscounted(router: Router) -> None:
-    router.floor.agents["bert"].load["phone"] = 2
+    bert = router.floor.agents["bert"]
+    bert.room = bert.room.plus("phone")
 
 
 def place_changed(router: Router) -> None:
@@ -107,7 +108,7 @@ def place_changed(router: Router) -> None:
 
 
 def head_forgotten(router: Router) -> None:
-    router.floor.lines["billing"].waiting.head = None
+    router.floor.buckets.heads[router.floor.items["waits"].bucket.number] = (START - 1, "x", None)
 
 
 def unroutable_misjudged(router: Router) -> None:

@@ -1,0 +1,243 @@
+"""Drafts of the rules: what is wrong with one, each with the field and the cure, and what one changes."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from datetime import date
+from typing import Any, NamedTuple
+
+from routing.choice import CHOICES
+from routing.codec import decode_as, encode
+from routing.hours import zone_of
+from routing.model import MINUTE, Agent, Hours, Micros, Policy, QueuePolicy, Span
+
+ORDERS = ("due", "strict")
+REASONS = ("wait", "size", "no_staff", "closed")
+TREATMENTS = ("queue", "callback", "voicemail", "message")
+DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+class Fault(NamedTuple):
+    """`field` as in "queues.billing.overflow.0.queue"; `says` what is wrong and what to do about it."""
+
+    field: str
+    says: str
+
+
+class Change(NamedTuple):
+    """One field that differs; None where it is not there. JSON-able."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+def read(document: Mapping[str, Any]) -> Policy:
+    """The draft that a document (`codec.encode` of a Policy, "kind" optional) describes; ValueError if it is none."""
+    return decode_as(Policy, {"kind": "Policy", **document})
+
+
+def faults(
+    draft: Policy,
+    *,
+    skills: Sequence[str] | None = None,
+    media: Sequence[str] | None = None,
+    agents: Sequence[Agent] | None = None,
+) -> tuple[Fault, ...]:
+    """Everything that is wrong with it, in the order of its fields; none: it may be published.
+
+    `skills` and `media` are those that exist, `agents` those who could ever serve; what is not given is not asked.
+    """
+    found = [*_of_media(draft, media)]
+    names = [queue.id for queue in draft.queues]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    found += [Fault(f"queues.{name}", "stands twice; keep one of them") for name in twice]
+    for queue in draft.queues:
+        at = f"queues.{queue.id}"
+        found += [
+            *_of_times(queue, at),
+            *_of_order(queue, at),
+            *_of_rings(queue, at, skills),
+            *_of_overflow(queue, at, names),
+            *_of_hours(queue, at),
+        ]
+        if agents is not None and not _is_served(queue, agents):
+            found.append(
+                Fault(at, "nobody serves it and nothing leaves it; give it an agent or an overflow step")
+            )
+    return (*found, *_of_circles(draft))
+
+
+def changes(before: Policy, after: Policy) -> tuple[Change, ...]:
+    """Every field that differs, by name; the version does not count."""
+    one, other = _flat(before), _flat(after)
+    return tuple(
+        Change(name, one.get(name), other.get(name))
+        for name in sorted(one.keys() | other.keys())
+        if one.get(name) != other.get(name)
+    )
+
+
+def overtaking(policy: Policy, queue: QueuePolicy, *, priority: int = 0, value: int = 0) -> Micros | None:
+    """How much later somebody may come and still be served first, at most; None: there is no bound (strict order).
+
+    The starvation bound: an item of no priority and no value is behind everybody who comes later by more than this,
+    where `priority` and `value` are the most that any item has. With at most n arrivals in that time, at most n who
+    came later go first.
+    """
+    latest = queue.target - queue.priority * MINUTE
+    found = 0
+    for each in policy.queues:
+        if each.order == "strict" and priority:
+            return None
+        head_start = (each.priority + priority) * MINUTE + min(value * each.value_weight, each.value_cap)
+        found = max(found, latest - (each.target - head_start))
+    return found
+
+
+# --- one thing after the other ----------------------------------------------------------------------------------
+
+
+def _of_media(draft: Policy, media: Sequence[str] | None) -> Iterator[Fault]:
+    named = [("exclusive", medium) for medium in sorted(draft.exclusive)]
+    named += [(f"weights.{medium}", medium) for medium in sorted(draft.weights)]
+    for medium, others in sorted(draft.interrupts.items()):
+        named += [(f"interrupts.{medium}", each) for each in (medium, *sorted(others))]
+        if medium in others:
+            yield Fault(f"interrupts.{medium}", "cannot interrupt itself; take it out, or raise the capacity")
+    if media is not None:
+        for where, medium in named:
+            if medium not in media:
+                yield Fault(where, f"there is no medium {medium!r}; one of {', '.join(media)}")
+    for medium, weight in sorted(draft.weights.items()):
+        if weight < 0:
+            yield Fault(f"weights.{medium}", "is negative; 0 or more units")
+    if draft.shift_margin < 0:
+        yield Fault("shift_margin", "is negative; 0 or more")
+
+
+def _of_times(queue: QueuePolicy, at: str) -> Iterator[Fault]:
+    for name in ("target", "wrap_up", "decline_pause", "value_weight", "value_cap"):
+        if getattr(queue, name) < 0:
+            yield Fault(f"{at}.{name}", "is negative; 0 or more")
+    if queue.ring <= 0:
+        yield Fault(f"{at}.ring", "must be more than 0, else no offer could be answered")
+
+
+def _of_order(queue: QueuePolicy, at: str) -> Iterator[Fault]:
+    for name, known in (("order", ORDERS), ("choice", CHOICES)):
+        if getattr(queue, name) not in known:
+            yield Fault(f"{at}.{name}", f"is not known; one of {', '.join(known)}")
+
+
+def _of_rings(queue: QueuePolicy, at: str, skills: Sequence[str] | None) -> Iterator[Fault]:
+    before = -1
+    for number, ring in enumerate(queue.rings):
+        where = f"{at}.rings.{number}"
+        if ring.after < 0 or ring.after <= before:
+            yield Fault(f"{where}.after", "must be 0 or more and later than the ring before")
+        if ring.lower < 0:
+            yield Fault(f"{where}.lower", "is negative; a ring can only ask for less")
+        before = ring.after
+        for skill in ring.drop:
+            if skills is not None and skill not in skills:
+                yield Fault(f"{where}.drop", f"there is no skill {skill!r}; one of {', '.join(skills)}")
+
+
+def _of_overflow(queue: QueuePolicy, at: str, queues: Sequence[str]) -> Iterator[Fault]:
+    for number, step in enumerate(queue.overflow):
+        where = f"{at}.overflow.{number}"
+        for name, known in (("when", REASONS), ("to", TREATMENTS)):
+            if getattr(step, name) not in known:
+                yield Fault(f"{where}.{name}", f"is not known; one of {', '.join(known)}")
+        if step.to == "queue" and step.queue not in queues:
+            yield Fault(f"{where}.queue", f"there is no queue {step.queue!r}; one of {', '.join(queues)}")
+        if step.to != "queue" and step.queue:
+            yield Fault(f"{where}.queue", 'only for to = "queue"; leave it out')
+        if step.after < 0 or step.size < 0:
+            yield Fault(f"{where}.{'after' if step.after < 0 else 'size'}", "is negative; 0 or more")
+        if step.when == "closed" and queue.hours is None:
+            yield Fault(f"{where}.when", "the queue has no hours and never closes; give it hours")
+
+
+def _of_hours(queue: QueuePolicy, at: str) -> Iterator[Fault]:
+    hours = queue.hours
+    if hours is None:
+        return
+    try:
+        zone_of(hours.zone)
+    except (ValueError, OSError, LookupError):
+        yield Fault(f"{at}.hours.zone", f"there is no time zone {hours.zone!r}; write as in 'Europe/Berlin'")
+    if len(hours.week) != len(DAYS):
+        yield Fault(f"{at}.hours.week", f"has {len(hours.week)} days; 7, from Monday to Sunday")
+    yield from _of_spans(hours, f"{at}.hours")
+
+
+def _of_spans(hours: Hours, at: str) -> Iterator[Fault]:
+    days = [(f"{at}.{name}", spans) for name, spans in zip(DAYS, hours.week, strict=False)]
+    for name, spans in sorted(hours.days.items()):
+        days.append((f"{at}.days.{name}", spans))
+        try:
+            date.fromisoformat(name)
+        except ValueError:
+            yield Fault(f"{at}.days.{name}", "is no date; write as in '2026-12-24'")
+    for where, spans in days:
+        yield from _of_day(where, spans)
+
+
+def _of_day(where: str, spans: Sequence[Span]) -> Iterator[Fault]:
+    before = 0
+    for span in sorted(spans, key=lambda span: span.opens):
+        if not 0 <= span.opens < span.closes <= 1440:
+            yield Fault(where, "a span goes from 0 up to 1440 minutes, and opens before it closes")
+        elif span.opens < before:
+            yield Fault(where, "hours overlap; join them to one span")
+        before = max(before, span.closes)
+
+
+def _is_served(queue: QueuePolicy, agents: Sequence[Agent]) -> bool:
+    """By somebody, or left for something that is."""
+    if any(queue.id in agent.queues and any(agent.capacity.values()) for agent in agents):
+        return True
+    return any(step.when in {"wait", "no_staff"} for step in queue.overflow)
+
+
+def _of_circles(draft: Policy) -> Iterator[Fault]:
+    """From queue to queue and back: each queue that is in a circle, once."""
+    to = {queue.id: [step.queue for step in queue.overflow if step.to == "queue"] for queue in draft.queues}
+    for queue in draft.queues:
+        path = _way_back(queue.id, to)
+        if path:
+            words = " → ".join(path)
+            yield Fault(
+                f"queues.{queue.id}.overflow", f"goes in a circle: {words}; end it in another treatment"
+            )
+
+
+def _way_back(start: str, to: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """The shortest way from the queue to itself."""
+    ways: list[tuple[str, ...]] = [(start,)]
+    seen = set[str]()
+    for way in ways:  # grows as it goes
+        for following in to.get(way[-1], ()):
+            if following == start:
+                return (*way, following)
+            if following not in seen:
+                seen.add(following)
+                ways.append((*way, following))
+    return ()
+
+
+def _flat(policy: Policy) -> dict[str, Any]:
+    """Field: value, the queues by their names; defaults included, so that a default said is no change."""
+    said = encode(policy)
+    found: dict[str, Any] = {
+        each.name: said.get(each.name) or None
+        for each in fields(Policy)
+        if each.name not in {"version", "queues"}
+    }
+    for queue in policy.queues:
+        written = encode(queue)
+        for each in fields(QueuePolicy):
+            if each.name != "id":
+                found[f"queues.{queue.id}.{each.name}"] = written.get(each.name, each.default)
+    return found

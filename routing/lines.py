@@ -1,0 +1,109 @@
+"""One queue: its rules, who waits in it, and what it has taught about the length of calls and of patience."""
+
+from heapq import heapify, heappop, heappush
+from itertools import count
+
+from routing.estimate import HANDLING_PRIOR, PATIENCE_PRIOR, Rate
+from routing.hours import is_open, next_change
+from routing.model import MINUTE, YEAR, Micros, QueuePolicy, WorkItem
+from routing.records import OFFERED, WAITING, ItemRecord
+from routing.waiting import Line
+
+LIMIT = 2**62  # keys beyond it are equal to it
+MONTH: Micros = 30 * 24 * 60 * MINUTE
+STALE = 64  # entries of what has left that are not worth a look
+
+
+class QueueLine:
+    """One queue as people see it.
+
+    `waiting` in order, without the items that ring just now; `unanswered` counts them too.
+    `handling` ends service (mu), `patience` ends waits (theta).
+    """
+
+    __slots__ = (
+        "_arrivals",
+        "_hours",
+        "_numbers",
+        "handling",
+        "offset",
+        "patience",
+        "per_priority",
+        "policy",
+        "staged",
+        "target_ms",
+        "unanswered",
+        "waiting",
+    )
+
+    def __init__(self, policy: QueuePolicy) -> None:
+        self.waiting = Line()
+        self.unanswered = 0
+        self._numbers = count()  # so that no two records are compared
+        self._arrivals: list[
+            tuple[Micros, int, ItemRecord]
+        ] = []  # heap; what is gone leaves it when it comes first
+        self.handling = Rate(HANDLING_PRIOR)
+        self.patience = Rate(PATIENCE_PRIOR)
+        self.set_policy(policy)
+
+    def set_policy(self, policy: QueuePolicy) -> None:
+        self.policy = policy
+        self._hours: tuple[Micros, bool, Micros | None, Micros] | None = None
+        self.staged = bool(
+            policy.rings or policy.overflow
+        )  # whether time or people change what an item asks for
+        self.target_ms = policy.target // 1000
+        self.per_priority = YEAR if policy.order == "strict" else MINUTE
+        self.offset = policy.target - policy.priority * MINUTE
+
+    def key(self, item: WorkItem) -> Micros:
+        """The place in the line, smallest first: arrival plus service target, less the head start.
+
+        Strict order is a head start of a year for each point of priority. All items age at one speed, so the key
+        stays as it is while they wait. Nobody starves but by strict order: whoever joins
+        later by more than the largest difference of targets and head starts is behind.
+        """
+        key = item.queued_at + self.offset - item.priority * self.per_priority
+        if item.value:
+            key -= self.worth(item)
+        return key if -LIMIT < key < LIMIT else max(-LIMIT, min(key, LIMIT))
+
+    def worth(self, item: WorkItem) -> Micros:
+        """The head start that the item's value gives."""
+        return min(item.value * self.policy.value_weight, self.policy.value_cap)
+
+    def open_until(self, now: Micros) -> tuple[bool, Micros | None]:
+        """Whether the queue is open, and when that changes."""
+        hours = self.policy.hours
+        if hours is None:
+            return True, None
+        if self._hours is None or not self._hours[0] <= now < self._hours[3]:
+            until = next_change(hours, now)
+            look_again = now + MONTH if until is None else until
+            self._hours = (now, is_open(hours, now), until, look_again)
+        return self._hours[1], self._hours[2]
+
+    def join(self, queued_at: Micros, record: ItemRecord) -> None:
+        """Count one that waits or rings here from now on; `unanswered` is counted down when it leaves."""
+        self.unanswered += 1
+        heappush(self._arrivals, (queued_at, next(self._numbers), record))
+        if len(self._arrivals) > 2 * self.unanswered + STALE:
+            self._arrivals = [each for each in self._arrivals if self._is_here(each)]
+            heapify(self._arrivals)
+
+    def oldest(self) -> Micros | None:
+        """When the first of those without an agent came."""
+        arrivals = self._arrivals
+        while arrivals and not self._is_here(arrivals[0]):
+            heappop(arrivals)
+        return arrivals[0][0] if arrivals else None
+
+    def _is_here(self, arrival: tuple[Micros, int, ItemRecord]) -> bool:
+        queued_at, _, record = arrival
+        waits = record.place is WAITING or record.place is OFFERED
+        return waits and record.line is self and record.item.queued_at == queued_at
+
+    @property
+    def has_learned(self) -> bool:
+        return bool(self.handling.exposure or self.patience.exposure)

@@ -1,0 +1,99 @@
+"""Where an item goes that is not served (FEATURES §5: "Overflow on wait, size, no staff")."""
+
+from dataclasses import replace
+
+import pytest
+
+from routing import commands as c
+from routing import decisions as d
+from routing.model import SECOND, Hours, Overflow, Policy, QueuePolicy, Span
+from tests.routing.floors import POLICY, Floor
+from tests.routing.worlds import START, agent, queued, ready
+
+ELSEWHERE = {"queues": frozenset({"repair"})}
+UNTIL_2220 = Hours("UTC", ((Span(0, 22 * 60 + 20),),) * 7)  # START is 22:13:20
+
+
+def rules(*steps: Overflow, hours: Hours | None = None) -> Policy:
+    return Policy(1, (QueuePolicy("billing", overflow=steps, hours=hours), QueuePolicy("repair")))
+
+
+def moved(decisions: list[d.Decision]) -> list[tuple[str, str, str]]:
+    found = [each for each in decisions if isinstance(each, d.Overflowed)]
+    return [(each.item, each.to, str(each.because["when"])) for each in found]
+
+
+def test_who_waits_too_long_goes_to_another_queue_and_keeps_the_place() -> None:
+    policy = rules(Overflow("wait", "queue", "repair", after=30 * SECOND))
+    floor = Floor(ready("anna", queues=frozenset({"billing"})), c.AgentAway("anna", "lunch"), policy=policy)
+    floor.do(queued("call"), after=0)
+    floor.do(queued("fix", queue="repair", queued_at=START + 1))
+    assert floor.router.next_deadline() == START + 30 * SECOND
+    assert moved(floor.do(c.Tick(), after=30 * SECOND - 1)) == []
+    assert moved(floor.do(c.Tick(), after=1)) == [("call", "repair", "wait")]
+    assert floor.router.position("call") == 1
+    floor.do(ready("bert", queues=frozenset({"repair"})))
+    assert floor.rings() == {"call": "bert"}
+
+
+def test_a_full_queue_sends_only_newcomers_away() -> None:
+    policy = rules(Overflow("size", "voicemail", size=2))
+    floor = Floor(c.AgentChanged(agent("anna")), queued("one"), queued("two"), policy=policy)
+    assert moved(floor.do(queued("three"))) == [("three", "voicemail", "size")]
+    assert floor.router.position("three") is None
+    assert floor.router.position("two") == 2
+
+
+@pytest.mark.parametrize(
+    "command", [c.AgentGone("anna"), c.AgentChanged(agent("anna", queues=frozenset({"repair"})))]
+)
+def test_the_last_one_to_leave_sends_all_that_wait_away(command: c.Command) -> None:
+    floor = Floor(ready("anna"), queued("rings"), policy=rules(Overflow("no_staff", "callback")))
+    floor.do(queued("waits"))
+    found = moved(floor.do(command))
+    assert sorted(found) == [("rings", "callback", "no_staff"), ("waits", "callback", "no_staff")]
+
+
+def test_nobody_there_from_the_start() -> None:
+    floor = Floor(policy=rules(Overflow("no_staff", "message")))
+    assert moved(floor.do(queued("call"))) == [("call", "message", "no_staff")]
+
+
+def test_closing_time_sends_away_who_comes_and_who_waits() -> None:
+    floor = Floor(
+        c.AgentChanged(agent("anna")),
+        queued("call"),
+        policy=rules(Overflow("closed", "message"), hours=UNTIL_2220),
+    )
+    assert floor.router.next_deadline() == START + 400 * SECOND
+    assert moved(floor.do(c.Tick(), after=400 * SECOND)) == [("call", "message", "closed")]
+    assert moved(floor.do(queued("late"))) == [("late", "message", "closed")]
+
+
+def test_what_a_channel_cannot_do_is_refused_and_not_tried_again() -> None:
+    policy = rules(Overflow("no_staff", "callback"), Overflow("wait", "voicemail", after=60 * SECOND))
+    floor = Floor(policy=policy)
+    (first,) = (each for each in floor.do(queued("call")) if isinstance(each, d.Overflowed))
+    floor.do(c.DecisionRefused(first, "closed"))
+    assert floor.router.position("call") == 1
+    assert moved(floor.do(c.Tick(), after=60 * SECOND)) == [("call", "voicemail", "wait")]
+
+
+def test_new_steps_count_for_what_waits_already() -> None:
+    floor = Floor(c.AgentChanged(agent("anna")), queued("call"))
+    floor.do(c.Tick(), after=50 * SECOND)
+    billing = QueuePolicy("billing", overflow=(Overflow("wait", "callback", after=40 * SECOND),))
+    assert moved(floor.do(c.PolicyChanged(replace(POLICY, version=8, queues=(billing,))))) == [
+        ("call", "callback", "wait")
+    ]
+
+
+def test_a_circle_ends() -> None:
+    """Validation refuses it; a router that was given one all the same goes on."""
+    steps = [Overflow("no_staff", "queue", name) for name in ("repair", "billing")]
+    policy = Policy(
+        1, (QueuePolicy("billing", overflow=(steps[0],)), QueuePolicy("repair", overflow=(steps[1],)))
+    )
+    floor = Floor(policy=policy)
+    assert len(moved(floor.do(queued("call")))) == 20
+    assert floor.router.position("call") == 1
