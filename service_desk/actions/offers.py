@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from routing import decisions as decided
 from routing.commands import OfferAccepted, OfferDeclined
 from service_desk.actions import agents, calls, interactions, wrap_up
+from service_desk.actions.other_line import into_other_line
 from service_desk.domain import events
 from service_desk.domain import interaction as life
 from service_desk.errors import Invalid, NotFound, OfferClosed
@@ -111,7 +112,7 @@ def _why_closed(offer: Row) -> str:
 
 
 def apply_decisions(tx: Tx, decisions: Sequence[decided.Decision], policy_version: int) -> list[Refusal]:
-    """Put decisions into the rows, in order; what came too late, with the reason ("item", "agent", "closed")."""
+    """Put decisions into the rows, in order; what was refused, with why ("item", "agent", "closed", "treatment")."""
     tx.foresee(*foreseen_rows(decisions))
     return apply_locked(tx, decisions, policy_version)
 
@@ -139,6 +140,8 @@ def foreseen_rows(decisions: Sequence[decided.Decision]) -> list[Foreseen]:
                 agent_ids.add(decision.agent)
             case decided.WrapUpExpired():
                 agent_ids.add(decision.agent)
+                item_ids.add(decision.item)
+            case decided.Overflowed():
                 item_ids.add(decision.item)
     rows = [
         Foreseen(_LOCK[table], {"ids": sorted(ids)}, table)
@@ -171,7 +174,25 @@ def _apply(tx: Tx, decision: decided.Decision, policy_version: int, expired: dic
         case decided.Unroutable():
             tx.audit("routing.unroutable", decision.item, **dict(decision.because))
         case decided.Overflowed():
-            return "item"
+            return _overflow(tx, decision)
+    return None
+
+
+def _overflow(tx: Tx, decision: decided.Overflowed) -> str | None:
+    """Into the line of the queue that the rules name, if it still waits where the router saw it."""
+    row = tx.get_for_update(schema.interaction, decision.item)
+    if row is None or row["state"] != life.QUEUED or row["queue_id"] != decision.queue:
+        return "item"
+    if decision.to not in {queue.id for queue in tx.config.queues}:
+        return "treatment"  # it goes back to its place, and this step is not tried again
+    into_other_line(tx, row, decision.to, "overflow")
+    tx.audit(
+        "routing.overflowed",
+        decision.item,
+        queue_id=decision.to,
+        old_queue_id=decision.queue,
+        **dict(decision.because),
+    )
     return None
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from routing.commands import AgentGone, WorkChanged, WorkQueued, WorkTaken
+from routing.commands import AgentGone, WorkChanged, WorkTaken
 from service_desk.actions import admin, agents, calls, interactions, messages
+from service_desk.actions.other_line import SERVED, head_start_of, into_other_line, let_go
 from service_desk.actions.room import require_room, take_back_offer
 from service_desk.domain import events
 from service_desk.domain import interaction as life
@@ -23,7 +24,6 @@ OFFER = schema.offer
 SESSION = schema.session
 REASON_CHARACTERS = 500
 HEAD_START_MIN = (0, 1_440)
-SERVED = frozenset({life.CONNECTING, life.ACTIVE})
 MOVABLE = life.WAITING | SERVED | {life.PARKED}
 
 
@@ -42,7 +42,7 @@ def move_contact(tx: Tx, interaction_id: str, version: int, queue_id: str, reaso
     row = _contact(tx, interaction_id, version)
     before = {"queue_id": row["queue_id"], "agent_id": row["agent_id"], "state": row["state"]}
     if row["queue_id"] != queue_id:
-        row = _into_other_line(tx, row, queue_id)
+        row = into_other_line(tx, row, queue_id, "moved")
     elif row["state"] in life.WAITING:
         raise Conflict("The contact waits in this queue already.", code="already_there")
     else:
@@ -66,43 +66,6 @@ def _back_into_line(tx: Tx, row: Row) -> Row:
     return interactions.put_back(tx, row, "moved")
 
 
-def _into_other_line(tx: Tx, row: Row, queue_id: str) -> Row:
-    row = messages.add_system_line(tx, row, "routing.moved")
-    old_agent, waits = row["agent_id"], row["state"] in life.WAITING
-    moved_from = row["queue_id"] if waits and interactions.is_unanswered(tx, row) else None
-    row = _let_go(tx, row, "moved")
-    queued_at = row["queued_at"] if waits else tx.now
-    priority = tx.config.head_start(queue_id, row["channel"]) + head_start_of(tx, row)
-    row = interactions.move(
-        tx,
-        row,
-        life.QUEUED,
-        queue_id=queue_id,
-        queued_at=queued_at,
-        priority=priority,
-        ordering_key=tx.config.ordering_key(queue_id, queued_at, priority),
-        agent_id=None,
-        answered_at=None,
-        connected_at=None,
-        handled_at=None,
-    )
-    interactions.open_segment(tx, row, entered=True)
-    tx.emit(
-        events.InteractionQueued(
-            row["id"],
-            queue_id,
-            queued_at,
-            again=False,
-            reason="moved",
-            agent_id=old_agent,
-            moved_from=moved_from,
-        )
-    )
-    # Queued again and not changed: what rang was withdrawn here, so that the router must not let it stand.
-    tx.route(WorkQueued(interactions.work_item_for(row), row["attempts"]))
-    return row
-
-
 def assign_contact(tx: Tx, interaction_id: str, version: int, agent_id: str, reason: str) -> Row:
     """To an agent at once, without an offer; from whoever has it or is being asked.
 
@@ -120,7 +83,7 @@ def assign_contact(tx: Tx, interaction_id: str, version: int, agent_id: str, rea
     if row["state"] not in life.WAITING:
         row = _back_for_another(tx, row)
     else:
-        row = _let_go(tx, row, "assigned", still_waits=True)
+        row = let_go(tx, row, "assigned", still_waits=True)
     turn = row["attempts"] + 1  # effects of an earlier turn are told from those of this one
     row = tx.change(INTERACTION, row, attempts=turn)
     row = interactions.answer(tx, row, agent_id, life.CONNECTING if phone else life.ACTIVE)
@@ -150,7 +113,7 @@ def _assignable(tx: Tx, agent_id: str) -> Row:
 def _back_for_another(tx: Tx, row: Row) -> Row:
     """Out of its agent's hands and, for this one moment, into the line; the router hears of the new owner only."""
     old_agent = row["agent_id"]
-    row = _let_go(tx, row, "reassigned")
+    row = let_go(tx, row, "reassigned")
     row = interactions.move(
         tx, row, life.QUEUED, agent_id=None, answered_at=None, connected_at=None, handled_at=None
     )
@@ -165,20 +128,6 @@ def _back_for_another(tx: Tx, row: Row) -> Row:
             agent_id=old_agent,
         )
     )
-    return row
-
-
-def _let_go(tx: Tx, row: Row, outcome: str, *, still_waits: bool = False) -> Row:
-    """Nobody has it and nothing rings any more; the caller hears the waiting treatment again."""
-    if row["state"] == life.OFFERED:
-        interactions.withdraw_offer(tx, row["id"], outcome)
-        row = interactions.move(tx, row, life.QUEUED)
-    if row["state"] in SERVED:
-        if row["channel"] == "phone":
-            calls.take_from_agent(tx, row)
-        interactions.idle_from_now(tx, row["agent_id"])
-    if not still_waits:
-        interactions.close_segment(tx, row, outcome)
     return row
 
 
@@ -204,12 +153,6 @@ def prioritise_contact(tx: Tx, interaction_id: str, version: int, head_start_min
         old_head_start_min=old,
     )
     return row
-
-
-def head_start_of(tx: Tx, row: Row) -> int:
-    """Minutes ahead of the medium's usual place."""
-    usual = tx.config.head_start(row["queue_id"], row["channel"])
-    return int(row["priority"] - usual)
 
 
 def _contact(tx: Tx, interaction_id: str, version: int) -> Row:

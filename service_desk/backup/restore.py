@@ -39,6 +39,7 @@ def restore(
             for content in told(archive.blobs(), "files:", tell):
                 blobs.put(content)
             with engine.begin() as connection:
+                _be_patient(connection)
                 _claim(connection)
                 _fill(connection, archive, tell)
                 tell("Bringing it to this release ...")
@@ -49,6 +50,12 @@ def restore(
         raise BackupError(f"The database refuses: {error.orig}. Nothing was restored.") from error
     finally:
         engine.dispose()
+
+
+def _be_patient(connection: sa.Connection) -> None:
+    """A slow disk is no node that stands still: PostgreSQL does not throw this transaction out between two rows."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
 
 
 def _check_version(path: Path, manifest: Manifest) -> None:

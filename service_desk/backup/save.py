@@ -33,6 +33,7 @@ def save(url: str, path: Path, blobs: FileBlobs | None, now: Micros, tell: Tell)
     try:
         with Writer(path) as writer:
             with engine.connect() as connection, connection.begin():
+                be_patient(connection)
                 version = schema_version(connection)
                 if version is None:
                     raise BackupError("The database is empty: there is nothing to back up.")

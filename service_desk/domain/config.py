@@ -3,15 +3,18 @@
 Process settings (addresses, secrets, limits) are not here but in `service_desk.settings`.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from routing.model import MINUTE, SECOND, Policy, QueuePolicy
+from routing import model as routing
+from routing.drafts import faults
+from routing.model import MINUTE, SECOND, Hours, Policy, QueuePolicy, Span
 from service_desk.domain.media import ASYNCHRONOUS
 
 Key = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
+Channel = Literal["phone", "web_chat", "email", "sms"]
 Words = dict[str, str]
 """A text per language ("en", "de", ...); the first is used where a language is missing."""
 
@@ -33,6 +36,64 @@ class Named(Part):
     name: str
 
 
+class Ring(Part):
+    """From `after_s` of waiting on a contact asks for less: for no skill of `drop`, of others `lower` levels less."""
+
+    after_s: int = Field(ge=0, le=86_400)
+    drop: list[Key] = []
+    lower: int = Field(0, ge=0, le=4)
+
+
+Times = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d:[0-5]\d|2[0-3]:[0-5]\d|24:00)$")]
+"""As in "08:00-18:00", by the clock on the wall; midnight is 24:00."""
+
+
+class OpeningHours(Part):
+    """When a queue is open, by the wall clock of `zone`; on a date of `days` ("2026-12-24") that counts instead."""
+
+    zone: str
+    monday: list[Times] = []
+    tuesday: list[Times] = []
+    wednesday: list[Times] = []
+    thursday: list[Times] = []
+    friday: list[Times] = []
+    saturday: list[Times] = []
+    sunday: list[Times] = []
+    days: dict[str, list[Times]] = {}
+
+    def for_router(self) -> Hours:
+        """As the router reads it."""
+        week = (
+            self.monday,
+            self.tuesday,
+            self.wednesday,
+            self.thursday,
+            self.friday,
+            self.saturday,
+            self.sunday,
+        )
+        days = {day: tuple(map(_span, times)) for day, times in self.days.items()}
+        return Hours(self.zone, tuple(tuple(map(_span, times)) for times in week), days)
+
+
+def _span(times: str) -> Span:
+    opens, closes = ((int(text[:2]) * 60 + int(text[3:])) for text in times.split("-"))
+    return Span(opens, closes)
+
+
+class OverflowStep(Part):
+    """When contacts leave the line for another queue, with their place kept: the first step that is true counts.
+
+    "wait": after `after_s` of waiting; "size": `size` others wait already when one comes; "no_staff": nobody of the
+    queue is ready; "closed": by the queue's hours.
+    """
+
+    when: Literal["wait", "size", "no_staff", "closed"]
+    queue: Key
+    after_s: int = Field(0, ge=0, le=86_400)
+    size: int = Field(0, ge=0, le=100_000)
+
+
 class Queue(Part):
     """A waiting line. Durations are in seconds, `priority` is a head start in minutes."""
 
@@ -50,6 +111,36 @@ class Queue(Part):
     wrap_up_s: int = Field(60, ge=0, le=3_600)
     decline_pause_s: int = Field(30, ge=0, le=3_600)
     priority: int = Field(0, ge=0, le=1_440)
+    order: Literal["due", "strict"] = Field(
+        "due", description="strict: a contact's higher priority always comes first, whatever the age."
+    )
+    choice: Literal["longest_idle", "least_loaded", "best_skill", "round_robin", "most_specific"] = (
+        "longest_idle"
+    )
+    rings: list[Ring] = []
+    hours: OpeningHours | None = None
+    overflow: list[OverflowStep] = []
+
+    def for_router(self) -> QueuePolicy:
+        """As the router reads it."""
+        return QueuePolicy(
+            id=self.id,
+            target=self.target_s * SECOND,
+            ring=self.ring_s * SECOND,
+            wrap_up=self.wrap_up_s * SECOND,
+            decline_pause=self.decline_pause_s * SECOND,
+            priority=self.priority,
+            order=self.order,
+            choice=self.choice,
+            rings=tuple(
+                routing.Ring(ring.after_s * SECOND, tuple(ring.drop), ring.lower) for ring in self.rings
+            ),
+            hours=None if self.hours is None else self.hours.for_router(),
+            overflow=tuple(
+                routing.Overflow(step.when, "queue", step.queue, step.after_s * SECOND, step.size)
+                for step in self.overflow
+            ),
+        )
 
 
 class MenuOption(Part):
@@ -184,6 +275,10 @@ class DeskConfig(Part):
         20, ge=5, le=120, description="How long a softphone may take to join after an accept."
     )
 
+    interrupts: dict[Channel, list[Channel]] = Field(
+        {}, description="A medium, and those whose contacts do not keep an agent from being offered it."
+    )
+
     @model_validator(mode="after")
     def names_fit(self) -> Self:
         """Every queue that is named exists, no id stands twice, and the time zone is known."""
@@ -201,6 +296,8 @@ class DeskConfig(Part):
         for where, queue in self._named_queues():
             if queue not in queues:
                 raise ValueError(f"{where}: there is no queue {queue!r}")
+        for fault in faults(self.policy(), media=get_args(Channel)):
+            raise ValueError(f"{fault.field}: {fault.says}")
         return self
 
     def _named_queues(self) -> list[tuple[str, str]]:
@@ -256,23 +353,11 @@ class DeskConfig(Part):
         """What the router needs of it."""
         return Policy(
             version=self.version,
-            queues=tuple(
-                QueuePolicy(
-                    id=queue.id,
-                    target=queue.target_s * SECOND,
-                    ring=queue.ring_s * SECOND,
-                    wrap_up=queue.wrap_up_s * SECOND,
-                    decline_pause=queue.decline_pause_s * SECOND,
-                    priority=queue.priority,
-                )
-                for queue in self.queues
-            ),
+            queues=tuple(queue.for_router() for queue in self.queues),
+            interrupts={medium: frozenset(others) for medium, others in self.interrupts.items()},
         )
 
     def ordering_key(self, queue_id: str, queued_at: int, priority: int) -> int:
         """The router's order as a stored number: arrival plus target minus head start, in microseconds."""
         queue = self.queue(queue_id)
         return queued_at + queue.target_s * SECOND - (queue.priority + priority) * MINUTE
-
-
-Channel = Literal["phone", "web_chat", "email", "sms"]

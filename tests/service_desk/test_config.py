@@ -59,7 +59,22 @@ def test_the_router_takes_the_seed(seed: DeskConfig) -> None:
         (("queues", 1, "id"), "service", "an id stands twice"),
         (("time_zone",), "Europe/Nowhere", "is not known"),
         (("queues", 0, "ring_s"), 0, "greater than or equal to 5"),
-        (("queues", 0, "rings"), 20, "Extra inputs are not permitted"),
+        (("queues", 0, "rings_s"), 20, "Extra inputs are not permitted"),
+        (("queues", 0, "choice"), "nearest", "longest_idle"),
+        (
+            ("queues", 0, "overflow"),
+            [{"when": "wait", "queue": "nowhere"}],
+            "overflow.0.queue: there is no queue",
+        ),
+        (("queues", 0, "overflow"), [{"when": "wait", "queue": "service"}], "goes in a circle"),
+        (("queues", 0, "overflow"), [{"when": "closed", "queue": "sales"}], "give it hours"),
+        (("queues", 0, "hours"), {"zone": "Moon/Base"}, "hours.zone: there is no time zone"),
+        (("queues", 0, "hours"), {"zone": "UTC", "monday": ["8-12"]}, "monday"),
+        (("queues", 0, "hours"), {"zone": "UTC", "monday": ["08:00-12:00", "11:00-13:00"]}, "overlap"),
+        (("queues", 0, "hours"), {"zone": "UTC", "days": {"24.12.": []}}, "is no date"),
+        (("queues", 0, "rings"), [{"after_s": 60}, {"after_s": 30}], "later than the ring before"),
+        (("interrupts",), {"phone": ["fax"]}, "fax|phone"),
+        (("interrupts",), {"phone": ["phone"]}, "cannot interrupt itself"),
     ],
 )
 def test_a_slip_in_the_queues_is_named(path: tuple[Any, ...], value: Any, words: str) -> None:

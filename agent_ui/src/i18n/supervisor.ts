@@ -208,6 +208,7 @@ export const supervisor = {
   "notice.state_away": "You are away.",
 
   "system.routing.moved": "Moved to another queue by a supervisor",
+  "system.routing.overflow": "Moved to another queue by the rules of its queue",
   "system.routing.put_back": "Put back into line by a supervisor",
   "system.routing.assigned": "Assigned by a supervisor",
 } as const;

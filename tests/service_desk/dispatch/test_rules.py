@@ -1,0 +1,100 @@
+"""Rules of the configuration on real rows: what the router decides by them is what the rows say."""
+
+from copy import deepcopy
+from typing import Any
+
+from service_desk.actions import admin
+from service_desk.storage import schema
+from tests.service_desk.dispatch.floor import SHORT, Floor, floor
+from tests.service_desk.people import rows_of
+from tests.service_desk.storage.two_nodes import faults
+
+CLOSED_ALWAYS = {"zone": "Europe/Berlin"}
+
+
+async def publish(place: Floor, **service: Any) -> None:
+    """The rules with other ones for the service queue, at run time."""
+    body = deepcopy(SHORT)
+    for queue in body["queues"]:
+        if queue["id"] == "service":
+            queue.update(service)
+    await place.desk.run(admin.publish_config, body)
+    await place.settle()
+
+
+async def only_sales(place: Floor) -> None:
+    """The desk is at work, but nobody of the service queue is ready."""
+    place.start()
+    await place.settle()
+    for login in ("ann", "bob", "dan"):
+        await place.say(login, "away")
+
+
+async def test_who_waits_too_long_goes_on_to_another_queue_with_their_waiting_time(db_url: str) -> None:
+    async with floor(db_url) as place:
+        await only_sales(place)
+        await publish(place, overflow=[{"when": "wait", "after_s": 30, "queue": "sales"}])
+        name = await place.call()
+        came = (await place.contact(name))["queued_at"]
+        await place.advance(29)
+        assert (await place.contact(name))["queue_id"] == "service"
+        await place.advance(2)
+        row = await place.contact(name)
+        assert (row["queue_id"], row["state"], row["queued_at"]) == ("sales", "offered", came)
+        (offer,) = await rows_of(place.desk, schema.offer)
+        assert place.names[offer["agent_id"]] == "cyd"
+        stays = await rows_of(place.desk, schema.segment, interaction_id=row["id"])
+        assert [
+            (stay["queue_id"], stay["outcome"]) for stay in sorted(stays, key=lambda stay: stay["id"])
+        ] == [
+            ("service", "moved"),
+            ("sales", None),
+        ]
+        assert await faults(place.desk) == []
+
+        await place.stop()
+        place.start()
+        await place.settle()
+        await place.accept(name)
+        await place.settle()
+        assert (await place.contact(name))["agent_id"] == place.names["cyd"]
+        assert await faults(place.desk) == []
+
+
+async def test_a_rule_counts_for_who_waits_already(db_url: str) -> None:
+    async with floor(db_url) as place:
+        await only_sales(place)
+        name = await place.call()
+        await place.advance(10)
+        assert (await place.contact(name))["queue_id"] == "service"
+        await publish(place, overflow=[{"when": "no_staff", "queue": "sales"}])
+        assert (await place.contact(name))["queue_id"] == "sales"
+        assert await faults(place.desk) == []
+
+
+async def test_a_closed_queue_hands_on(db_url: str) -> None:
+    async with floor(db_url) as place:
+        place.start()
+        await place.settle()
+        await publish(place, hours=CLOSED_ALWAYS, overflow=[{"when": "closed", "queue": "sales"}])
+        name = await place.call()
+        await place.settle()
+        assert (await place.contact(name))["queue_id"] == "sales"
+        assert await faults(place.desk) == []
+
+
+async def test_a_caller_who_hangs_up_as_the_rules_move_them_is_gone(db_url: str) -> None:
+    """The row was faster: the move is refused, and nothing comes back to life."""
+    async with floor(db_url) as place:
+        await only_sales(place)
+        await publish(place, overflow=[{"when": "wait", "after_s": 30, "queue": "sales"}])
+        name = await place.call()
+        await place.advance(25)
+        await place.stop()
+        await place.hang_up(name)
+        place.clock.advance(10_000_000)
+        place.start()
+        await place.settle()
+        row = await place.contact(name)
+        assert (row["queue_id"], row["state"]) == ("service", "ended")
+        assert await faults(place.desk) == []
