@@ -12,7 +12,8 @@ agent serves 5 queues and has their 5 skills at levels from 1 to 3. Two situatio
 
 Decisions a second count whole rounds, all three commands and every `because` included; commands a second
 are three times that; percentiles are of the deciding call alone. All times are CPU time: the router does nothing but
-compute, and other programs on the machine should not count. The naive scan makes the same choice by looking at all items, without any bookkeeping.
+compute, and other programs on the machine should not count.
+The naive scan makes the same choice by looking at all items, without any bookkeeping.
 """
 
 import gc
