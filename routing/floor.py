@@ -404,9 +404,14 @@ class Floor:
         if agent.listed:
             self.unlist(agent)
         agent.listed = media
+        plain = None if self.buckets.choices else (agent.idle_since, agent.name, agent)
         for medium in media:
             for bucket in agent.buckets.get(medium, ()):
-                self.buckets.stand(agent, bucket)
+                if plain is None:
+                    self.buckets.stand(agent, bucket)
+                else:
+                    bucket.idle.add(plain)
+                    agent.spots.append((bucket, plain))
 
     def unlist(self, agent: AgentRecord) -> None:
         for bucket, entry in agent.spots:

@@ -107,18 +107,7 @@ class Turn:
     def settle(self) -> tuple[Decision, ...]:
         """Offer what fits together newly; the decisions of the whole turn."""
         items, agents = self.items, self.agents
-        if self.floor.closings:
-            for agent in self.floor.due_closings():
-                self.touch(agent)
-        if (
-            self.floor.stages
-            or self.floor.rules.watches_staff
-            or self.floor.wishers
-            or any(record.item.preferred or record.line.staged for record in items)
-        ):
-            self._restage()
-        if self.floor.buckets.flipped or any(not item.bucket.members or item.unroutable for item in items):
-            self._tell_unroutable()
+        self._look_again()
         self._match(items, agents)
         if self.arrived:
             self.arrived = set()
@@ -133,6 +122,22 @@ class Turn:
         out = tuple(self.out)
         self.out = []
         return out
+
+    def _look_again(self) -> None:
+        """What time and people change of what waits, where anything depends on them."""
+        floor = self.floor
+        if floor.closings:
+            for agent in floor.due_closings():
+                self.touch(agent)
+        staged = bool(floor.stages or floor.wishers or floor.rules.watches_staff)
+        lost = bool(floor.buckets.flipped)
+        for record in self.items:
+            staged = staged or record.line.staged or bool(record.item.preferred)
+            lost = lost or record.unroutable or not record.bucket.members
+        if staged:
+            self._restage()
+        if staged or lost:
+            self._tell_unroutable()
 
     def _match(self, items: list[ItemRecord], agents: dict[str, AgentRecord]) -> None:
         if len(agents) == 1 and not items:

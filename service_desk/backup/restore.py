@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from service_desk.backup.archive import Archive, BackupError, Column, Manifest, open_archive
 from service_desk.backup.save import TOLD_EVERY, Tell, told
 from service_desk.backup.settle import settle
-from service_desk.backup.tables import portable_tables, schema_version, write_rows
+from service_desk.backup.tables import be_patient, portable_tables, schema_version, write_rows
 from service_desk.blobs.files import FileBlobs
 from service_desk.clock import Micros
 from service_desk.storage.engines import make_engine
@@ -39,7 +39,7 @@ def restore(
             for content in told(archive.blobs(), "files:", tell):
                 blobs.put(content)
             with engine.begin() as connection:
-                _be_patient(connection)
+                be_patient(connection)
                 _claim(connection)
                 _fill(connection, archive, tell)
                 tell("Bringing it to this release ...")
@@ -50,12 +50,6 @@ def restore(
         raise BackupError(f"The database refuses: {error.orig}. Nothing was restored.") from error
     finally:
         engine.dispose()
-
-
-def _be_patient(connection: sa.Connection) -> None:
-    """A slow disk is no node that stands still: PostgreSQL does not throw this transaction out between two rows."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
 
 
 def _check_version(path: Path, manifest: Manifest) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from service_desk import __version__
 from service_desk.backup.archive import FORMAT, PRODUCT, BackupError, Files, Manifest, Part, Writer
-from service_desk.backup.tables import AT_ONCE, TYPES, portable_tables, read_rows, schema_version
+from service_desk.backup.tables import AT_ONCE, TYPES, be_patient, portable_tables, read_rows, schema_version
 from service_desk.blobs.files import FileBlobs
 from service_desk.clock import SECOND, Micros
 from service_desk.errors import NotFound

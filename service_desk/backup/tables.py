@@ -113,3 +113,9 @@ def _json_value(held: Any) -> Any:
 
 def _table(name: str, columns: tuple[Column, ...]) -> sa.TableClause:
     return sa.table(name, *(sa.column(column.name, TYPES[column.kind]) for column in columns))
+
+
+def be_patient(connection: sa.Connection) -> None:
+    """A slow disk is no node that stands still: PostgreSQL does not throw this transaction out between two rows."""
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
