@@ -120,7 +120,7 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
         await stack.enter_async_context(heartbeat.entered())
         channels = await stack.enter_async_context(_channels(settings))
         leases = _Leases(settings, desk, clock, node_id)
-        stack.callback(leases.close)
+        stack.push_async_callback(leases.close)
         tasks = await stack.enter_async_context(_Tasks(clock))
         tasks.start(partial(watch_loop, desk))
         parts = Running(desk, "", None, None, None, None)
@@ -231,9 +231,9 @@ class _Leases:
         self._made.append(lease)
         return lease
 
-    def close(self) -> None:
-        for lease in self._made:
-            lease.close()
+    async def close(self) -> None:
+        """All at once: each may wait for a statement that the database does not answer."""
+        await asyncio.gather(*(lease.close() for lease in self._made))
 
 
 class _Tasks:

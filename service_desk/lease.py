@@ -146,12 +146,10 @@ class DatabaseLease:
             self._thread = None
         await asyncio.get_running_loop().run_in_executor(None, self._give_back)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close the connection; a statement that is on its way ends first, or its connection would be left open."""
         self._stop.set()
-        with self._asking:
-            self._closed = True
-            self._engine.dispose()
+        await asyncio.get_running_loop().run_in_executor(None, self._shut)
 
     # --- on threads -------------------------------------------------------------------------------------------
 
@@ -170,6 +168,11 @@ class DatabaseLease:
             started = self._clock.monotonic()
             if self._execute(statement) is not None:
                 self._renewed_at = started
+
+    def _shut(self) -> None:
+        with self._asking:
+            self._closed = True
+            self._engine.dispose()
 
     def _give_back(self) -> None:
         self._renewed_at = float("-inf")

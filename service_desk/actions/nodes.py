@@ -4,17 +4,24 @@ Beats are by the database's clock, which all nodes share: a node whose own clock
 kept alive by it.
 """
 
+from collections.abc import Sequence
+
 import sqlalchemy as sa
 
-from service_desk.actions import agents, pages
+from service_desk.actions import agents, pages, sockets
 from service_desk.clock import Micros
+from service_desk.errors import Unavailable
 from service_desk.storage import schema
 from service_desk.storage.database_clock import database_now
 from service_desk.storage.fence import check_fence
+from service_desk.storage.prepared import Prepared
 from service_desk.storage.store import Reader
 from service_desk.storage.transaction import Tx
 
 NODE = schema.node
+_KNOWN = Prepared(
+    sa.select(NODE.c.id).where(NODE.c.id == sa.bindparam("node")).with_for_update(read=True, key_share=True)
+)
 
 
 def beat(tx: Tx, node_id: str, roles: str) -> bool:
@@ -56,6 +63,27 @@ def silent_nodes(reader: Reader, silence: Micros) -> list[str]:
     return [
         row["id"] for row in reader.all(sa.select(NODE.c.id).where(*_silent(silence)).order_by(NODE.c.id))
     ]
+
+
+def open_consoles(tx: Tx, node_id: str, arrivals: Sequence[sockets.Arrival]) -> None:
+    """Consoles' sockets opened on this node. Unavailable if it is not known, or not any more."""
+    _must_be_known(tx, node_id)
+    sockets.opened(tx, node_id, arrivals)
+
+
+def open_page(tx: Tx, visitor_id: str, sid: str, node_id: str) -> str | None:
+    """A visitor's page opened on this node; their newest chat. Unavailable if it is not known, or not any more."""
+    _must_be_known(tx, node_id)
+    return pages.opened(tx, visitor_id, sid, node_id)
+
+
+def _must_be_known(tx: Tx, node_id: str) -> None:
+    """A farewell or a burial waits for who opens a socket, and the other way round: none is left without its node.
+
+    Locked as by a foreign key, so that beats go on.
+    """
+    if tx.scalar(_KNOWN, {"node": node_id}) is None:
+        raise Unavailable("This node is not known to the others now: connect again.")
 
 
 def _silent(silence: Micros) -> tuple[sa.ColumnElement[bool]]:

@@ -14,7 +14,7 @@ import structlog
 from aiohttp import web
 from socketio.exceptions import ConnectionRefusedError as Refused
 
-from service_desk.actions import sockets
+from service_desk.actions import nodes, sockets
 from service_desk.clock import SECOND, Micros
 from service_desk.desk import Desk
 from service_desk.domain.access import Principal, allowed
@@ -134,7 +134,7 @@ class LiveServer:
             arrivals = [
                 sockets.Arrival(each.sid, each.principal.agent_id, each.principal.session) for each in here
             ]
-            await self._desk.run(sockets.opened, self._node_id, arrivals)
+            await self._desk.run(nodes.open_consoles, self._node_id, arrivals)
             for each in here:
                 if each.sid not in self._by_sid:  # gone before it was known: undo what came too late
                     self._going.add(each.sid)
@@ -324,7 +324,7 @@ class LiveServer:
             sockets.Arrival(each.sid, each.principal.agent_id, each.principal.session)
             for each in self._by_sid.values()
         ]
-        await self._desk.run(sockets.opened, self._node_id, arrivals)
+        await self._desk.run(nodes.open_consoles, self._node_id, arrivals)
 
     async def end_session(self, session_start: str, reason: str) -> None:
         """A session was revoked: its sockets close at once."""

@@ -13,7 +13,7 @@ from socketio.exceptions import ConnectionRefusedError as Refused
 from channels.contract import AccountId, ChannelError, Unrecognised
 from channels.web_chat import parse
 from channels.web_chat.settings import MESSAGES_AT_ONCE, MESSAGES_PER_SECOND
-from service_desk.actions import chats, pages
+from service_desk.actions import chats, nodes, pages
 from service_desk.clock import SECOND, Micros
 from service_desk.desk import Desk
 from service_desk.domain.config import DeskConfig
@@ -194,7 +194,7 @@ class ChatServer:
         self._start(self._left(sid, visitor))
 
     async def _enter(self, sid: str, visitor: Visitor) -> None:
-        chat = await self._desk.run(pages.opened, visitor.id, sid, self._node_id, actor="customer")
+        chat = await self._desk.run(nodes.open_page, visitor.id, sid, self._node_id, actor="customer")
         if chat is not None and visitor.id in self._sids:
             self._chats[chat] = visitor.id
 

@@ -9,6 +9,7 @@ from service_desk.actions import chats, nodes, pages, sockets
 from service_desk.bus.local import LocalBus
 from service_desk.clock import HOUR, SECOND, Micros, SystemClock
 from service_desk.desk import Desk
+from service_desk.errors import Unavailable
 from service_desk.lease import take
 from service_desk.storage import schema
 from service_desk.storage.fence import Fenced
@@ -121,3 +122,20 @@ async def test_a_chat_without_a_page_is_found_where_a_node_is_alone(desk: Checke
     await desk.run(chats.visitor_online, gone, True)
     await desk.run(pages.look_again, away)
     assert (await row_of(desk, schema.interaction, gone))["visitor_online"] is False
+
+
+async def test_what_opens_after_its_node_s_farewell_leaves_no_row(desk: CheckedDesk) -> None:
+    """A commit may take long, and its node be gone or buried when it comes: nobody would take the row away."""
+    ann = await make_agent(desk, "ann")
+    visitor, _ = await open_chat(desk, "Vera", "hello")
+    arrivals = [sockets.Arrival("late", ann, "session")]
+    await desk.run(nodes.beat, "nod_1", "web")
+    await desk.run(nodes.open_consoles, "nod_1", arrivals)
+    await desk.run(nodes.open_page, visitor, "p1", "nod_1")
+    await desk.run(nodes.leave, "nod_1")
+    with pytest.raises(Unavailable):
+        await desk.run(nodes.open_consoles, "nod_1", arrivals)
+    with pytest.raises(Unavailable):
+        await desk.run(nodes.open_page, visitor, "p1", "nod_1")
+    assert await rows_of(desk, schema.connection, node_id="nod_1") == []
+    assert await rows_of(desk, schema.visitor_connection, node_id="nod_1") == []

@@ -39,7 +39,7 @@ async def leases(url: str, *holders: str, name: str = "routing") -> AsyncIterato
     finally:
         for each in made:
             await each.release()
-            each.close()
+            await each.close()
 
 
 async def until(true: Callable[[], Any], within_s: float = 10.0) -> float:
@@ -216,3 +216,12 @@ async def _rings(desk: Desk, count: int) -> None:
         assert time.monotonic() < give_up, f"not {count} offers"
         desk.bus.wake()
         await asyncio.sleep(0.02)
+
+
+async def test_closing_waits_for_a_statement_and_the_loop_turns_meanwhile() -> None:
+    one = DatabaseLease("routing", "postgresql://nobody@127.0.0.1:1/none", "one", SystemClock())
+    with one._asking:  # as a statement that the database does not answer
+        closing = asyncio.create_task(one.close())
+        done, _ = await asyncio.wait([closing], timeout=0.1)
+        assert not done
+    await closing
