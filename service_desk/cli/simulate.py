@@ -100,7 +100,8 @@ def _changed(base: "Scenario", agents: tuple[str, ...], policy: Path | None) -> 
 
 def _play(scenario: "Scenario", label: str, lines: Any) -> "Report":
     from routing.simulation import report  # noqa: PLC0415
-    from routing.simulation.centre import Watch, decision_line  # noqa: PLC0415
+    from routing.simulation.centre import Watch  # noqa: PLC0415
+    from routing.simulation.translate import decision_line  # noqa: PLC0415
 
     def watch(replication: int) -> Watch:
         return lambda decision, at: lines.write(decision_line(replication, decision, at))

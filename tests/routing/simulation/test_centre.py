@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from routing import decisions as d
-from routing.simulation.centre import decision_line
 from routing.simulation.scenario import Group, Patience, Queue, Scenario
 from routing.simulation.scenario_file import read_scenario
 from routing.simulation.streams import Duration
+from routing.simulation.translate import decision_line
 from tests.routing.simulation.centres import HOUR, calls, lived, one_queue, team
 
 SCENARIOS = sorted((Path(__file__).resolve().parents[3] / "config" / "scenarios").glob("*.toml"))
