@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from routing import codec
+from routing import codec, drafts
 from routing.decisions import Decision
 from routing.model import Agent, Policy, QueuePolicy, Skill, WorkItem
 from routing.simulation.people import micros
@@ -51,8 +51,9 @@ def item_of(kind: ContactType, name: str, queue: str, queued_at: int) -> WorkIte
 
 
 def check_rules(scenario: Scenario) -> None:
-    """ScenarioError if something that is handed on to the router is nothing that it knows."""
-    policy_of(scenario)
+    """ScenarioError if the router does not know what is handed on to it, or the rules could not be published."""
+    for fault in drafts.faults(policy_of(scenario)):
+        raise ScenarioError(f"{fault.field}: {fault.says}.")
     for group in scenario.groups:
         agent_of(group, group.id)
     for kind in scenario.contacts:

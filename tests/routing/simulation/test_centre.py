@@ -168,3 +168,32 @@ def test_chats_are_served_side_by_side() -> None:
     alone = lived(quiet(team(1, 1), per_hour=150))[0].queues["calls"]
     three = lived(replace(scenario, contacts=(chat,)))[0].queues["calls"]
     assert three.wait_answered * 20 < alone.wait_answered
+
+
+def overflowing(**step: object) -> Scenario:
+    """Two people and far too many calls; the neighbours have time."""
+    scenario = quiet(team(1, 1), team(9, 9, id="neighbours", queues=frozenset({"other"})), per_hour=150)
+    kind = replace(scenario.contacts[0], patience=Patience(Duration(300)))
+    return replace(
+        scenario, contacts=(kind,), queues=(Queue("calls", rules={"overflow": [step]}), Queue("other"))
+    )
+
+
+def test_a_long_wait_leads_to_the_neighbours_by_the_routers_own_rule() -> None:
+    day, seen = lived(overflowing(when="wait", after=30_000_000, to="queue", queue="other"))
+    moved = {each.item: at for each, at in seen if isinstance(each, d.Overflowed)}
+    assert len(moved) > 50
+    made = [(each.offer, at) for each, at in seen if isinstance(each, d.OfferMade)]
+    taken = {offer.item: at for offer, at in made if offer.agent.startswith("neighbours")}
+    assert taken.keys() == moved.keys()
+    assert all(taken[item] == at for item, at in moved.items())
+    assert day.queues["calls"].longest <= 30.0
+    assert day.queues["other"].offered == 0, "they are counted where they came in"
+
+
+def test_who_is_sent_to_voicemail_has_left_the_line() -> None:
+    day, seen = lived(overflowing(when="size", size=3, to="voicemail"))
+    queue = day.queues["calls"]
+    assert queue.moved == sum(isinstance(each, d.Overflowed) for each, _ in seen) > 50
+    assert queue.offered == queue.answered + queue.abandoned + queue.moved
+    assert day.groups["neighbours"].answered == 0

@@ -127,6 +127,11 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"rules": {"gravity": 9}}, "rules: "),
     ({"queues__rules": {"speed_s": 3}}, "queues[1].rules: "),
     ({"queues__rules": {"ring_s": "long"}}, "queues[1].rules: "),
+    ({"queues__rules": {"choice": "nobody"}}, "queues.calls.choice: "),
+    (
+        {"queues__rules": {"overflow": [{"when": "wait", "to": "queue", "queue": "x"}]}},
+        "queues.calls.overflow",
+    ),
     ({"contacts__routing": {"colour": "red"}}, "call.routing: "),
     ({"groups__routing": {"mood": 3}}, "team.routing: "),
 ]
