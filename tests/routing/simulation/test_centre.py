@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from routing import decisions as d
-from routing.simulation.scenario import Group, Patience, Queue, Scenario
+from routing.simulation.people import fates, time_to_answer
+from routing.simulation.scenario import Group, Patience, Queue, Recorded, Scenario
 from routing.simulation.scenario_file import read_scenario
 from routing.simulation.streams import Duration
 from routing.simulation.translate import decision_line
@@ -197,3 +198,49 @@ def test_who_is_sent_to_voicemail_has_left_the_line() -> None:
     assert queue.moved == sum(isinstance(each, d.Overflowed) for each, _ in seen) > 50
     assert queue.offered == queue.answered + queue.abandoned + queue.moved
     assert day.groups["neighbours"].answered == 0
+
+
+def recorded(*contacts: Recorded) -> Scenario:
+    scenario = quiet(team(2, 2))
+    return replace(scenario, contacts=(replace(scenario.contacts[0], recorded=contacts),))
+
+
+def test_the_time_on_shift_goes_on_when_nothing_happens() -> None:
+    day, _ = lived(recorded(Recorded(at_s=60, waited_s=0, gave_up=False)))
+    assert day.queues["calls"].answered == 1
+    assert day.groups["team"].staffed == pytest.approx(4 * HOUR)
+
+
+def test_a_day_on_which_nobody_ever_answers_ends_all_the_same() -> None:
+    day, seen = lived(quiet(team(1, 1, answer=Duration(30, "fixed"), back_s=3_600)))
+    queue = day.queues["calls"]
+    assert queue.unserved == queue.offered > 50
+    assert max(at for _, at in seen) <= 26 * HOUR * 1e6
+
+
+def test_what_is_recorded_is_kept_and_the_rest_is_drawn() -> None:
+    contacts = (
+        Recorded(at_s=0, waited_s=12, gave_up=True),
+        Recorded(at_s=1, waited_s=7, gave_up=False, handling_s=33, wrap_up_s=4),
+    )
+    kind = replace(
+        quiet(team(1, 1)).contacts[0],
+        recorded=contacts,
+        patience=Patience(Duration(50)),
+        wrap_up=Duration(9),
+        handling=Duration(60),
+    )
+    days = [list(fates(kind, 1, day)) for day in range(5)]
+    assert {gave_up.patience for gave_up, _ in days} == {12_000_000}
+    assert len({gave_up.handling for gave_up, _ in days}) == 5
+    assert {(answered.handling, answered.wrap_up) for _, answered in days} == {(33_000_000, 4_000_000)}
+    waits = {answered.patience or 0 for _, answered in days}
+    assert len(waits) == 5
+    assert min(waits) > 7_000_000
+
+
+def test_how_long_an_offer_rings_is_the_offers_luck() -> None:
+    def rings(group: str, offer: str) -> int:
+        return time_to_answer(team(1, id=group, answer=Duration(5)), offer, 1, 0)
+
+    assert rings("team", "call-1.1") == rings("others", "call-1.1") != rings("team", "call-2.1")
