@@ -1,54 +1,26 @@
-"""One simulated day on the real router. Of the simulation, only this module speaks with the router.
+"""One simulated day on the real router. Of the simulation, only this module drives the router.
 
 The centre plays customers, agents and the desk: it tells the router facts and does what it decides. Its clock jumps
 to whatever is next, a planned event or the router's deadline.
 """
 
-import json
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from routing import codec
 from routing import commands as c
 from routing import decisions as d
-from routing.model import Agent, Policy, QueuePolicy, Skill, WorkItem
+from routing.model import WorkItem
 from routing.router import Router
 from routing.simulation.arrivals import arrivals
 from routing.simulation.people import Agenda, Contact, Worker, fates, micros, time_to_answer, workers
-from routing.simulation.scenario import Group, Queue, Scenario
+from routing.simulation.scenario import Scenario
 from routing.simulation.tally import Day, GroupTally, QueueTally
+from routing.simulation.translate import agent_of, item_of, policy_of
 
 LATEST = micros(86_400)
 """After closing: who still waits then, because nobody ever answers, is not served."""
 Watch = Callable[[d.Decision, int], None]
 """Is shown each decision with its time, microseconds since the simulated midnight."""
-
-
-def decision_line(replication: int, decision: d.Decision, at: int) -> str:
-    """The decision as a line of JSON; equal runs give equal lines."""
-    said = {"replication": replication, "at": at, "decision": codec.encode(decision)}
-    return json.dumps(said, sort_keys=True, separators=(",", ":")) + "\n"
-
-
-def policy_of(scenario: Scenario) -> Policy:
-    """The rules as the router takes them."""
-    return Policy(1, tuple(_queue_policy(queue) for queue in scenario.queues), scenario.exclusive)
-
-
-def _queue_policy(queue: Queue) -> QueuePolicy:
-    return QueuePolicy(
-        id=queue.id,
-        target=micros(queue.target_s),
-        ring=micros(queue.ring_s),
-        wrap_up=micros(queue.wrap_up_s),
-        decline_pause=micros(queue.decline_pause_s),
-        priority=queue.priority,
-    )
-
-
-def _agent(worker: Worker) -> Agent:
-    group: Group = worker.group
-    return Agent(worker.id, group.queues, group.skills, group.capacity)
 
 
 class Centre:
@@ -74,10 +46,6 @@ class Centre:
         self._wrap_up = {queue.id: micros(queue.wrap_up_s) for queue in scenario.queues}
         self._kinds = {kind.id: kind for kind in scenario.contacts}
         self._fates = {kind.id: fates(kind, scenario.seed, day) for kind in scenario.contacts}
-        self._requires = {
-            kind.id: tuple(Skill(name, level) for name, level in kind.requires.items())
-            for kind in scenario.contacts
-        }
         self._came = dict.fromkeys(self._kinds, 0)
         self._teams = workers(scenario)
         self._workers = {worker.id: worker for team in self._teams.values() for worker in team}
@@ -153,10 +121,7 @@ class Centre:
             self.agenda.at(self.now + contact.fate.patience, self._lose_patience, contact)
 
     def _item(self, contact: Contact) -> WorkItem:
-        kind = contact.kind
-        return WorkItem(
-            contact.id, kind.medium, contact.queue, contact.arrived, kind.priority, self._requires[kind.id]
-        )
+        return item_of(contact.kind, contact.id, contact.queue, contact.arrived)
 
     def _lose_patience(self, contact: Contact) -> None:
         if contact.agent is not None or contact.over:
@@ -225,7 +190,7 @@ class Centre:
 
     def _come_back(self, worker: Worker) -> None:
         if worker.on:
-            self._tell(c.AgentReady(_agent(worker), self.now))
+            self._tell(c.AgentReady(agent_of(worker.group, worker.id), self.now))
 
     def _overflowed(self, decision: d.Overflowed) -> None:
         """To another queue the contact goes on waiting there; to anything else it has left the line."""
@@ -286,7 +251,7 @@ class Centre:
                     worker.on = True
                     if worker.on_since is None:
                         worker.on_since = self.now
-                    self._tell(c.AgentReady(_agent(worker), self.now))
+                    self._tell(c.AgentReady(agent_of(worker.group, worker.id), self.now))
                 elif number >= group.heads[interval] and worker.on:
                     worker.on = False
                     self._tell(c.AgentGone(worker.id))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from routing.simulation.scenario import Group, Scenario, ScenarioError
 from routing.simulation.scenario_file import read_queue
 from routing.simulation.table import Table
+from routing.simulation.translate import check_rules
 
 
 def with_agents(scenario: Scenario, change: str) -> Scenario:
@@ -52,4 +53,6 @@ def with_policy(scenario: Scenario, text: str) -> Scenario:
             raise table.wrong("id", f"there is no queue {name!r}; there are {', '.join(rules)}")
         rules[name] = read_queue(table, rules[name])
     top.done()
-    return replace(scenario, queues=tuple(rules.values()))
+    changed = replace(scenario, queues=tuple(rules.values()))
+    check_rules(changed)
+    return changed

@@ -45,6 +45,8 @@ def may_serve(group: Group, kind: ContactType) -> bool:
 
 
 def _check_somebody_serves(scenario: Scenario, at: int, kind: ContactType) -> None:
+    if kind.routing or scenario.queue(kind.queue).rules:
+        return  # rules of the router's own may ask for less than `requires`
     here = [group for group in scenario.groups if kind.queue in group.queues and any(group.heads)]
     if any(may_serve(group, kind) for group in here):
         return

@@ -1,10 +1,12 @@
 """What a simulated centre is made of. Plain values; `scenario_file` reads and checks them.
 
-Durations end in `_s` and are seconds. What is given per interval has one entry for each interval of the day.
+Durations end in `_s` and are seconds. What is given per interval has one entry for each interval of the day. `rules`
+and `routing` hold further fields of the router's own policy, items and agents, durations in microseconds.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from routing.simulation.streams import Duration
 
@@ -62,6 +64,7 @@ class ContactType:
     transfer_to: str | None = None
     transfer_share: float = 0.0
     recorded: tuple[Recorded, ...] | None = None
+    routing: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,7 @@ class Group:
     capacity: Mapping[str, int] = field(default_factory=lambda: {"phone": 1})
     answer: Duration | None = None
     back_s: float = 60.0
+    routing: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,7 @@ class Queue:
     wrap_up_s: float = 86_400.0
     decline_pause_s: float = 30.0
     priority: int = 0
+    rules: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,7 @@ class Scenario:
     replications: int = 20
     seed: int = 1
     exclusive: frozenset[str] = frozenset({"phone"})
+    rules: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def day_s(self) -> float:

@@ -8,6 +8,7 @@ from routing.simulation.feasible import check
 from routing.simulation.scenario import ContactType, Group, Patience, Queue, Scenario, ScenarioError
 from routing.simulation.streams import SHAPES, Duration, Shape
 from routing.simulation.table import Table
+from routing.simulation.translate import check_rules
 
 MOST_INTERVALS = 2016  # three weeks of quarter hours
 MOST_HEADS = 20_000
@@ -36,7 +37,6 @@ def scenario_of(data: Mapping[str, Any]) -> Scenario:
         raise day.wrong("warm_up_min", "must be shorter than the day, or nothing is left to count")
     rules = top.table("rules", optional=True)
     exclusive = frozenset(rules.names("exclusive", ["phone"]))
-    rules.done()
     scenario = Scenario(
         name=top.text("name"),
         seed=top.whole("seed", default=1),
@@ -46,11 +46,13 @@ def scenario_of(data: Mapping[str, Any]) -> Scenario:
         opens_s=opens_s,
         warm_up_s=warm_up_s,
         exclusive=exclusive,
+        rules=rules.rest(),
         queues=tuple(read_queue(table) for table in top.tables("queues")),
         contacts=tuple(_contact(table, intervals, interval_s) for table in top.tables("contacts")),
         groups=tuple(_group(table, intervals) for table in top.tables("groups")),
     )
     top.done()
+    check_rules(scenario)
     check(scenario)
     if sum(sum(kind.arrivals) for kind in scenario.contacts) > MOST_CONTACTS:
         raise ScenarioError(f"contacts: more than {MOST_CONTACTS:,} are expected a day; lower the rates.")
@@ -70,6 +72,7 @@ def read_queue(table: Table, before: Queue | None = None) -> Queue:
         wrap_up_s=table.number("wrap_up_s", default=usual.wrap_up_s, least=0),
         decline_pause_s=table.number("decline_pause_s", default=usual.decline_pause_s, least=0),
         priority=table.whole("priority", default=usual.priority),
+        rules={**usual.rules, **table.table("rules", optional=True).rest()},
     )
     table.done()
     return queue
@@ -91,6 +94,7 @@ def _contact(table: Table, intervals: int, interval_s: float) -> ContactType:
         priority=table.whole("priority", default=0),
         transfer_to=transfer.text("to") if table.has("transfer") else None,
         transfer_share=transfer.share("share_pct") if table.has("transfer") else 0.0,
+        routing=table.table("routing", optional=True).rest(),
     )
     transfer.done()
     table.done()
@@ -136,6 +140,7 @@ def _group(table: Table, intervals: int) -> Group:
         capacity=table.counts("capacity", {"phone": 1}),
         answer=_duration(table.table("answer")) if table.has("answer") else None,
         back_s=table.number("back_s", default=60.0, least=0),
+        routing=table.table("routing", optional=True).rest(),
     )
     table.done()
     return group

@@ -8,6 +8,19 @@ from typing import Any, TypeVar
 from routing.simulation.scenario import ScenarioError
 
 T = TypeVar("T", bound=str)
+SECOND = 1_000_000  # microseconds
+
+
+def _in_micros(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(_field(key, inner) for key, inner in value.items())
+    return [_in_micros(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _field(key: str, value: Any) -> tuple[str, Any]:
+    if key.endswith("_s") and isinstance(value, int | float):
+        return key.removesuffix("_s"), round(value * SECOND)
+    return key, _in_micros(value)
 
 
 class Table:
@@ -41,6 +54,10 @@ class Table:
         for key in self._data:
             if key not in self._known:
                 raise self.wrong(key, f"is unknown; here are {', '.join(sorted(self._known))}")
+
+    def rest(self) -> dict[str, Any]:
+        """All that has not been read as it is; durations (names in _s) in microseconds, under their bare names."""
+        return dict(_field(key, value) for key, value in self._data.items() if key not in self._known)
 
     # --- one value --------------------------------------------------------------------------------------
 

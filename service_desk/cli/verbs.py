@@ -27,7 +27,8 @@ from service_desk.cli.base import (
     table,
 )
 from service_desk.cli.config import config_group
-from service_desk.cli.planning import simulate, staff
+from service_desk.cli.simulate import simulate
+from service_desk.cli.staff import staff
 from service_desk.logs import LEVELS, Level, set_up_logs
 from service_desk.settings import Settings, load_settings
 

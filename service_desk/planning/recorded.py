@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from routing.codec import encode
 from routing.simulation.feasible import may_serve
 from routing.simulation.scenario import ContactType, Group, Patience, Queue, Recorded, Scenario, ScenarioError
 from routing.simulation.streams import Duration
@@ -59,6 +60,7 @@ def recorded_day(reader: Reader, day: date, *, seed: int, replications: int) -> 
         queues=tuple(queues_of(reader.config)),
         contacts=tuple(contacts),
         groups=groups,
+        opens_s=since / SECOND,  # in the world's time, so that opening hours are what they were
         interval_s=60.0,
         intervals=minutes,
         replications=replications,
@@ -70,15 +72,11 @@ def recorded_day(reader: Reader, day: date, *, seed: int, replications: int) -> 
 
 def queues_of(config: DeskConfig) -> Iterable[Queue]:
     """The rules of its queues, as the simulated centre takes them."""
-    for queue in config.queues:
+    for queue in config.policy().queues:
+        within_s = queue.target / SECOND
+        rules = {name: value for name, value in encode(queue).items() if name != "kind"}
         yield Queue(
-            id=queue.id,
-            within_s=queue.target_s,
-            target_s=queue.target_s,
-            ring_s=queue.ring_s,
-            wrap_up_s=queue.wrap_up_s,
-            decline_pause_s=queue.decline_pause_s,
-            priority=queue.priority,
+            id=queue.id, within_s=within_s, target_s=within_s, wrap_up_s=queue.wrap_up / SECOND, rules=rules
         )
 
 

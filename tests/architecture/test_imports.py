@@ -61,14 +61,14 @@ def test_the_router_does_not_know_that_it_can_be_simulated() -> None:
     assert not wrong
 
 
-def test_one_module_of_the_simulation_speaks_with_the_router() -> None:
+def test_two_modules_of_the_simulation_speak_with_the_router() -> None:
     speaks = {
         path.name
         for path in modules("routing")
         for name in imports_of(path)
         if is_simulation(path) and name.startswith("routing") and not name.startswith("routing.simulation")
     }
-    assert speaks == {"centre.py"}
+    assert speaks == {"centre.py", "translate.py"}
 
 
 def test_product_code_does_not_import_tests_or_build_tools() -> None:

@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 from routing.simulation import staffing
 from routing.simulation.erlang import performance
 from service_desk.cli import main
-from service_desk.cli.planning import DEFINITIONS
+from service_desk.cli.staff import DEFINITIONS
 
 SCENARIOS = Path(__file__).resolve().parents[2] / "config" / "scenarios"
 TWO_TIERS = str(SCENARIOS / "two-tiers.toml")

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from routing import decisions as d
-from routing.simulation.centre import decision_line
-from routing.simulation.scenario import Group, Patience, Queue, Scenario
+from routing.simulation.people import fates, time_to_answer
+from routing.simulation.scenario import Group, Patience, Queue, Recorded, Scenario
 from routing.simulation.scenario_file import read_scenario
 from routing.simulation.streams import Duration
+from routing.simulation.translate import decision_line
 from tests.routing.simulation.centres import HOUR, calls, lived, one_queue, team
 
 SCENARIOS = sorted((Path(__file__).resolve().parents[3] / "config" / "scenarios").glob("*.toml"))
@@ -168,3 +169,78 @@ def test_chats_are_served_side_by_side() -> None:
     alone = lived(quiet(team(1, 1), per_hour=150))[0].queues["calls"]
     three = lived(replace(scenario, contacts=(chat,)))[0].queues["calls"]
     assert three.wait_answered * 20 < alone.wait_answered
+
+
+def overflowing(**step: object) -> Scenario:
+    """Two people and far too many calls; the neighbours have time."""
+    scenario = quiet(team(1, 1), team(9, 9, id="neighbours", queues=frozenset({"other"})), per_hour=150)
+    kind = replace(scenario.contacts[0], patience=Patience(Duration(300)))
+    return replace(
+        scenario, contacts=(kind,), queues=(Queue("calls", rules={"overflow": [step]}), Queue("other"))
+    )
+
+
+def test_a_long_wait_leads_to_the_neighbours_by_the_routers_own_rule() -> None:
+    day, seen = lived(overflowing(when="wait", after=30_000_000, to="queue", queue="other"))
+    moved = {each.item: at for each, at in seen if isinstance(each, d.Overflowed)}
+    assert len(moved) > 50
+    made = [(each.offer, at) for each, at in seen if isinstance(each, d.OfferMade)]
+    taken = {offer.item: at for offer, at in made if offer.agent.startswith("neighbours")}
+    assert taken.keys() == moved.keys()
+    assert all(taken[item] == at for item, at in moved.items())
+    assert day.queues["calls"].longest <= 30.0
+    assert day.queues["other"].offered == 0, "they are counted where they came in"
+
+
+def test_who_is_sent_to_voicemail_has_left_the_line() -> None:
+    day, seen = lived(overflowing(when="size", size=3, to="voicemail"))
+    queue = day.queues["calls"]
+    assert queue.moved == sum(isinstance(each, d.Overflowed) for each, _ in seen) > 50
+    assert queue.offered == queue.answered + queue.abandoned + queue.moved
+    assert day.groups["neighbours"].answered == 0
+
+
+def recorded(*contacts: Recorded) -> Scenario:
+    scenario = quiet(team(2, 2))
+    return replace(scenario, contacts=(replace(scenario.contacts[0], recorded=contacts),))
+
+
+def test_the_time_on_shift_goes_on_when_nothing_happens() -> None:
+    day, _ = lived(recorded(Recorded(at_s=60, waited_s=0, gave_up=False)))
+    assert day.queues["calls"].answered == 1
+    assert day.groups["team"].staffed == pytest.approx(4 * HOUR)
+
+
+def test_a_day_on_which_nobody_ever_answers_ends_all_the_same() -> None:
+    day, seen = lived(quiet(team(1, 1, answer=Duration(30, "fixed"), back_s=3_600)))
+    queue = day.queues["calls"]
+    assert queue.unserved == queue.offered > 50
+    assert max(at for _, at in seen) <= 26 * HOUR * 1e6
+
+
+def test_what_is_recorded_is_kept_and_the_rest_is_drawn() -> None:
+    contacts = (
+        Recorded(at_s=0, waited_s=12, gave_up=True),
+        Recorded(at_s=1, waited_s=7, gave_up=False, handling_s=33, wrap_up_s=4),
+    )
+    kind = replace(
+        quiet(team(1, 1)).contacts[0],
+        recorded=contacts,
+        patience=Patience(Duration(50)),
+        wrap_up=Duration(9),
+        handling=Duration(60),
+    )
+    days = [list(fates(kind, 1, day)) for day in range(5)]
+    assert {gave_up.patience for gave_up, _ in days} == {12_000_000}
+    assert len({gave_up.handling for gave_up, _ in days}) == 5
+    assert {(answered.handling, answered.wrap_up) for _, answered in days} == {(33_000_000, 4_000_000)}
+    waits = {answered.patience or 0 for _, answered in days}
+    assert len(waits) == 5
+    assert min(waits) > 7_000_000
+
+
+def test_how_long_an_offer_rings_is_the_offers_luck() -> None:
+    def rings(group: str, offer: str) -> int:
+        return time_to_answer(team(1, id=group, answer=Duration(5)), offer, 1, 0)
+
+    assert rings("team", "call-1.1") == rings("others", "call-1.1") != rings("team", "call-2.1")

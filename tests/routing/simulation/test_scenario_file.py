@@ -10,6 +10,8 @@ import pytest
 from routing.simulation.scenario import ScenarioError
 from routing.simulation.scenario_file import read_scenario, scenario_of
 from routing.simulation.streams import Duration
+from routing.simulation.table import Table
+from routing.simulation.translate import item_of, policy_of
 
 FOLDER = Path(__file__).resolve().parents[3] / "config" / "scenarios"
 
@@ -122,6 +124,16 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"groups__queues": "calls"}, "groups[1].queues: must be a list of texts"),
     ({"groups__queues": ["sales"]}, "groups[1].queues: there is no queue 'sales'"),
     ({"rules": {"exclusive": [3]}}, "rules.exclusive: must be a list of texts"),
+    ({"rules": {"gravity": 9}}, "rules: "),
+    ({"queues__rules": {"speed_s": 3}}, "queues[1].rules: "),
+    ({"queues__rules": {"ring_s": "long"}}, "queues[1].rules: "),
+    ({"queues__rules": {"choice": "nobody"}}, "queues.calls.choice: "),
+    (
+        {"queues__rules": {"overflow": [{"when": "wait", "to": "queue", "queue": "x"}]}},
+        "queues.calls.overflow",
+    ),
+    ({"contacts__routing": {"colour": "red"}}, "call.routing: "),
+    ({"groups__routing": {"mood": 3}}, "team.routing: "),
 ]
 
 
@@ -140,3 +152,16 @@ def test_two_of_one_name_and_text_that_is_no_toml_are_refused() -> None:
         scenario_of(twice)
     with pytest.raises(ScenarioError, match="no TOML"):
         read_scenario("name = ")
+
+
+def test_rules_that_have_no_field_here_reach_the_router() -> None:
+    """Any field of the router's own, durations in seconds by the name's end, also within lists."""
+    found = scenario_of(
+        small(queues__rules={"wrap_up_s": 7.5, "priority": 4}, contacts__routing={"priority": 2})
+    )
+    policy = policy_of(found).queues[0]
+    assert (policy.wrap_up, policy.priority, policy.target) == (7_500_000, 4, 15_000_000)
+    assert item_of(found.contacts[0], "call-1", "calls", 5).priority == 2
+    rest = Table({"steps": [{"after_s": 2, "drop": ["german"]}], "id": "x"}, "")
+    assert rest.text("id") == "x"
+    assert rest.rest() == {"steps": [{"after": 2_000_000, "drop": ["german"]}]}
