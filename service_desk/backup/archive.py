@@ -1,6 +1,7 @@
 """The backup's file: written part by part, and read back with every checksum compared."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import zipfile
@@ -223,6 +224,12 @@ class Archive:
             yield
         except BROKEN as error:
             raise self._damaged(str(error) or type(error).__name__) from error
+        except OSError as error:
+            if (
+                error.errno != errno.EINVAL
+            ):  # that is a place before the file's begin, out of a damaged directory
+                raise
+            raise self._damaged("a part's place is not in it") from error
 
     def _damaged(self, why: str) -> BackupError:
         return BackupError(f"{self._path} is damaged: {why}. Nothing was restored; take another backup.")

@@ -87,9 +87,13 @@ def keep_private(url: str) -> None:
     """A new database file is for its owner alone: it holds people's data. SQLite gives the files beside it the same."""
     parsed = sa.engine.make_url(url)
     path = parsed.database
-    if parsed.get_backend_name() == "sqlite" and path not in {None, "", ":memory:"} and not str(path).startswith("file:"):
+    if (
+        parsed.get_backend_name() == "sqlite"
+        and path not in {None, "", ":memory:"}
+        and not str(path).startswith("file:")
+    ):
         with contextlib.suppress(OSError):  # a folder that is not there, or not ours: opening it says so
-            os.close(os.open(str(path), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _tune_sqlite(engine: sa.Engine, begin: str | None) -> None:

@@ -188,7 +188,7 @@ def run(runs: int) -> None:
 
 def test_the_rebuilt_router_decides_as_the_one_that_lived_through_it() -> None:
     """Also: whatever is refused, rows and router agree as soon as all facts are followed."""
-    run(runs=250)
+    run(runs=150)
     assert DeskMachine.rebuilds > 100
     assert DeskMachine.refusals > 100
 

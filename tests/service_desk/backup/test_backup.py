@@ -409,6 +409,18 @@ def test_any_flipped_bit_is_noticed(on_sqlite: Played, tmp_path: Path) -> None:
         assert (parts, files) == before, f"the flipped bit of byte {at} changed what is read"
 
 
+def test_a_place_before_the_files_begin_is_noticed(on_sqlite: Played, tmp_path: Path) -> None:
+    """Of a directory entry, the field that says where the part begins: zipfile would seek to a negative place."""
+    content = bytearray(on_sqlite.backup.read_bytes())
+    end = content.rindex(b"PK\x05\x06")
+    directory = int.from_bytes(content[end + 16 : end + 20], "little")
+    content[end + 16 : end + 20] = (directory + 1_000_000).to_bytes(4, "little")
+    path = tmp_path / "moved.backup"
+    path.write_bytes(content)
+    with pytest.raises(BackupError), open_archive(path) as archive:
+        list(archive.rows(next(iter(archive.manifest.tables))))
+
+
 def _parts(path: Path) -> tuple[dict[str, list[list[Any]]], list[bytes]]:
     with open_archive(path) as archive:
         return {name: list(archive.rows(name)) for name in archive.manifest.tables}, list(archive.blobs())
