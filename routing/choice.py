@@ -5,6 +5,7 @@ Ties go to who is idle longest, then by id.
 
 from typing import Final
 
+from routing.model import ROUND_ROBIN
 from routing.records import AgentRecord
 from routing.requirements import Terms, met
 from routing.waiting import Entry
@@ -12,7 +13,6 @@ from routing.waiting import Entry
 LONGEST_IDLE: Final = "longest_idle"
 LEAST_LOADED: Final = "least_loaded"
 BEST_SKILL: Final = "best_skill"
-ROUND_ROBIN: Final = "round_robin"
 MOST_SPECIFIC: Final = "most_specific"
 CHOICES: Final = (LONGEST_IDLE, LEAST_LOADED, BEST_SKILL, ROUND_ROBIN, MOST_SPECIFIC)
 

@@ -294,7 +294,8 @@ class Floor:
         if agent.listed:
             self.unlist(agent)
         agent.ringing = name
-        agent.last_offer = offer.made_at
+        if self.rules.takes_turns:
+            agent.last_offer = offer.made_at
         agent.hold(record)
         self.timers.add(Timer(offer.deadline, OFFER, name, offer.agent))
         return ahead
@@ -429,6 +430,9 @@ class Floor:
     def change_policy(self, policy: Policy) -> None:
         """New rules for all that waits: the keys are computed anew."""
         self.rules = Rules(policy)
+        if not self.rules.takes_turns:
+            for agent in self.agents.values():
+                agent.last_offer = 0
         for agent in self.agents.values():
             self.unlist(agent)
             agent.room = self.rules.rooms(agent.agent).room(agent.room.load)

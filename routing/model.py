@@ -45,6 +45,10 @@ ADDED: Final = {"added": True}
 """Marks a field that older logs lack: written only where it differs from its default, so that old and new agree."""
 
 
+ROUND_ROBIN: Final = "round_robin"
+"""The choice of agent that needs a memory: who was offered something when, kept while a queue chooses by it."""
+
+
 class Skill(NamedTuple):
     """A skill with a level from 1 (basic) to 5 (expert); as a requirement: at least this level."""
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from routing.capacity import Rooms
-from routing.model import Agent, Policy, QueuePolicy
+from routing.model import ROUND_ROBIN, Agent, Policy, QueuePolicy
 
 
 class Rules:
@@ -13,7 +13,7 @@ class Rules:
     than the rules of its queue.
     """
 
-    __slots__ = ("_queues", "_rooms", "exclusive", "policy", "version", "watches_staff")
+    __slots__ = ("_queues", "_rooms", "exclusive", "policy", "takes_turns", "version", "watches_staff")
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
@@ -22,6 +22,7 @@ class Rules:
         self.watches_staff = any(
             step.when == "no_staff" for queue in policy.queues for step in queue.overflow
         )
+        self.takes_turns = any(queue.choice == ROUND_ROBIN for queue in policy.queues)
         self._rooms: dict[tuple[Any, ...], Rooms] = {}
         self._queues = {queue.id: queue for queue in policy.queues}
 

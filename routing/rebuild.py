@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from routing.choice import ROUND_ROBIN
 from routing.codec import decode_as, encode
 from routing.floor import Floor
 from routing.lines import QueueLine
@@ -106,7 +105,7 @@ def _list_and_flag(floor: Floor) -> None:
 
 def snapshot(floor: Floor) -> dict[str, Any]:
     """Everything that is not derived, in one order."""
-    turns = ROUND_ROBIN in floor.buckets.choices.values()
+    turns = floor.rules.takes_turns
     return {
         "format": FORMAT,
         "now": floor.now,

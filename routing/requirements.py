@@ -17,7 +17,8 @@ Terms: TypeAlias = tuple[Term, ...]
 MOST_TERMS: Final = 8
 MOST_SIGNATURES: Final = 2000  # different requirements of all that waits
 REFUSED: Final[Terms] = ()
-_TOKEN: Final = re.compile(r"\s*(?:(\(|\))|(and|or)\b|([^\s()<>=]+)\s*(?:>=\s*(\d+))?)", re.IGNORECASE)
+_TOKEN: Final = re.compile(r"(?:(\(|\))|(and|or)\b|([^\s()<>=]+)(?:\s*+>=\s*+(\d+))?)", re.IGNORECASE)
+_SPACES: Final = re.compile(r"\s*+")
 
 
 def signature(requires: Term) -> Term:
@@ -92,8 +93,9 @@ def parse(text: str, field: str = "requires") -> Terms:
 
 def _tokens(text: str, field: str) -> list[str | Skill]:
     tokens: list[str | Skill] = []
+    text = text.strip()
     at = 0
-    while text[at:].strip():
+    while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None:
             raise ValueError(
@@ -101,8 +103,13 @@ def _tokens(text: str, field: str) -> list[str | Skill]:
             )
         bracket, word, name, level = match.groups()
         tokens.append(bracket or (word and word.lower()) or Skill(name, int(level or 1)))
-        at = match.end()
+        at = _after_spaces(text, match.end())
     return tokens
+
+
+def _after_spaces(text: str, at: int) -> int:
+    spaces = _SPACES.match(text, at)
+    return at if spaces is None else spaces.end()
 
 
 def _any(tokens: list[str | Skill], field: str) -> tuple[list[Term], list[str | Skill]]:

@@ -535,7 +535,7 @@ def reindex(config: Path | None) -> None:
                 lease = None
         else:
             lease = DatabaseLease("search", url, "reindex", desk.clock)  # whoever holds it does the work
-            stack.callback(lease.close)
+            stack.callback(lambda: asyncio.run(lease.close()))
         _run(make_anew(desk, lease))
     click.echo("The search index is new.")
 

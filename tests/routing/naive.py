@@ -189,6 +189,9 @@ class NaiveRouter:
         end = person.agent.shift_end
         return end is not None and self.now >= end - self.policy.shift_margin
 
+    def takes_turns(self) -> bool:
+        return any(queue.choice == "round_robin" for queue in self.policy.queues)
+
     def rank(self, person: Person, each: Item) -> tuple[int, int, str]:
         """By which the least of all who could have an item is chosen."""
         agent, load = person.agent, len(self.held_by(person.agent.id))
@@ -280,7 +283,8 @@ class NaiveRouter:
             because = {**because, "value_ms": min(item.value * queue.value_weight, queue.value_cap) // 1000}
         if queue.order != "due":
             because = {**because, "order": queue.order}
-        person.last_offer = self.now
+        if self.takes_turns():
+            person.last_offer = self.now
         each.attempts += 1
         each.place = "offered"
         each.offer = Offer(
@@ -418,6 +422,9 @@ class NaiveRouter:
             case c.PolicyChanged(policy=policy) if policy.version >= self.policy.version:
                 if policy != self.policy:
                     self.policy = policy
+                    if not self.takes_turns():
+                        for person in self.people.values():
+                            person.last_offer = 0
                     for each in self.items.values():
                         if each.offer:
                             self.stage(each)

@@ -21,10 +21,10 @@ export const en = {
   "start.outdated": "A newer version is running",
 
   "login.title": "Sign in",
-  "login.name": "Name",
+  "login.name": "Login",
   "login.password": "Password",
   "login.submit": "Sign in",
-  "login.wrong": "Name or password is wrong.",
+  "login.wrong": "Login or password is wrong.",
   "login.ended": "Your session has ended. Sign in again; your drafts are kept.",
 
   "me.menu": "{name}: menu",
