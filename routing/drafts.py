@@ -176,12 +176,18 @@ def _of_spans(hours: Hours, at: str) -> Iterator[Fault]:
     days = [(f"{at}.{name}", spans) for name, spans in zip(DAYS, hours.week, strict=False)]
     for name, spans in sorted(hours.days.items()):
         days.append((f"{at}.days.{name}", spans))
-        try:
-            date.fromisoformat(name)
-        except ValueError:
+        if not _is_date(name):
             yield Fault(f"{at}.days.{name}", "is no date; write as in '2026-12-24'")
     for where, spans in days:
         yield from _of_day(where, spans)
+
+
+def _is_date(name: str) -> bool:
+    """As it is looked up by: "20261224" is the same day in other words, and would never be found."""
+    try:
+        return date.fromisoformat(name).isoformat() == name
+    except ValueError:
+        return False
 
 
 def _of_day(where: str, spans: Sequence[Span]) -> Iterator[Fault]:

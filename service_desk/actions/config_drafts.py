@@ -2,7 +2,7 @@
 
 A draft is a whole configuration that is not in force. It may be wrong while it is written; what is published never
 is. A draft says which version it was made from: if another one was published since, publishing it would undo that
-unseen, so it is refused until it was compared and based anew.
+unseen, so it is refused until its author has compared it with that one and says so.
 """
 
 from collections.abc import Mapping, Sequence
@@ -103,15 +103,15 @@ def _missing_skills(
 # --- drafts ---------------------------------------------------------------------------------------------------
 
 
-def new_draft(tx: Tx, body: Mapping[str, Any] | None, note: str) -> Row:
-    """A draft of what is in force, or of a document that was made elsewhere."""
+def new_draft(tx: Tx, body: Mapping[str, Any] | None, note: str, base_version: int | None = None) -> Row:
+    """A draft of what is in force, or of a document that was made elsewhere, in sight of `base_version`."""
     if (tx.scalar(sa.select(sa.func.count()).select_from(DRAFT)) or 0) >= DRAFTS_MOST:
         raise Conflict(
             f"There are {DRAFTS_MOST} drafts: publish or delete one first.", code="too_many_drafts"
         )
     row: dict[str, Any] = {
         "id": tx.new_id("cfd"),
-        "base_version": tx.config.version,
+        "base_version": tx.config.version if base_version is None else base_version,
         "note": note,
         "at": tx.now,
         "actor": tx.actor,
@@ -123,11 +123,25 @@ def new_draft(tx: Tx, body: Mapping[str, Any] | None, note: str) -> Row:
     return row  # type: ignore[return-value]  # a dict reads like a row
 
 
-def save_draft(tx: Tx, draft_id: str, version: int, body: Mapping[str, Any], note: str | None) -> Row:
-    """Another text for a draft, made in sight of what is in force now. Raises NotFound and StaleVersion."""
+def save_draft(
+    tx: Tx,
+    draft_id: str,
+    version: int,
+    body: Mapping[str, Any],
+    note: str | None = None,
+    base_version: int | None = None,
+) -> Row:
+    """Another text for a draft. Its base stays, unless its author says which version they have compared it with.
+
+    Raises NotFound and StaleVersion.
+    """
     row = _must_get(tx, draft_id, version)
-    values: dict[str, Any] = {"body": _without_version(body), "base_version": tx.config.version, "at": tx.now}
-    return tx.change(DRAFT, row, actor=tx.actor, **values, **({} if note is None else {"note": note}))
+    values: dict[str, Any] = {"body": _without_version(body), "at": tx.now, "actor": tx.actor}
+    if note is not None:
+        values["note"] = note
+    if base_version is not None:
+        values["base_version"] = base_version
+    return tx.change(DRAFT, row, **values)
 
 
 def drop_draft(tx: Tx, draft_id: str) -> None:
@@ -146,7 +160,7 @@ def publish_draft(tx: Tx, draft_id: str, version: int) -> int:
     if row["base_version"] != tx.config.version:
         raise Conflict(
             f"Version {tx.config.version} was published after this draft was saved on version {row['base_version']}: "
-            "look at what differs, and save the draft once more.",
+            f"look at what differs, and save the draft with base_version {tx.config.version}.",
             code="base_moved",
             published=tx.config.version,
         )
@@ -165,6 +179,19 @@ def roll_back(tx: Tx, to: int, in_force: int) -> int:
     if to == in_force:
         raise Conflict(f"Version {to} is in force already.", code="in_force")
     return publish_checked(tx, row["body"])
+
+
+def publish_file(tx: Tx, body: Mapping[str, Any]) -> int:
+    """Publish a document that may say which version it was made from. Conflict (base_moved) if that is another."""
+    base = body.get("version", tx.config.version)
+    if base != tx.config.version:
+        raise Conflict(
+            f"Version {tx.config.version} is in force, and this file was made from version {base}: look at what "
+            "differs, and write the number of the one in force into the file.",
+            code="base_moved",
+            published=tx.config.version,
+        )
+    return publish_checked(tx, body)
 
 
 def publish_checked(tx: Tx, body: Mapping[str, Any]) -> int:

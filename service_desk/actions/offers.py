@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from routing import decisions as decided
-from routing.commands import OfferAccepted, OfferDeclined
+from routing.commands import OfferAccepted, OfferDeclined, WorkQueued
 from service_desk.actions import agents, calls, interactions, wrap_up
 from service_desk.actions.other_line import into_other_line
 from service_desk.domain import events
@@ -184,7 +184,9 @@ def _overflow(tx: Tx, decision: decided.Overflowed) -> str | None:
     if row is None or row["state"] != life.QUEUED or row["queue_id"] != decision.queue:
         return "item"
     if decision.to not in {queue.id for queue in tx.config.queues}:
-        return "treatment"  # it goes back to its place, and this step is not tried again
+        # A rule of a version that is no longer in force: the router hears where it really waits.
+        tx.route(WorkQueued(interactions.work_item_for(row), row["attempts"]))
+        return "treatment"
     into_other_line(tx, row, decision.to, "overflow")
     tx.audit(
         "routing.overflowed",

@@ -34,14 +34,14 @@ file_argument = click.argument("file", type=click.Path(exists=True, dir_okay=Fal
 @click.option("--version", type=click.IntRange(1), help="An earlier one; the one in force, if left out.")
 @config_option
 def show(config: Path | None, version: int | None) -> None:
-    """Print a version as JSON, as `publish` takes it."""
+    """Print a version as JSON, as `publish` takes it: with its number, so that nobody's work is undone unseen."""
     from service_desk.queries.configs import config_view  # noqa: PLC0415 - as all below: --help should be quick
 
     with clear_errors(), open_store(settings_url(config)) as store:
         view = store.read(config_view, version)
         if view is None:
             raise Sentence(f"There is no version {version}: service-desk config versions lists them.")
-        click.echo(json.dumps(view.body, indent=2, ensure_ascii=False))
+        click.echo(json.dumps({"version": view.version, **view.body}, indent=2, ensure_ascii=False))
 
 
 @config_group.command("versions")
@@ -95,14 +95,14 @@ def diff(file: Path, config: Path | None) -> None:
 @file_argument
 @config_option
 def publish(file: Path, config: Path | None) -> None:
-    """Put a file in force. On SQLite no server may run meanwhile; use the API then."""
-    from service_desk.actions.config_drafts import publish_checked  # noqa: PLC0415
+    """Put a file in force. A `version` in it must be the one in force. On SQLite no server may run meanwhile."""
+    from service_desk.actions.config_drafts import publish_file  # noqa: PLC0415
     from service_desk.storage.file_lock import only_server  # noqa: PLC0415
 
     with clear_errors():
         url = settings_url(config)
         with only_server(url), open_store(url) as store:
-            click.echo(f"Version {store.run(publish_checked, _body(file))} is in force.")
+            click.echo(f"Version {store.run(publish_file, _body(file))} is in force.")
 
 
 @config_group.command("roll-back")

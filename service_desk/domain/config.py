@@ -15,6 +15,10 @@ from service_desk.domain.media import ASYNCHRONOUS
 
 Key = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 Channel = Literal["phone", "web_chat", "email", "sms"]
+QUEUES_MOST = 500
+STEPS_MOST = 20
+"""Of a list within a queue: rings, steps, spans of a day."""
+DAYS_MOST = 400
 Words = dict[str, str]
 """A text per language ("en", "de", ...); the first is used where a language is missing."""
 
@@ -40,7 +44,7 @@ class Ring(Part):
     """From `after_s` of waiting on a contact asks for less: for no skill of `drop`, of others `lower` levels less."""
 
     after_s: int = Field(ge=0, le=86_400)
-    drop: list[Key] = []
+    drop: list[Key] = Field([], max_length=STEPS_MOST)
     lower: int = Field(0, ge=0, le=4)
 
 
@@ -48,18 +52,21 @@ Times = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d:[0-5]\d|
 """As in "08:00-18:00", by the clock on the wall; midnight is 24:00."""
 
 
+Day = Annotated[list[Times], Field(max_length=STEPS_MOST)]
+
+
 class OpeningHours(Part):
     """When a queue is open, by the wall clock of `zone`; on a date of `days` ("2026-12-24") that counts instead."""
 
-    zone: str
-    monday: list[Times] = []
-    tuesday: list[Times] = []
-    wednesday: list[Times] = []
-    thursday: list[Times] = []
-    friday: list[Times] = []
-    saturday: list[Times] = []
-    sunday: list[Times] = []
-    days: dict[str, list[Times]] = {}
+    zone: str = Field(max_length=64)
+    monday: Day = []
+    tuesday: Day = []
+    wednesday: Day = []
+    thursday: Day = []
+    friday: Day = []
+    saturday: Day = []
+    sunday: Day = []
+    days: dict[str, Day] = Field({}, max_length=DAYS_MOST)
 
     def for_router(self) -> Hours:
         """As the router reads it."""
@@ -84,11 +91,11 @@ def _span(times: str) -> Span:
 class OverflowStep(Part):
     """When contacts leave the line for another queue, with their place kept: the first step that is true counts.
 
-    "wait": after `after_s` of waiting; "size": `size` others wait already when one comes; "no_staff": nobody of the
-    queue is ready; "closed": by the queue's hours.
+    "wait": after `after_s` of waiting; "size": `size` others wait already when one comes; "closed": by the queue's
+    hours. (Nobody being ready is no reason here: for seconds after a restart nobody is.)
     """
 
-    when: Literal["wait", "size", "no_staff", "closed"]
+    when: Literal["wait", "size", "closed"]
     queue: Key
     after_s: int = Field(0, ge=0, le=86_400)
     size: int = Field(0, ge=0, le=100_000)
@@ -117,9 +124,9 @@ class Queue(Part):
     choice: Literal["longest_idle", "least_loaded", "best_skill", "round_robin", "most_specific"] = (
         "longest_idle"
     )
-    rings: list[Ring] = []
+    rings: list[Ring] = Field([], max_length=STEPS_MOST)
     hours: OpeningHours | None = None
-    overflow: list[OverflowStep] = []
+    overflow: list[OverflowStep] = Field([], max_length=STEPS_MOST)
 
     def for_router(self) -> QueuePolicy:
         """As the router reads it."""
@@ -257,8 +264,8 @@ class DeskConfig(Part):
 
     version: int = 0
     brand: str
-    time_zone: str = Field("UTC", description="Whose midnight starts the day's figures.")
-    queues: list[Queue]
+    time_zone: str = Field("UTC", max_length=64, description="Whose midnight starts the day's figures.")
+    queues: list[Queue] = Field(max_length=QUEUES_MOST)
     phone_lines: list[PhoneLine] = []
     widgets: list[Widget] = []
     mailboxes: list[Mailbox] = []
@@ -284,7 +291,7 @@ class DeskConfig(Part):
         """Every queue that is named exists, no id stands twice, and the time zone is known."""
         try:
             ZoneInfo(self.time_zone)
-        except (ZoneInfoNotFoundError, ValueError):
+        except (ZoneInfoNotFoundError, ValueError, OSError):
             raise ValueError(
                 f"time_zone: {self.time_zone!r} is not known; write it like Europe/Berlin"
             ) from None

@@ -28,9 +28,13 @@ class TooLong(Exception):
 
 
 def under(scenario: Scenario, config: DeskConfig) -> Scenario:
-    """The same day with the queues of another configuration. A queue that it lacks keeps its rules: it has contacts."""
-    rules = {queue.id: queue for queue in queues_of(config)}
-    return replace(scenario, queues=tuple(rules.get(queue.id, queue) for queue in scenario.queues))
+    """The same day with the queues of another configuration. A queue that it lacks keeps its rules: it has contacts.
+
+    What of the configuration is no queue's (`interrupts`) is as it was.
+    """
+    queues = tuple(queues_of(config))
+    known = {queue.id for queue in queues}
+    return replace(scenario, queues=(*queues, *(queue for queue in scenario.queues if queue.id not in known)))
 
 
 async def compared(before: Scenario, after: Scenario) -> dict[str, Any]:

@@ -156,7 +156,10 @@ def test_rules_are_changed_by_file(tmp_path: Path) -> None:
     differs = run("config", "diff", str(file)).output.splitlines()
     assert differs == [f"queues.{queue['id']}.priority: changed", f"  - {before}", "  + 33"]
     assert run("config", "publish", str(file)).output == "Version 2 is in force.\n"
-    assert json.loads(run("config", "show").output) == body
+    assert json.loads(run("config", "show").output) == {**body, "version": 2}
+    again = run("config", "publish", str(file))
+    assert again.exit_code == 1, "it was made from version 1"
+    assert "Version 2 is in force" in again.output
 
     assert run("config", "roll-back", "1").output == "Version 3 is in force, with the rules of version 1.\n"
     assert json.loads(run("config", "show").output)["queues"][0]["priority"] == before

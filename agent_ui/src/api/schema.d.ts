@@ -173,7 +173,7 @@ export interface paths {
         delete: operations["drop_config_draft"];
         options?: never;
         head?: never;
-        /** Another text for it, based on what is in force now. 412 with `current` if it changed meanwhile. */
+        /** Another text for it. 412 with `current` if it changed meanwhile. */
         patch: operations["save_config_draft"];
         trace?: never;
     };
@@ -2302,6 +2302,12 @@ export interface components {
          */
         NewConfigDraft: {
             /**
+             * Base Version
+             * @description What it was made from; left out: what is in force.
+             * @default null
+             */
+            base_version?: number | null;
+            /**
              * Body
              * @default null
              */
@@ -2658,6 +2664,12 @@ export interface components {
          * @description The whole document. It is checked by `check` and when it is published.
          */
         SavedConfigDraft: {
+            /**
+             * Base Version
+             * @description What it was compared with; left out: as before.
+             * @default null
+             */
+            base_version?: number | null;
             /** Body */
             body: {
                 [key: string]: unknown;

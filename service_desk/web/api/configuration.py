@@ -5,7 +5,7 @@ from datetime import date
 from typing import Annotated, Any
 
 from aiohttp import web
-from pydantic import Field, Strict, StringConstraints
+from pydantic import AfterValidator, Field, Strict, StringConstraints
 
 from routing.simulation.scenario import ScenarioError
 from service_desk.actions import config_drafts as drafts
@@ -26,7 +26,7 @@ from service_desk.queries import configs
 from service_desk.storage.store import Reader
 from service_desk.storage.transaction import Tx
 from service_desk.web.api.changes import telling
-from service_desk.web.api.inputs import Input
+from service_desk.web.api.inputs import Input, tidy
 from service_desk.web.keys import DESK
 from service_desk.web.openapi import Routes
 from service_desk.web.reading import reading
@@ -37,21 +37,44 @@ BASE = "/api/v1/config"
 DRAFT = BASE + "/drafts/{draft_id}"
 NEEDS = "config.publish"
 REHEARSING: web.AppKey[asyncio.Lock] = web.AppKey("rehearsing", asyncio.Lock)
-Note = Annotated[str, StringConstraints(max_length=drafts.NOTE_CHARACTERS)]
+Note = Annotated[str, StringConstraints(max_length=drafts.NOTE_CHARACTERS), AfterValidator(tidy)]
+
+
+def _storable(value: Any) -> Any:
+    """What every database takes: no zero characters and no halves of characters, in names and texts."""
+    if isinstance(value, str) and any(c == "\0" or "\ud800" <= c <= "\udfff" for c in value):
+        raise ValueError("a text holds a character that cannot be kept")
+    if isinstance(value, dict):
+        for name, part in value.items():
+            _storable(name)
+            _storable(part)
+    elif isinstance(value, list):
+        for part in value:
+            _storable(part)
+    return value
+
+
+Document = Annotated[dict[str, Any], AfterValidator(_storable)]
 
 
 class NewConfigDraft(Input):
     """Without a body: a copy of what is in force."""
 
-    body: dict[str, Any] | None = None
+    body: Document | None = None
     note: Note = ""
+    base_version: int | None = Field(
+        None, ge=1, description="What it was made from; left out: what is in force."
+    )
 
 
 class SavedConfigDraft(Input):
     """The whole document. It is checked by `check` and when it is published."""
 
-    body: dict[str, Any]
+    body: Document
     note: Note | None = None
+    base_version: int | None = Field(
+        None, ge=1, description="What it was compared with; left out: as before."
+    )
 
 
 class Rehearsal(Input):
@@ -104,7 +127,7 @@ def get_config_drafts(reader: Reader) -> ConfigDraftsView:
 @routes.post(BASE + "/drafts", needs=NEEDS, status=201, size="text_body_bytes")
 def draft_config(tx: Tx, body: NewConfigDraft) -> ConfigDraftView:
     """Begin a draft."""
-    row = drafts.new_draft(tx, body.body, body.note)
+    row = drafts.new_draft(tx, body.body, body.note, body.base_version)
     return ConfigDraftView(**row)
 
 
@@ -116,9 +139,9 @@ def get_config_draft(reader: Reader, draft_id: str) -> ConfigDraftView | None:
 
 @routes.patch(DRAFT, needs=NEEDS, size="text_body_bytes")
 def save_config_draft(tx: Tx, draft_id: str, body: SavedConfigDraft, version: int) -> ConfigDraftView:
-    """Another text for it, based on what is in force now. 412 with `current` if it changed meanwhile."""
+    """Another text for it. 412 with `current` if it changed meanwhile."""
     with telling(lambda: configs.draft_view(reading(tx), draft_id)):
-        row = drafts.save_draft(tx, draft_id, version, body.body, body.note)
+        row = drafts.save_draft(tx, draft_id, version, body.body, body.note, body.base_version)
     return ConfigDraftView(**row)
 
 

@@ -3,7 +3,8 @@
 from copy import deepcopy
 from typing import Any
 
-from service_desk.actions import admin
+from routing.decisions import Overflowed
+from service_desk.actions import admin, offers
 from service_desk.storage import schema
 from tests.service_desk.dispatch.floor import SHORT, Floor, floor
 from tests.service_desk.people import rows_of
@@ -67,7 +68,7 @@ async def test_a_rule_counts_for_who_waits_already(db_url: str) -> None:
         name = await place.call()
         await place.advance(10)
         assert (await place.contact(name))["queue_id"] == "service"
-        await publish(place, overflow=[{"when": "no_staff", "queue": "sales"}])
+        await publish(place, overflow=[{"when": "wait", "after_s": 5, "queue": "sales"}])
         assert (await place.contact(name))["queue_id"] == "sales"
         assert await faults(place.desk) == []
 
@@ -97,4 +98,19 @@ async def test_a_caller_who_hangs_up_as_the_rules_move_them_is_gone(db_url: str)
         await place.settle()
         row = await place.contact(name)
         assert (row["queue_id"], row["state"]) == ("service", "ended")
+        assert await faults(place.desk) == []
+
+
+async def test_a_rule_that_is_no_longer_in_force_leaves_nobody_out_of_their_line(db_url: str) -> None:
+    """The router decided by a version whose target queue is gone: the row refuses, and the contact is served."""
+    async with floor(db_url) as place:
+        await only_sales(place)
+        name = await place.call()
+        row = await place.contact(name)
+        old = Overflowed(row["id"], "service", "gone", {"when": "wait", "to": "gone"})
+        refused = await place.desk.run(offers.apply_decisions, [old], 1, actor="router")
+        assert [reason for _, reason in refused] == ["treatment"]
+        await place.say("bob", "ready")
+        await place.settle()
+        assert (await place.contact(name))["state"] == "offered"
         assert await faults(place.desk) == []

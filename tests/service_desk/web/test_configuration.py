@@ -91,6 +91,9 @@ async def test_a_draft_on_another_base_would_undo_unseen_work(world: World) -> N
     saved = await admin.patch(
         f"{BASE}/drafts/{other['id']}", {"body": other["body"]}, version=other["version"]
     )
+    assert (await publish(admin, saved.json())).code == "base_moved", "saving alone is not looking"
+    seen = {"body": other["body"], "base_version": one["base_version"] + 1}
+    saved = await admin.patch(f"{BASE}/drafts/{other['id']}", seen, version=other["version"] + 1)
     assert saved.json()["base_version"] == one["base_version"] + 1
     assert (await publish(admin, saved.json())).json()["body"]["queues"][0]["priority"] == 2
 
@@ -220,3 +223,9 @@ async def test_a_rehearsal_says_what_it_lacks(world: World) -> None:
     wrong = await rehearsed(admin, await with_first_queue(admin, target_s=-5), "2001-01-01")
     assert (wrong.status, wrong.json()["field"]) == (422, "queues.0.target_s")
     assert (await rehearsed(admin, await draft(admin), "yesterday")).json()["field"] == "day"
+
+
+async def test_what_no_database_keeps_is_refused(world: World) -> None:
+    admin = await world.person("ruth", "admin")
+    refused = await admin.post(f"{BASE}/drafts", {"body": {"brand": ["a\u0000b"]}})
+    assert (refused.status, refused.json()["field"]) == (422, "body")
