@@ -4,36 +4,23 @@ import pytest
 
 from routing import commands as c
 from routing import decisions as d
-from routing.invariants import check
-from routing.model import MINUTE, SECOND, Micros, Offer
-from routing.router import Router
+from routing.model import MINUTE, SECOND, Offer
+from tests.routing.floors import Floor
 from tests.routing.worlds import POLICY, START, item, queued, ready
 
 RING = 20 * SECOND
 
 
-class Scene:
+class Scene(Floor):
     """Anna is idle longest, then Bert; one call came and rings at Anna."""
 
     def __init__(self, *more: c.Command) -> None:
-        self.router = Router(POLICY)
-        self.now = START
+        super().__init__(policy=POLICY)
         made = self.do(ready("anna", START - 9), ready("bert", START - 5), queued("call"), *more)
         first = made[0]
         assert isinstance(first, d.OfferMade)
         self.made = first
         self.offer: Offer = first.offer
-
-    def do(self, *commands: c.Command, after: Micros = 0) -> list[d.Decision]:
-        self.now += after
-        found: list[d.Decision] = []
-        for command in commands:
-            found += self.router.apply(command, self.now)
-            check(self.router)
-        return found
-
-    def rings(self) -> dict[str, str]:
-        return {offer.item: offer.agent for offer in self.router.pending_offers()}
 
     def state(self, name: str) -> str:
         seen = self.router.agent(name)
