@@ -1,6 +1,6 @@
 """Faults that a test may plant, to show that the auditor of tests/chaos finds them. One comparison each.
 
-SERVICE_DESK_TEST_PLANT names the one that is on, in a source tree only (`switches.py`).
+SERVICE_DESK_TEST_PLANT names those that are on, parted by commas, in a source tree only (`switches.py`).
 """
 
 import asyncio
@@ -48,14 +48,14 @@ PLANTS: Mapping[str, str] = MappingProxyType(
 )
 """What each does; docs/testing.md says what finds it."""
 
-_NAME = switch(PLANT)
-if _NAME and _NAME not in PLANTS:
-    raise RuntimeError(f"{PLANT}={_NAME} names no fault: {', '.join(PLANTS)}")
+_NAMES = frozenset((switch(PLANT) or "").split(",")) - {""}
+if unknown := sorted(_NAMES - PLANTS.keys()):
+    raise RuntimeError(f"{PLANT}: {', '.join(unknown)} names no fault: {', '.join(PLANTS)}")
 
 
 def planted(name: str) -> bool:
     """Whether the test asked for this fault."""
-    return name == _NAME
+    return name in _NAMES
 
 
 # --- what some of them need ---------------------------------------------------------------------------------

@@ -412,7 +412,7 @@ def sign_in(address: str, login: str, password: str) -> Any:
 
 @needs_proc
 @pytest.mark.timeout(300)
-def test_the_demo_from_first_start_to_second(own_folder: Path) -> None:
+def test_the_demo_from_first_start_to_third(own_folder: Path) -> None:
     with running(own_folder, "demo", "--port", "0", "--traffic", "600") as demo:
         address = demo.address("is open at")
         assert get(f"{address}/health")["status"] == "ok"
@@ -439,6 +439,12 @@ def test_the_demo_from_first_start_to_second(own_folder: Path) -> None:
         again.stop(signal.SIGTERM)
         assert again.process.returncode == 0, again.said()
     assert run_audit_on(database) == 0
+    with running(own_folder, "demo", "--port", "0", "--traffic", "0") as killed:
+        killed.address("is open at")
+        carrier = carrier_of(killed.process.pid)
+        killed.process.kill()
+        killed.process.wait()
+        until(lambda: not alive(carrier), 10)
 
 
 def run_audit_on(database: Path) -> int:
@@ -447,17 +453,6 @@ def run_audit_on(database: Path) -> int:
     answer = run("audit", "--config", str(settings))
     assert answer.exit_code == 0, answer.output
     return answer.exit_code
-
-
-@needs_proc
-@pytest.mark.timeout(200)
-def test_the_carrier_dies_with_a_demo_that_is_killed(own_folder: Path) -> None:
-    with running(own_folder, "demo", "--port", "0", "--traffic", "0") as demo:
-        demo.address("is open at")
-        carrier = carrier_of(demo.process.pid)
-        demo.process.kill()
-        demo.process.wait()
-        until(lambda: not alive(carrier), 10)
 
 
 def test_a_taken_port_is_one_sentence_and_leaves_no_data(own_folder: Path) -> None:
