@@ -115,7 +115,7 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
     log.info("starts", roles=",".join(settings.roles), pid=os.getpid())
     set_compression(on=settings.ws_compress)
     async with contextlib.AsyncExitStack() as stack:
-        desk = await stack.enter_async_context(_desk(settings, clock))
+        desk = await stack.enter_async_context(_desk(settings, clock, node_id))
         heartbeat = Heartbeat(desk, node_id, settings.roles)
         await stack.enter_async_context(heartbeat.entered())
         channels = await stack.enter_async_context(_channels(settings))
@@ -160,10 +160,10 @@ def _bus(settings: Settings, clock: Clock) -> Bus:
 
 
 @contextlib.asynccontextmanager
-async def _desk(settings: Settings, clock: Clock) -> AsyncIterator[Desk]:
+async def _desk(settings: Settings, clock: Clock, node_id: str) -> AsyncIterator[Desk]:
     """Store and bus; the first start publishes the seed of the configuration."""
     url = settings.database_url.get_secret_value()
-    store = Store(url, clock)
+    store = Store(url, clock, node=node_id)
     bus = _bus(settings, clock)
     await bus.start()
     desk = Desk(store, bus, clock)

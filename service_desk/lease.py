@@ -116,7 +116,7 @@ class DatabaseLease:
         self.name = name
         self._holder = holder
         self._clock = clock
-        self._engine = make_engine(url)
+        self._engine = make_engine(url, node=holder)
         self._stop = threading.Event()
         self._asking = threading.Lock()
         self._closed = False
@@ -154,9 +154,11 @@ class DatabaseLease:
     # --- on threads -------------------------------------------------------------------------------------------
 
     def _take(self) -> bool:
-        statement = sa.text(_TAKE)
+        if self._execute(sa.text(_HELD)) != 0:
+            return False
+        self._execute(sa.text(_THROW_OUT))
         started = self._clock.monotonic()
-        fence = self._execute(statement)
+        fence = self._execute(sa.text(_TAKE))
         if fence is None:
             return False
         self._fence, self._renewed_at = fence, started
@@ -200,6 +202,21 @@ class DatabaseLease:
 
 
 # By the database's clock, which all nodes share; microseconds.
+_HELD = """
+SELECT count(*) FROM lease
+WHERE name = :name AND expires_at >= CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)
+"""
+"""Asked first, because it locks nothing: who tries to take a row waits for whoever stands still with it."""
+_THROW_OUT = """
+SELECT count(pg_terminate_backend(standing.pid)) FROM lease
+JOIN pg_stat_activity AS standing ON standing.application_name = lease.holder
+WHERE lease.name = :name AND lease.holder <> :holder
+    AND lease.expires_at < CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)
+    AND standing.datname = current_database() AND standing.usename = current_user
+    AND standing.xact_start < clock_timestamp() - interval '1 second'
+"""
+"""A holder that stopped in the middle of its transactions holds rows, the lease's among them. Left alone, PostgreSQL
+ends each after `STANDSTILL_S`, and the ones that waited behind it only then begin to stand still."""
 _TAKE = """
 INSERT INTO lease (name, holder, fence, expires_at)
 VALUES (:name, :holder, 1, CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) + :lifetime)

@@ -39,12 +39,19 @@ def normal_url(url: str) -> str:
 
 
 def make_engine(
-    url: str, *, reader: bool = False, size: int = 1, begins: bool = True, lock_ms: int | None = None
+    url: str,
+    *,
+    reader: bool = False,
+    size: int = 1,
+    begins: bool = True,
+    lock_ms: int | None = None,
+    node: str | None = None,
 ) -> sa.Engine:
     """An engine with the settings that durability and one writer need.
 
     `begins`: a transaction is begun as soon as SQLAlchemy means it. Without, on SQLite its user says BEGIN, and on
     PostgreSQL each statement stands for itself. `lock_ms`: how long it waits for a row there that somebody else holds.
+    `node`: whose connections these are, so that the next holder of its leases can end what it left standing there.
     """
     url = normal_url(url)
     options: dict[str, Any] = {
@@ -70,6 +77,7 @@ def make_engine(
         max_overflow=0,
         isolation_level=level,
         connect_args={
+            "application_name": node or "service-desk",
             "connect_timeout": CONNECT_S,
             "prepare_threshold": None,  # we prepare ourselves, and psycopg would forget everything at each rollback
             "keepalives_idle": SILENT_S // 2,

@@ -44,8 +44,8 @@ class NearView:
 class HeldViews:
     """A connection to PostgreSQL for each reading thread, which keeps it: none is fetched and tidied each time."""
 
-    def __init__(self, url: str, *, begins: bool) -> None:
-        self._engine = make_engine(url, reader=True, size=READERS, begins=begins)
+    def __init__(self, url: str, *, begins: bool, node: str | None = None) -> None:
+        self._engine = make_engine(url, reader=True, size=READERS, begins=begins, node=node)
         self._own = threading.local()
         self._open: list[sa.Connection] = []
 

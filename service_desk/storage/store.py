@@ -94,20 +94,23 @@ class Store:
     """Opens a migrated database. `run` from any thread; `submit` tells the outcome to whom it is given.
 
     `threads=False`: actions, commits and reads happen in whose thread asks, at once and one after the other, so that
-    a simulation on one event loop goes the same way each time. For SQLite, and not to serve with.
+    a simulation on one event loop goes the same way each time. For SQLite, and not to serve with. `node`: as the
+    holder of leases is called.
     """
 
-    def __init__(self, url: str, clock: Clock, *, threads: bool = True) -> None:
+    def __init__(self, url: str, clock: Clock, *, threads: bool = True, node: str | None = None) -> None:
         self.url = normal_url(url)
         self._clock = clock
         self.measures = Measures()
         self._configs: dict[int, DeskConfig] = {}
-        self._writer = make_engine(url, begins=not self.url.startswith("sqlite"), lock_ms=GROUP_LOCK_MS)
-        self._readers = make_engine(url, reader=True, size=READERS)
+        self._writer = make_engine(
+            url, begins=not self.url.startswith("sqlite"), lock_ms=GROUP_LOCK_MS, node=node
+        )
+        self._readers = make_engine(url, reader=True, size=READERS, node=node)
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="desk-read")
         self._near = NearView(self.url) if self.dialect == "sqlite" else None
-        self._views = None if self._near else HeldViews(url, begins=True)
-        self._glances = None if self._near else HeldViews(url, begins=False)
+        self._views = None if self._near else HeldViews(url, begins=True, node=node)
+        self._glances = None if self._near else HeldViews(url, begins=False, node=node)
         self._groups = Groups(self._writer, clock, self._configs, self.measures)
         self._thread: ThreadWriter | InlineWriter = InlineWriter(self._groups)
         if threads:

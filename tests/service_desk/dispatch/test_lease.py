@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError, PendingRollbackError
 
 from service_desk import lease
 from service_desk.clock import SystemClock
@@ -16,7 +17,7 @@ from service_desk.desk import Desk
 from service_desk.dispatch.host import RoutingHost
 from service_desk.errors import Unavailable
 from service_desk.lease import DatabaseLease, SoleLease
-from service_desk.storage import schema
+from service_desk.storage import engines, schema
 from tests.servers import PostgresServer
 from tests.service_desk.people import make_agent, phone, rows_of
 from tests.service_desk.storage.two_nodes import faults, nodes
@@ -113,6 +114,37 @@ async def test_takeover_from_one_who_stands_still(postgres_url: str) -> None:
 def _never_both(one: DatabaseLease, other: DatabaseLease) -> bool:
     assert not (one.held() and other.held())
     return True
+
+
+@pytest.mark.postgres
+async def test_what_one_who_stands_still_holds_is_freed(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stopped within a transaction, and another of its own waits behind that one: both end with the takeover."""
+    monkeypatch.setattr(engines, "STANDSTILL_S", 60)
+    held_row = sa.select(LEASE.c.fence).where(LEASE.c.name == "routing").with_for_update()
+    stopped_engine = engines.make_engine(postgres_url, size=2, node="still")
+    healthy_engine = engines.make_engine(postgres_url, node="healthy")
+    async with leases(postgres_url, "still", "next") as (still, following):
+        await still.acquire()
+        with (
+            stopped_engine.connect() as first,
+            stopped_engine.connect() as second,
+            healthy_engine.connect() as alive,
+        ):
+            alive.execute(sa.select(1))
+            first.execute(held_row)
+            behind = asyncio.create_task(asyncio.to_thread(second.execute, held_row))
+            stand_still(still)
+            assert await asyncio.wait_for(following.acquire(), 5.5) == 2
+            await asyncio.wait([behind])  # it ended either while it waited or once it had the row
+            for ended in (first, second):
+                with pytest.raises((OperationalError, PendingRollbackError)):
+                    ended.execute(sa.select(1))
+            behind.exception()
+            alive.execute(sa.select(1))
+    stopped_engine.dispose()
+    healthy_engine.dispose()
 
 
 @pytest.mark.postgres
