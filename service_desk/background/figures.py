@@ -101,6 +101,8 @@ class Figures:
             killpoint("figures.before_fold")
             await self._desk.run(fold, events, self._lease.name, fence)
             cursor = events[-1].position
+            if len(events) < BATCH:
+                break  # what came meanwhile is counted with what comes next, not a few lines at a time
         return cursor
 
 

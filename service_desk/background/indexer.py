@@ -90,6 +90,8 @@ class Indexer:
                     if not await self._desk.run(_move, cursor, self._lease.name, fence):
                         return
                     saved = cursor
+                if len(events) < BATCH:
+                    break  # what came meanwhile is read with what comes next, not a few lines at a time
             await signal.wait(started + HEARTBEAT)
             await clock.sleep_until(started + EVERY)
             if await self._desk.read(read_cursor) is None:
