@@ -9,6 +9,9 @@ DONE := $(VENV)/.installed
 # Three workers for two cores: almost a third of the tests' time is spent on waiting, for timeouts and other processes.
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadgroup
 
+# Some machines forbid Python to keep its bytecode: a hundred processes of the tests would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo install test check check-python check-ui soak bench types ui lock clean
 .NOTPARALLEL:
