@@ -5,11 +5,12 @@ waits in a line of its own and never blocks the others, and a decision looks at 
 of at all items or all agents.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from routing import choice
+from routing.ageing import PLAIN
 from routing.capacity import OVERRIDE
 from routing.choice import LONGEST_IDLE
 from routing.model import Agent, Preferred, Ring, WorkItem
@@ -22,7 +23,10 @@ BUCKET_LIMIT = 4096  # buckets kept, in use or not; beyond it the unused ones ar
 
 
 class Need(NamedTuple):
-    """What all items of one bucket share. `only`: the one agent whom they wait for, or ""; see `model.Preferred`."""
+    """What all items of one bucket share. `only`: the one agent whom they wait for, or ""; see `model.Preferred`.
+
+    All age at one `slope`, so that their order stays.
+    """
 
     queue: str
     medium: str
@@ -30,6 +34,7 @@ class Need(NamedTuple):
     only: str = ""
     direct: bool = False
     override: bool = False
+    slope: int = PLAIN
 
     def is_met_by(self, agent: Agent) -> bool:
         """Whether the agent could ever take such an item, whatever they do now."""
@@ -104,14 +109,28 @@ class Buckets:
         """The agents who serve a queue, ready or not."""
         return self._team.get(queue, {}).values()
 
-    def bucket(self, item: WorkItem, rings: tuple[Ring, ...] = (), only: Preferred | None = None) -> Bucket:
-        """That of an item which has passed these rings and waits for one agent, or for anybody."""
-        if rings or only is not None or item.any_of:
-            written: tuple[Any, ...] = (item.queue, item.medium, item.requires, item.any_of, rings, only)
+    def bucket(
+        self,
+        item: WorkItem,
+        rings: tuple[Ring, ...] = (),
+        only: Preferred | None = None,
+        slope: int = PLAIN,
+    ) -> Bucket:
+        """That of an item which has passed these rings, waits for one agent, or for anybody, and ages so."""
+        if rings or only is not None or item.any_of or slope != PLAIN:
+            written: tuple[Any, ...] = (
+                item.queue,
+                item.medium,
+                item.requires,
+                item.any_of,
+                rings,
+                only,
+                slope,
+            )
         else:
             written = (item.queue, item.medium, item.requires)
         found = self._needs.get(written)
-        return found if found is not None else self._learn(written, item, rings, only)
+        return found if found is not None else self._learn(written, item, rings, only, slope)
 
     def enrol(self, record: AgentRecord, agent: Agent) -> None:
         """Make the agent a member where they fit now and nowhere else. They must not be listed as idle."""
@@ -159,9 +178,14 @@ class Buckets:
         record.spots.append((bucket, entry))
 
     def _learn(
-        self, written: tuple[Any, ...], item: WorkItem, rings: tuple[Ring, ...], only: Preferred | None
+        self,
+        written: tuple[Any, ...],
+        item: WorkItem,
+        rings: tuple[Ring, ...],
+        only: Preferred | None,
+        slope: int,
     ) -> Bucket:
-        need = self._need(item, rings, only)
+        need = self._need(item, rings, only, slope)
         bucket = self._buckets.get(need)
         if bucket is None:
             if len(self._buckets) >= self._limit:
@@ -181,18 +205,18 @@ class Buckets:
             self._needs[written] = bucket
         return bucket
 
-    def _need(self, item: WorkItem, rings: tuple[Ring, ...], only: Preferred | None) -> Need:
+    def _need(self, item: WorkItem, rings: tuple[Ring, ...], only: Preferred | None, slope: int) -> Need:
         terms = relaxed(terms_of(item), rings)
         if only is not None and only.direct:
-            return Need(item.queue, item.medium, ANYBODY, only.agent, only.direct, only.override)
+            return Need(item.queue, item.medium, ANYBODY, only.agent, only.direct, only.override, slope)
         who = ("", False, False) if only is None else (only.agent, only.direct, only.override)
-        need = Need(item.queue, item.medium, terms, *who)
+        need = Need(item.queue, item.medium, terms, *who, slope)
         if (
             need not in self._buckets
             and len(self._buckets) >= MOST_SIGNATURES
             and self._is_one_too_many(terms)
         ):
-            return Need(item.queue, item.medium, REFUSED)
+            return Need(item.queue, item.medium, REFUSED, slope=slope)
         return need
 
     def _is_one_too_many(self, terms: Terms) -> bool:
@@ -205,13 +229,16 @@ class Buckets:
         self.heads.append(NOBODY)
         return len(self.heads) - 1
 
-    def first_in_line(self, record: AgentRecord, media: tuple[str, ...]) -> Entry | None:
-        """The smallest head of the lines of these media that the agent may take from."""
+    def first_in_line(
+        self, record: AgentRecord, media: tuple[str, ...], place: Callable[[Entry], Entry] | None = None
+    ) -> Entry | None:
+        """The smallest head of the lines of these media that the agent may take from; `place`: if not as it is."""
         pick = record.picks.get(media)
         if pick is None:
             numbers = [bucket.number for medium in media for bucket in record.buckets.get(medium, ())]
             pick = record.picks[media] = itemgetter(0, 0, *numbers)
-        best: Entry = min(pick(self.heads))
+        heads = pick(self.heads)
+        best: Entry = min(heads) if place is None else min(heads, key=place)
         return None if best is NOBODY else best
 
     def _drop_unused(self) -> None:

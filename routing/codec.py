@@ -26,6 +26,7 @@ MODEL: Final = (
     model.QueuePolicy,
     model.Policy,
     model.Offer,
+    model.Ageing,
     model.Hours,
     model.Overflow,
     model.Preferred,

@@ -5,10 +5,11 @@ from dataclasses import fields
 from datetime import date
 from typing import Any, NamedTuple
 
+from routing.ageing import STEEPEST
 from routing.choice import CHOICES
 from routing.codec import decode_as, encode
 from routing.hours import zone_of
-from routing.model import MINUTE, Agent, Hours, Micros, Policy, QueuePolicy, Span
+from routing.model import Ageing, Agent, Hours, Policy, QueuePolicy, Span
 
 ORDERS = ("due", "strict")
 REASONS = ("wait", "size", "no_staff", "closed")
@@ -56,6 +57,7 @@ def faults(
         found += [
             *_of_times(queue, at),
             *_of_order(queue, at),
+            *_of_ageing(queue, at, media),
             *_of_rings(queue, at, skills),
             *_of_overflow(queue, at, names),
             *_of_hours(queue, at),
@@ -75,23 +77,6 @@ def changes(before: Policy, after: Policy) -> tuple[Change, ...]:
         for name in sorted(one.keys() | other.keys())
         if one.get(name) != other.get(name)
     )
-
-
-def overtaking(policy: Policy, queue: QueuePolicy, *, priority: int = 0, value: int = 0) -> Micros | None:
-    """How much later somebody may come and still be served first, at most; None: there is no bound (strict order).
-
-    The starvation bound: an item of no priority and no value is behind everybody who comes later by more than this,
-    where `priority` and `value` are the most that any item has. With at most n arrivals in that time, at most n who
-    came later go first.
-    """
-    latest = queue.target - queue.priority * MINUTE
-    found = 0
-    for each in policy.queues:
-        if each.order == "strict" and priority:
-            return None
-        head_start = (each.priority + priority) * MINUTE + min(value * each.value_weight, each.value_cap)
-        found = max(found, latest - (each.target - head_start))
-    return found
 
 
 # --- one thing after the other ----------------------------------------------------------------------------------
@@ -127,6 +112,31 @@ def _of_order(queue: QueuePolicy, at: str) -> Iterator[Fault]:
     for name, known in (("order", ORDERS), ("choice", CHOICES)):
         if getattr(queue, name) not in known:
             yield Fault(f"{at}.{name}", f"is not known; one of {', '.join(known)}")
+
+
+def _of_ageing(queue: QueuePolicy, at: str, media: Sequence[str] | None) -> Iterator[Fault]:
+    for number, each in enumerate(queue.ageing):
+        where = f"{at}.ageing.{number}"
+        if not 1 <= each.slope <= STEEPEST:
+            yield Fault(
+                f"{where}.slope", f"must be from 1 to {STEEPEST} percent, else it would starve or jump"
+            )
+        for medium in sorted(each.media):
+            if media is not None and medium not in media:
+                yield Fault(f"{where}.media", f"there is no medium {medium!r}; one of {', '.join(media)}")
+        if any(_takes_all_of(before, each) for before in queue.ageing[:number]):
+            yield Fault(
+                where, "is never reached: a class before it takes all of it; put it first, or leave it out"
+            )
+    if queue.ageing and queue.order == "strict":
+        yield Fault(f"{at}.ageing", 'has no place in order = "strict", where no age counts; leave one out')
+
+
+def _takes_all_of(before: Ageing, later: Ageing) -> bool:
+    every_medium = not before.media or (bool(later.media) and later.media <= before.media)
+    if before.priority is None or later.priority is None:
+        return every_medium and before.priority is None
+    return every_medium and later.priority >= before.priority
 
 
 def _of_rings(queue: QueuePolicy, at: str, skills: Sequence[str] | None) -> Iterator[Fault]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from heapq import heappop, heappush
 from itertools import count
 
+from routing.ageing import PLAIN, as_of
 from routing.buckets import NOWHERE, Bucket, Buckets
 from routing.capacity import OVERRIDE
 from routing.choice import LONGEST_IDLE
@@ -14,6 +15,7 @@ from routing.policies import Rules
 from routing.records import OFFERED, PARKED, SERVED, WAITING, WRAP_UP, AgentRecord, ItemRecord
 from routing.timers import OFFER, PAUSE, Timer, Timers
 from routing.timers import WRAP_UP as WRAP_UP_END
+from routing.waiting import Entry
 
 LATE_ANSWERS = 8  # closed offers per item whose answer is still believed
 ENDED_ITEMS = 1024  # remembered for a while with their offers: one that comes back uses no id twice
@@ -64,6 +66,13 @@ class Floor:
 
     # --- looking up -------------------------------------------------------------------------------------
 
+    def time(self) -> Micros:
+        return self.now
+
+    def place(self, entry: Entry) -> Entry:
+        """By which entries of different lines are compared at this moment."""
+        return as_of(entry, self.now) if self.rules.ages else entry
+
     def agent(self, name: str) -> AgentRecord:
         """The agent; one whom nobody has introduced can hold work, but has no queues yet."""
         record = self.agents.get(name)
@@ -75,7 +84,7 @@ class Floor:
     def line(self, queue: str) -> QueueLine:
         line = self.lines.get(queue)
         if line is None:
-            line = self.lines[queue] = QueueLine(self.rules.queue(queue))
+            line = self.lines[queue] = QueueLine(self.rules.queue(queue), self.time)
         return line
 
     def is_live(self, timer: Timer) -> bool:
@@ -126,12 +135,13 @@ class Floor:
         if line.policy.id != item.queue:
             line = record.line = self.line(item.queue)
         record.item = item
+        record.slope = line.slope(item) if line.classes else PLAIN
         record.entry = (line.key(item), item.id, record)
         if line.staged or item.preferred:
             bucket = self._stage(record)
         else:
             record.ring, record.only, record.stage_at = 0, None, None
-            bucket = self.buckets.bucket(item)
+            bucket = self.buckets.bucket(item, slope=record.slope)
         record.bucket = bucket
         bucket.users += 1
         line.join(item.queued_at, record)
@@ -169,7 +179,7 @@ class Floor:
         record.stage_at = min((at for at in later if at > self.now), default=None)
         if record.stage_at is not None:
             heappush(self.stages, (record.stage_at, next(self._numbers), record))
-        return self.buckets.bucket(item, rings[: record.ring], record.only)
+        return self.buckets.bucket(item, rings[: record.ring], record.only, record.slope)
 
     def _overflow_times(self, record: ItemRecord) -> list[Micros]:
         """When time alone may make an overflow step count."""
@@ -221,7 +231,7 @@ class Floor:
             over = wish.within is not None and item.queued_at + wish.within <= self.now
             if over or agent is None or not agent.ready or wish.agent in record.pauses:
                 continue
-            if self.buckets.bucket(item, rings, wish).need.is_met_by(agent.agent):
+            if self.buckets.bucket(item, rings, wish, record.slope).need.is_met_by(agent.agent):
                 return wish
         return None
 
@@ -236,14 +246,16 @@ class Floor:
     def set_stage(self, record: ItemRecord, ring: int, only: Preferred | None) -> None:
         """WAITING: into the bucket of this stage."""
         record.ring, record.only = ring, only
-        self._move(record, self.buckets.bucket(record.item, record.line.policy.rings[:ring], only))
+        rings = record.line.policy.rings[:ring]
+        self._move(record, self.buckets.bucket(record.item, rings, only, record.slope))
 
     def match_offer(self, record: ItemRecord, agent: AgentRecord) -> None:
         """WAITING: into the bucket in which it was offered to the agent, as far as the item says."""
         for wish in (record.only, None, *record.item.preferred):
             if agent.name in record.bucket.members:
                 return
-            bucket = self.buckets.bucket(record.item, record.line.policy.rings[: record.ring], wish)
+            rings = record.line.policy.rings[: record.ring]
+            bucket = self.buckets.bucket(record.item, rings, wish, record.slope)
             if bucket.need.is_met_by(agent.agent):
                 self.set_stage(record, record.ring, wish)
 
@@ -446,6 +458,8 @@ class Floor:
                 self.enqueue(record)
             elif record.place is OFFERED:
                 self.reline(record, record.item)
+        for line in self.lines.values():
+            line.tidy()
 
 
 def spent_name(queue: str, when: str, to: str) -> str:

@@ -155,6 +155,18 @@ class Overflow:
 
 
 @dataclass(frozen=True, slots=True)
+class Ageing:
+    """A class of items of a queue whose score grows by `slope` percent of the time that they wait; others' by 100.
+
+    To it belongs what has one of these `media` (none: any) and at least this `priority` (None: any).
+    """
+
+    slope: int
+    priority: int | None = None
+    media: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class QueuePolicy:
     """How one queue is served.
 
@@ -166,6 +178,7 @@ class QueuePolicy:
     `order` is "due" or "strict": then a higher priority of an item always comes first, whatever the age.
     `value_weight` is the head start that one point of an item's value gives, `value_cap` the most that value can give.
     `choice` of the agent is one of choice.CHOICES. The first step of `overflow` whose time has come counts.
+    Of the classes of `ageing` the first counts that an item belongs to.
     """
 
     id: str
@@ -181,6 +194,7 @@ class QueuePolicy:
     hours: Hours | None = field(default=None, metadata=ADDED)
     overflow: tuple[Overflow, ...] = field(default=(), metadata=ADDED)
     choice: str = field(default="longest_idle", metadata=ADDED)
+    ageing: tuple[Ageing, ...] = field(default=(), metadata=ADDED)
 
 
 @dataclass(frozen=True, slots=True)

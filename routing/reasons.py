@@ -1,5 +1,6 @@
 """The facts behind each decision, short and JSON-able: `because`."""
 
+from routing.ageing import PLAIN, place_at
 from routing.decisions import Because
 from routing.floor import Floor
 from routing.model import Offer, Overflow
@@ -10,7 +11,8 @@ def of_offer(floor: Floor, record: ItemRecord, agent: AgentRecord, ahead: int, c
     """Why this item, why this agent: to be asked when the item has just left its line.
 
     `ahead` counts the items before it in its queue, which nobody who was free may take; `candidates` the
-    agents who could have had it. `key` is queued_at + target_ms - head_start_min.
+    agents who could have had it. `key` is queued_at + target_ms - head_start_min - value_ms; with a `slope_pct`
+    it is now - slope_pct / 100 of waited_ms instead of queued_at.
     """
     item, line, now = record.item, record.line, floor.now
     policy = line.policy
@@ -35,6 +37,9 @@ def of_offer(floor: Floor, record: ItemRecord, agent: AgentRecord, ahead: int, c
         because["ring"] = record.ring
     if item.value:
         because["value_ms"] = line.worth(item) // 1000
+    if record.slope != PLAIN:
+        because["slope_pct"] = record.slope
+        because["key"] = place_at(now, record.slope, record.entry[0]) // PLAIN
     if policy.order != "due":
         because["order"] = policy.order
     return because

@@ -48,6 +48,7 @@ class ItemRecord:
         "place",
         "ring",
         "since",
+        "slope",
         "spent",
         "stage_at",
         "unroutable",
@@ -60,6 +61,7 @@ class ItemRecord:
         self.place = PARKED
         self.attempts = attempts
         self.entry: Entry = ()  # ordering key, id and this: the place in the line, once it has had one
+        self.slope = 100  # percent of a second by which it ages in a second, as its entry says
         self.bucket = bucket
         self.offer: Offer | None = None
         self.owner = ""

@@ -213,5 +213,5 @@ class Turn:
             if lost and not record.unroutable:
                 found.append(record)
             record.unroutable = lost
-        for record in sorted(found, key=lambda record: record.entry[:2]):
+        for record in sorted(found, key=lambda record: floor.place(record.entry)[:2]):
             self.out.append(Unroutable(record.item.id, reasons.of_unroutable(floor, record)))

@@ -88,6 +88,22 @@ def _span(times: str) -> Span:
     return Span(opens, closes)
 
 
+class AgeingClass(Part):
+    """Contacts whose score grows by `slope_pct` percent of the time that they wait, where others' grows by 100.
+
+    To it belongs what came by one of these channels (none: any) and has at least this head start, in minutes ahead of a
+    call (left out: any; mail and texts are behind calls by the difference of the promises). The first class counts.
+    """
+
+    slope_pct: int = Field(ge=1, le=1_000)
+    channels: list[Channel] = []
+    priority: int | None = Field(None, ge=-100_000, le=1_440)
+
+    def for_router(self) -> routing.Ageing:
+        """As the router reads it."""
+        return routing.Ageing(self.slope_pct, self.priority, frozenset(self.channels))
+
+
 class OverflowStep(Part):
     """When contacts leave the line for another queue, with their place kept: the first step that is true counts.
 
@@ -121,6 +137,7 @@ class Queue(Part):
     order: Literal["due", "strict"] = Field(
         "due", description="strict: a contact's higher priority always comes first, whatever the age."
     )
+    ageing: list[AgeingClass] = Field([], max_length=STEPS_MOST)
     choice: Literal["longest_idle", "least_loaded", "best_skill", "round_robin", "most_specific"] = (
         "longest_idle"
     )
@@ -139,6 +156,7 @@ class Queue(Part):
             priority=self.priority,
             order=self.order,
             choice=self.choice,
+            ageing=tuple(each.for_router() for each in self.ageing),
             rings=tuple(
                 routing.Ring(ring.after_s * SECOND, tuple(ring.drop), ring.lower) for ring in self.rings
             ),
@@ -365,6 +383,9 @@ class DeskConfig(Part):
         )
 
     def ordering_key(self, queue_id: str, queued_at: int, priority: int) -> int:
-        """The router's order as a stored number: arrival plus target minus head start, in microseconds."""
+        """The router's order as a stored number: arrival plus target minus head start, in microseconds.
+
+        Of a queue with classes that age at slopes of their own it is the place of the moment of arrival only.
+        """
         queue = self.queue(queue_id)
         return queued_at + queue.target_s * SECOND - (queue.priority + priority) * MINUTE

@@ -71,12 +71,20 @@ class NaiveRouter:
     def queue(self, name: str) -> QueuePolicy:
         return next((each for each in self.policy.queues if each.id == name), QueuePolicy(name))
 
+    def slope(self, item: WorkItem) -> int:
+        for each in self.queue(item.queue).ageing:
+            if item.medium in (each.media or {item.medium}) and item.priority >= (each.priority or -99):
+                return each.slope
+        return 100
+
     def key(self, item: WorkItem) -> tuple[int, str]:
+        """In 1/100 microseconds as of now, and what breaks ties: less the score, on a scale where old rules agree."""
         queue = self.queue(item.queue)
         step = 365 * 24 * 60 * MINUTE if queue.order == "strict" else MINUTE
         value = min(item.value * queue.value_weight, queue.value_cap) if item.value else 0
         head_start = queue.priority * MINUTE + item.priority * step + value
-        return item.queued_at + queue.target - head_start, item.id
+        score = (self.now - item.queued_at) * self.slope(item) + 100 * (head_start - queue.target)
+        return 100 * self.now - score, item.id
 
     def could_serve(self, person: Person, each: Item) -> bool:
         only = each.only
@@ -266,7 +274,7 @@ class NaiveRouter:
             "position": [other.item.id for other in line].index(item.id) + 1,
             "waiting": len(line),
             "waited_ms": max(self.now - item.queued_at, 0) // 1000,
-            "key": self.key(item)[0],
+            "key": self.key(item)[0] // 100,
             "target_ms": self.queue(item.queue).target // 1000,
             "head_start_min": self.queue(item.queue).priority + item.priority,
             "candidates": candidates,
@@ -281,6 +289,8 @@ class NaiveRouter:
         queue = self.queue(item.queue)
         if item.value:
             because = {**because, "value_ms": min(item.value * queue.value_weight, queue.value_cap) // 1000}
+        if self.slope(item) != 100:
+            because = {**because, "slope_pct": self.slope(item)}
         if queue.order != "due":
             because = {**because, "order": queue.order}
         if self.takes_turns():

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
+from routing.ageing import overtaking
 from routing.codec import encode
-from routing.drafts import changes, faults, overtaking, read
-from routing.model import MINUTE, SECOND, Hours, Overflow, Policy, QueuePolicy, Ring, Span
+from routing.drafts import changes, faults, read
+from routing.model import MINUTE, SECOND, Ageing, Hours, Overflow, Policy, QueuePolicy, Ring, Span
 from routing.router import Router
 from tests.routing import worlds
 from tests.routing.worlds import START, agent, queued, ready
@@ -46,6 +47,19 @@ def test_a_good_one_has_no_faults() -> None:
         (with_billing(target=-1), "queues.billing.target", "negative"),
         (with_billing(ring=0), "queues.billing.ring", "more than 0"),
         (with_billing(order="fifo"), "queues.billing.order", "one of due, strict"),
+        (with_billing(ageing=(Ageing(0),)), "queues.billing.ageing.0.slope", "from 1 to 1000 percent"),
+        (with_billing(ageing=(Ageing(1001),)), "queues.billing.ageing.0.slope", "from 1 to 1000 percent"),
+        (
+            with_billing(ageing=(Ageing(50, media=frozenset({"fax"})),)),
+            "queues.billing.ageing.0.media",
+            "no medium 'fax'",
+        ),
+        (
+            with_billing(ageing=(Ageing(200, priority=1), Ageing(300, priority=2))),
+            "queues.billing.ageing.1",
+            "never reached",
+        ),
+        (with_billing(ageing=(Ageing(200),), order="strict"), "queues.billing.ageing", "leave one out"),
         (with_billing(choice="random"), "queues.billing.choice", "one of longest_idle"),
         (with_billing(rings=(Ring(0, ("latin",)),)), "queues.billing.rings.0.drop", "no skill 'latin'"),
         (

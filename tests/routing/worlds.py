@@ -9,6 +9,7 @@ from routing.choice import CHOICES
 from routing.model import (
     MINUTE,
     SECOND,
+    Ageing,
     Agent,
     Hours,
     Micros,
@@ -35,6 +36,14 @@ rings = st.sampled_from(
         (),
         (Ring(0, lower=1), Ring(20 * SECOND, drop=("german",))),
         (Ring(15 * SECOND, lower=1), Ring(40 * SECOND, drop=("repair",), lower=1)),
+    ]
+)
+ageings = st.sampled_from(
+    [
+        (),
+        (),
+        (Ageing(300, priority=1),),
+        (Ageing(50, media=frozenset({"mail"})), Ageing(1000, priority=2), Ageing(250, priority=1)),
     ]
 )
 NIGHTS = Hours("UTC", ((Span(0, 22 * 60 + 14), Span(22 * 60 + 16, 1440)),) * 7)  # START is 22:13:20
@@ -65,6 +74,7 @@ policies = st.builds(
                 choice=st.sampled_from(CHOICES),
                 hours=st.sampled_from([None, None, NIGHTS]),
                 overflow=overflows,
+                ageing=ageings,
             )
             for queue in QUEUES[:2]  # the third has no rules of its own
         )

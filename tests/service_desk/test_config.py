@@ -61,6 +61,12 @@ def test_the_router_takes_the_seed(seed: DeskConfig) -> None:
         (("queues", 0, "ring_s"), 0, "greater than or equal to 5"),
         (("queues", 0, "rings_s"), 20, "Extra inputs are not permitted"),
         (("queues", 0, "choice"), "nearest", "longest_idle"),
+        (("queues", 0, "ageing"), [{"slope_pct": 0}], "greater than or equal to 1"),
+        (
+            ("queues", 0, "ageing"),
+            [{"slope_pct": 200}, {"slope_pct": 300, "priority": 5}],
+            "service.ageing.1: is never reached",
+        ),
         (
             ("queues", 0, "overflow"),
             [{"when": "wait", "queue": "nowhere"}],

@@ -17,6 +17,7 @@ from service_desk.desk import Desk
 from service_desk.dispatch.host import RoutingHost
 from service_desk.errors import DeskError
 from service_desk.lease import Lease, SoleLease
+from service_desk.queries.lines import line_facts
 from service_desk.storage import schema
 from service_desk.storage.store import Reader, Store
 from tests.service_desk.conftest import CONFIG
@@ -132,6 +133,13 @@ class Floor:
 
     async def contact(self, name: str) -> dict[str, Any]:
         return await row_of(self.desk, schema.interaction, self.names[name])
+
+    async def told(self, name: str) -> int | None:
+        """The place in line that the customer is told."""
+        row = await self.contact(name)
+        facts = await self.desk.read(line_facts, row["account"], row["external_id"])
+        assert facts is not None
+        return facts.position
 
     async def _ringing(self, name: str) -> dict[str, Any]:
         (offer,) = await rows_of(self.desk, schema.offer, interaction_id=self.names[name], state="pending")
