@@ -1,7 +1,7 @@
 """Drafts of the rules: what is wrong with one, each with the field and the cure, and what one changes."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -101,9 +101,12 @@ def _of_media(draft: Policy, media: Sequence[str] | None) -> Iterator[Fault]:
 
 
 def _of_times(queue: QueuePolicy, at: str) -> Iterator[Fault]:
-    for name in ("target", "wrap_up", "decline_pause", "value_weight", "value_cap"):
+    for name in ("target", "wrap_up", "decline_pause", "value_weight", "value_cap", "recover"):
         if getattr(queue, name) < 0:
             yield Fault(f"{at}.{name}", "is negative; 0 or more")
+    for why, within in sorted(queue.waits_for.items()):
+        if within < 0:
+            yield Fault(f"{at}.waits_for.{why}", "is negative; 0 or more")
     if queue.ring <= 0:
         yield Fault(f"{at}.ring", "must be more than 0, else no offer could be answered")
 
@@ -255,5 +258,6 @@ def _flat(policy: Policy) -> dict[str, Any]:
         written = encode(queue)
         for each in fields(QueuePolicy):
             if each.name != "id":
-                found[f"queues.{queue.id}.{each.name}"] = written.get(each.name, each.default)
+                spare = each.default if each.default_factory is MISSING else each.default_factory()
+                found[f"queues.{queue.id}.{each.name}"] = written.get(each.name, spare)
     return found

@@ -174,7 +174,8 @@ class Floor:
         record.ring = sum(item.queued_at + ring.after <= self.now for ring in rings)
         record.only = self.preference(record)
         later = [item.queued_at + ring.after for ring in rings[record.ring :]]
-        later += [item.queued_at + wish.within for wish in item.preferred if wish.within is not None]
+        times = (record.line.within(wish) for wish in item.preferred)
+        later += [item.queued_at + within for within in times if within is not None]
         later += self._overflow_times(record)
         record.stage_at = min((at for at in later if at > self.now), default=None)
         if record.stage_at is not None:
@@ -228,7 +229,8 @@ class Floor:
         item, rings = record.item, record.line.policy.rings[: record.ring]
         for wish in item.preferred:
             agent = self.agents.get(wish.agent)
-            over = wish.within is not None and item.queued_at + wish.within <= self.now
+            within = record.line.within(wish)
+            over = within is not None and item.queued_at + within <= self.now
             if over or agent is None or not agent.ready or wish.agent in record.pauses:
                 continue
             if self.buckets.bucket(item, rings, wish, record.slope).need.is_met_by(agent.agent):

@@ -7,7 +7,7 @@ from itertools import count
 from routing.ageing import PLAIN, ClassLines, place_at, slope_of
 from routing.estimate import HANDLING_PRIOR, PATIENCE_PRIOR, Rate
 from routing.hours import is_open, next_change
-from routing.model import MINUTE, YEAR, Micros, QueuePolicy, WorkItem
+from routing.model import MINUTE, YEAR, Micros, Preferred, QueuePolicy, WorkItem
 from routing.records import OFFERED, WAITING, ItemRecord
 from routing.waiting import Line
 
@@ -98,6 +98,10 @@ class QueueLine:
     def worth(self, item: WorkItem) -> Micros:
         """The head start that the item's value gives."""
         return min(item.value * self.policy.value_weight, self.policy.value_cap)
+
+    def within(self, wish: Preferred) -> Micros | None:
+        """How long items wait for a preferred agent; None: for good."""
+        return self.policy.waits_for.get(wish.why, wish.within)
 
     def open_until(self, now: Micros) -> tuple[bool, Micros | None]:
         """Whether the queue is open, and when that changes."""

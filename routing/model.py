@@ -61,7 +61,8 @@ class Skill(NamedTuple):
 class Preferred:
     """An agent who comes first for one item: who served the customer last, who owns the account, who was named.
 
-    Others wait until `within` after the item's arrival (None: for good), unless the agent is not to be had; they
+    Others wait until `within` after the item's arrival (None: for good), or as long as the queue's `waits_for` says
+    for this `why`, unless the agent is not to be had; they
     are skipped at once then. `direct`: neither queue nor skills matter. `override`: what they hold does not matter;
     whether somebody may ask for that is for the caller to know. `why` is for the explanation.
     """
@@ -79,10 +80,10 @@ class WorkItem:
     """Routing's view of one interaction that waits or is served.
 
     `queued_at` is when it first joined a queue in this wait; it never changes while the item is offered,
-    declined or put back, so the item keeps its place. `priority` is a head start in whole minutes. It asks for all
-    skills of `requires` and, if there are any, all of one of `any_of`. `value`: what the customer is
-    worth, in points that the queue weighs. `preferred`: the first who is to be had and whose time is not over gets it
-    before all others.
+    declined or put back, so the item keeps its place. `kept`: why it is that of an earlier wait. `priority` is a head
+    start in whole minutes. It asks for all skills of `requires` and, if there are any, all of one of `any_of`.
+    `value`: what the customer is worth, in points that the queue weighs. `preferred`: the first who is to be had and
+    whose time is not over gets it before all others.
     """
 
     id: str
@@ -94,6 +95,7 @@ class WorkItem:
     any_of: tuple[tuple[Skill, ...], ...] = field(default=(), metadata=ADDED)
     preferred: tuple[Preferred, ...] = field(default=(), metadata=ADDED)
     value: int = field(default=0, metadata=ADDED)
+    kept: str = field(default="", metadata=ADDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +179,10 @@ class QueuePolicy:
 
     `order` is "due" or "strict": then a higher priority of an item always comes first, whatever the age.
     `value_weight` is the head start that one point of an item's value gives, `value_cap` the most that value can give.
-    `choice` of the agent is one of choice.CHOICES. The first step of `overflow` whose time has come counts.
-    Of the classes of `ageing` the first counts that an item belongs to.
+    `choice` of the agent is one of choice.CHOICES. The first step of `overflow` whose time has come counts. Of the
+    classes of `ageing` the first counts that an item belongs to. `waits_for`: how long items wait for a preferred
+    agent, by why they prefer them. `recover`: how long after they left unanswered somebody has their place back (see
+    `places.arrival`).
     """
 
     id: str
@@ -195,6 +199,8 @@ class QueuePolicy:
     overflow: tuple[Overflow, ...] = field(default=(), metadata=ADDED)
     choice: str = field(default="longest_idle", metadata=ADDED)
     ageing: tuple[Ageing, ...] = field(default=(), metadata=ADDED)
+    waits_for: Mapping[str, Micros] = field(default_factory=dict, metadata=ADDED)
+    recover: Micros = field(default=0, metadata=ADDED)
 
 
 @dataclass(frozen=True, slots=True)

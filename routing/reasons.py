@@ -33,6 +33,8 @@ def of_offer(floor: Floor, record: ItemRecord, agent: AgentRecord, ahead: int, c
     }
     if record.only is not None:
         because["preferred"] = record.only.why
+    if item.kept:
+        because["kept"] = item.kept
     if record.ring:
         because["ring"] = record.ring
     if item.value:

@@ -98,8 +98,8 @@ class Turn:
         self.touch(agent)
 
     def learn_patience(self, record: ItemRecord, *, gave_up: bool) -> None:
-        """An item leaves its line, answered or given up."""
-        if record.place is WAITING or record.place is OFFERED:
+        """An item leaves its line, answered or given up; of a kept place nobody knows how much of it was waiting."""
+        if (record.place is WAITING or record.place is OFFERED) and not record.item.kept:
             record.line.patience.observe(happened=gave_up, exposure=self.floor.now - record.item.queued_at)
 
     # --- what fits together -----------------------------------------------------------------------------

@@ -144,6 +144,25 @@ class Queue(Part):
     rings: list[Ring] = Field([], max_length=STEPS_MOST)
     hours: OpeningHours | None = None
     overflow: list[OverflowStep] = Field([], max_length=STEPS_MOST)
+    recover_s: int = Field(
+        0,
+        ge=0,
+        le=3_600,
+        description="Who leaves the line unanswered and comes again within this time has their place back; 0: nobody.",
+    )
+    reopened_s: int = Field(
+        0,
+        ge=0,
+        le=604_800,
+        description="How long mail and texts that go on wait for the agent who had them; 0: anybody gets them.",
+    )
+    last_agent_s: int = Field(
+        0,
+        ge=0,
+        le=86_400,
+        description="How long a contact waits for who served the customer last; 0: anybody gets it.",
+    )
+    last_agent_h: int = Field(72, ge=1, le=2_160, description="How long ago that may have been.")
 
     def for_router(self) -> QueuePolicy:
         """As the router reads it."""
@@ -157,6 +176,12 @@ class Queue(Part):
             order=self.order,
             choice=self.choice,
             ageing=tuple(each.for_router() for each in self.ageing),
+            waits_for={
+                why: seconds * SECOND
+                for why, seconds in (("reopened", self.reopened_s), ("last_agent", self.last_agent_s))
+                if seconds
+            },
+            recover=self.recover_s * SECOND,
             rings=tuple(
                 routing.Ring(ring.after_s * SECOND, tuple(ring.drop), ring.lower) for ring in self.rings
             ),

@@ -149,7 +149,8 @@ class NaiveRouter:
         each.only = None
         for wish in each.item.preferred:
             person = self.people.get(wish.agent)
-            in_time = wish.within is None or self.now < each.item.queued_at + wish.within
+            within = self.queue(each.item.queue).waits_for.get(wish.why, wish.within)
+            in_time = within is None or self.now < each.item.queued_at + within
             there = person is not None and person.ready and wish.agent not in each.pauses
             if in_time and there and person is not None and self.is_able(person, each, wish):
                 each.only = wish
@@ -284,6 +285,8 @@ class NaiveRouter:
         }
         if each.only is not None:
             because = {**because, "preferred": each.only.why}
+        if item.kept:
+            because = {**because, "kept": item.kept}
         if each.ring:
             because = {**because, "ring": each.ring}
         queue = self.queue(item.queue)

@@ -46,6 +46,8 @@ def test_a_good_one_has_no_faults() -> None:
     [
         (with_billing(target=-1), "queues.billing.target", "negative"),
         (with_billing(ring=0), "queues.billing.ring", "more than 0"),
+        (with_billing(recover=-1), "queues.billing.recover", "negative"),
+        (with_billing(waits_for={"owner": -1}), "queues.billing.waits_for.owner", "negative"),
         (with_billing(order="fifo"), "queues.billing.order", "one of due, strict"),
         (with_billing(ageing=(Ageing(0),)), "queues.billing.ageing.0.slope", "from 1 to 1000 percent"),
         (with_billing(ageing=(Ageing(1001),)), "queues.billing.ageing.0.slope", "from 1 to 1000 percent"),

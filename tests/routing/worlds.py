@@ -75,6 +75,9 @@ policies = st.builds(
                 hours=st.sampled_from([None, None, NIGHTS]),
                 overflow=overflows,
                 ageing=ageings,
+                waits_for=st.sampled_from(
+                    [{}, {}, {"owner": 20 * SECOND}, {"owner": 0, "last_agent": MINUTE}]
+                ),
             )
             for queue in QUEUES[:2]  # the third has no rules of its own
         )
@@ -130,6 +133,7 @@ def items(now: Micros) -> st.SearchStrategy[WorkItem]:
         any_of=terms,
         preferred=wishes,
         value=st.sampled_from([0, 0, 3, 50]),
+        kept=st.sampled_from(["", "", "called_again"]),
     )
 
 

@@ -61,6 +61,9 @@ def test_the_router_takes_the_seed(seed: DeskConfig) -> None:
         (("queues", 0, "ring_s"), 0, "greater than or equal to 5"),
         (("queues", 0, "rings_s"), 20, "Extra inputs are not permitted"),
         (("queues", 0, "choice"), "nearest", "longest_idle"),
+        (("queues", 0, "recover_s"), -1, "greater than or equal to 0"),
+        (("queues", 0, "reopened_s"), -1, "greater than or equal to 0"),
+        (("queues", 0, "last_agent_h"), 0, "greater than or equal to 1"),
         (("queues", 0, "ageing"), [{"slope_pct": 0}], "greater than or equal to 1"),
         (
             ("queues", 0, "ageing"),

@@ -88,14 +88,14 @@ class Floor:
 
     async def call(self, line: str = PHONE) -> str:
         self.contacts += 1
-        return self._named(await phone(self.desk, f"CA{self.contacts}", f"+1415555{self.contacts:04d}", line))
+        return self.named(await phone(self.desk, f"CA{self.contacts}", f"+1415555{self.contacts:04d}", line))
 
     async def chat(self) -> str:
         self.contacts += 1
         _, contact = await open_chat(self.desk, f"v{self.contacts}", "hello", key=f"k{self.contacts}")
-        return self._named(contact)
+        return self.named(contact)
 
-    def _named(self, contact: str) -> str:
+    def named(self, contact: str) -> str:
         name = f"C{self.contacts}"
         self.names[name], self.names[contact] = contact, name
         return name
