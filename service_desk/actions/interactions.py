@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from routing.commands import WorkEnded, WorkQueued, WorkTaken, WrapUpEnded, WrapUpStarted
 from routing.model import Preferred, Skill, WorkItem
+from service_desk.actions import silence
 from service_desk.actions.places import NO_HINTS, place_in, reopened_hints
 from service_desk.clock import SECOND, Micros
 from service_desk.domain import events
@@ -261,6 +262,7 @@ def answer(tx: Tx, row: Row, agent_id: str, state: str) -> Row:
     in_target = wait <= target * SECOND
     first = is_unanswered(tx, row)
     row = move(tx, row, state, agent_id=agent_id, answered_at=tx.now)
+    silence.begins(tx, row)
     _change_segment(tx, row, agent_id=agent_id, answered_at=tx.now, in_target=in_target)
     tx.emit(
         events.InteractionAnswered(

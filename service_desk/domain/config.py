@@ -150,6 +150,12 @@ class Queue(Part):
         le=3_600,
         description="Who leaves the line unanswered and comes again within this time has their place back; 0: nobody.",
     )
+    reply_s: int = Field(
+        0,
+        ge=0,
+        le=604_800,
+        description="How long an agent may leave a chat, a mail or a text without an answer; 0: for good.",
+    )
     reopened_s: int = Field(
         0,
         ge=0,
