@@ -117,10 +117,10 @@ class QueueLine:
     def join(self, queued_at: Micros, record: ItemRecord) -> None:
         """Count one that waits or rings here from now on; `unanswered` is counted down when it leaves."""
         self.unanswered += 1
-        heappush(self._arrivals, (queued_at, next(self._numbers), record))
-        if len(self._arrivals) > 2 * self.unanswered + STALE:
+        if len(self._arrivals) > 2 * self.unanswered + STALE:  # before it joins: it does not stand here yet
             self._arrivals = [each for each in self._arrivals if self._is_here(each)]
             heapify(self._arrivals)
+        heappush(self._arrivals, (queued_at, next(self._numbers), record))
 
     def oldest(self) -> Micros | None:
         """When the first of those without an agent came."""
