@@ -72,10 +72,9 @@ class ClassLines:
         return next(iter(self), None)
 
     @property
-    def only(self) -> Line | None:
-        """The plain line if nothing waits in another one."""
-        plain = self._lines[PLAIN]
-        return plain if plain.size == self.size else None
+    def plain(self) -> Line:
+        """That of whom no class names."""
+        return self._lines[PLAIN]
 
     def add(self, entry: Entry) -> None:
         """OverflowError if its number has more than 64 bits."""
@@ -102,6 +101,13 @@ class ClassLines:
         place = place_at(now, slope, entry[0])
         others = (each for each in self._lines.items() if each[0] != slope)
         return sum(line.rank(_rival(place, other, entry[1], now)) for other, line in others)
+
+
+def without_classes(line: Line | ClassLines) -> Line | ClassLines:
+    """As one line, if nothing waits in another class."""
+    if isinstance(line, ClassLines) and line.plain.size == line.size:
+        return line.plain
+    return line
 
 
 def _rival(place: int, slope: int, item: str, now: Micros) -> Entry:

@@ -25,7 +25,7 @@ BUCKET_LIMIT = 4096  # buckets kept, in use or not; beyond it the unused ones ar
 class Need(NamedTuple):
     """What all items of one bucket share. `only`: the one agent whom they wait for, or ""; see `model.Preferred`.
 
-    All age at one `slope`, so that their order stays.
+    All age at one `slope`, so that their order stays. `asleep`: callbacks that nobody may have just now.
     """
 
     queue: str
@@ -35,9 +35,12 @@ class Need(NamedTuple):
     direct: bool = False
     override: bool = False
     slope: int = PLAIN
+    asleep: bool = False
 
     def is_met_by(self, agent: Agent) -> bool:
         """Whether the agent could ever take such an item, whatever they do now."""
+        if self.asleep:
+            return False
         if self.only and agent.id != self.only:
             return False
         if not self.override and agent.capacity.get(self.medium, 0) < 1:
@@ -132,6 +135,12 @@ class Buckets:
         found = self._needs.get(written)
         return found if found is not None else self._learn(written, item, rings, only, slope)
 
+    def bedroom(self, item: WorkItem, slope: int) -> Bucket:
+        """That of callbacks which are not offered to anybody."""
+        need = Need(item.queue, item.medium, REFUSED, slope=slope, asleep=True)
+        found = self._buckets.get(need)
+        return found if found is not None else self._new(need)
+
     def enrol(self, record: AgentRecord, agent: Agent) -> None:
         """Make the agent a member where they fit now and nowhere else. They must not be listed as idle."""
         self._leave(record)
@@ -186,23 +195,25 @@ class Buckets:
         slope: int,
     ) -> Bucket:
         need = self._need(item, rings, only, slope)
-        bucket = self._buckets.get(need)
-        if bucket is None:
-            if len(self._buckets) >= self._limit:
-                self._drop_unused()
-            bucket = self._buckets[need] = Bucket(need, self.heads, self._number())
-            if need.only:
-                self._of_agent.setdefault(need.only, []).append(bucket)
-                if need.only in self._people:
-                    self._join(self._people[need.only], bucket)
-            else:
-                self._of_queue.setdefault(need.queue, []).append(bucket)
-                for record in self.team(need.queue):
-                    self._join(record, bucket)
+        bucket = self._buckets.get(need) or self._new(need)
         if len(self._needs) >= 4 * self._limit:  # the ways of writing are only a short cut
             self._needs.clear()
         if need.terms:
             self._needs[written] = bucket
+        return bucket
+
+    def _new(self, need: Need) -> Bucket:
+        if len(self._buckets) >= self._limit:
+            self._drop_unused()
+        bucket = self._buckets[need] = Bucket(need, self.heads, self._number())
+        if need.only:
+            self._of_agent.setdefault(need.only, []).append(bucket)
+            if need.only in self._people:
+                self._join(self._people[need.only], bucket)
+        else:
+            self._of_queue.setdefault(need.queue, []).append(bucket)
+            for record in self.team(need.queue):
+                self._join(record, bucket)
         return bucket
 
     def _need(self, item: WorkItem, rings: tuple[Ring, ...], only: Preferred | None, slope: int) -> Need:

@@ -27,6 +27,8 @@ MODEL: Final = (
     model.Policy,
     model.Offer,
     model.Ageing,
+    model.Callback,
+    model.CallbackRule,
     model.Hours,
     model.Overflow,
     model.Preferred,

@@ -5,6 +5,7 @@ from dataclasses import MISSING, fields
 from datetime import date
 from typing import Any, NamedTuple
 
+from routing import callbacks
 from routing.ageing import STEEPEST
 from routing.choice import CHOICES
 from routing.codec import decode_as, encode
@@ -14,6 +15,7 @@ from routing.model import Ageing, Agent, Hours, Policy, QueuePolicy, Span
 ORDERS = ("due", "strict")
 REASONS = ("wait", "size", "no_staff", "closed")
 TREATMENTS = ("queue", "callback", "voicemail", "message")
+MOST_TRIES = 20
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
@@ -58,6 +60,7 @@ def faults(
             *_of_times(queue, at),
             *_of_order(queue, at),
             *_of_ageing(queue, at, media),
+            *_of_callback(queue, at),
             *_of_rings(queue, at, skills),
             *_of_overflow(queue, at, names),
             *_of_hours(queue, at),
@@ -133,6 +136,24 @@ def _of_ageing(queue: QueuePolicy, at: str, media: Sequence[str] | None) -> Iter
             )
     if queue.ageing and queue.order == "strict":
         yield Fault(f"{at}.ageing", 'has no place in order = "strict", where no age counts; leave one out')
+
+
+def _of_callback(queue: QueuePolicy, at: str) -> Iterator[Fault]:
+    rule, at = queue.callback, f"{at}.callback"
+    if rule is None:
+        return
+    if rule.first not in callbacks.ORDERS:
+        yield Fault(f"{at}.first", f"is not known; one of {', '.join(callbacks.ORDERS)}")
+    for name in ("position", "tries", "answer"):
+        if getattr(rule, name) < 1:
+            yield Fault(f"{at}.{name}", "must be 1 or more, else nobody would be called")
+    for name in ("within", "pause"):
+        if getattr(rule, name) < 0:
+            yield Fault(f"{at}.{name}", "is negative; 0 or more")
+    if rule.tries > MOST_TRIES:
+        yield Fault(
+            f"{at}.tries", f"is more than {MOST_TRIES}; who does not answer so often does not want to"
+        )
 
 
 def _takes_all_of(before: Ageing, later: Ageing) -> bool:

@@ -1,9 +1,10 @@
 """What each command does. A fact that is known already, or speaks of something unknown, changes nothing."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
-from routing import reasons
+from routing import callbacks, reasons
 from routing import timers as timer_kinds
 from routing.commands import (
     AgentAway,
@@ -22,7 +23,15 @@ from routing.commands import (
     WrapUpEnded,
     WrapUpStarted,
 )
-from routing.decisions import AgentBenched, OfferExpired, OfferMade, OfferWithdrawn, Overflowed, WrapUpExpired
+from routing.decisions import (
+    AgentBenched,
+    CustomerDialled,
+    OfferExpired,
+    OfferMade,
+    OfferWithdrawn,
+    Overflowed,
+    WrapUpExpired,
+)
 from routing.floor import spent_name
 from routing.model import Agent, AwayReason, Offer, WorkItem
 from routing.records import PARKED, SERVED, WAITING, WRAP_UP, AgentRecord, ItemRecord
@@ -228,8 +237,25 @@ def decision_refused(turn: Turn, command: DecisionRefused) -> None:
             _undo_overflow(
                 turn, item, spent_name(queue, str(because["when"]), str(because["to"])), command.reason
             )
+        case CustomerDialled(item=item):
+            _undo_dial(turn, item, command.reason)
         case _:
             pass
+
+
+def _undo_dial(turn: Turn, item: str, reason: str) -> None:
+    """Nobody is being dialled. If the item is gone a fact about it follows; else it rests, and its turn comes again."""
+    record = turn.floor.items.get(item)
+    if record is None or record.place is not WAITING:
+        return
+    callback = record.item.callback
+    if callback is None or callback.dialled_at is None:
+        return
+    turn.floor.take_from_line(record)
+    if reason != "item":
+        until = turn.floor.now + callbacks.rule_of(record.line.policy).pause
+        record.item = replace(record.item, callback=replace(callback, dialled_at=None, rests_until=until))
+        turn.enqueue(record)
 
 
 def _undo_overflow(turn: Turn, item: str, step: str, reason: str) -> None:
@@ -289,6 +315,7 @@ def policy_changed(turn: Turn, command: PolicyChanged) -> None:
 def tick(turn: Turn, _command: Tick) -> None:
     """First everything that is due ends, in the order of the deadlines, then what got free is matched."""
     floor = turn.floor
+    turn.ticked = True
     for timer in floor.timers.due(floor.now):
         if floor.is_live(timer):
             _end(turn, timer)

@@ -2,15 +2,17 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from dataclasses import replace
 from heapq import heappop, heappush
 from itertools import count
 
+from routing import callbacks
 from routing.ageing import PLAIN, as_of
 from routing.buckets import NOWHERE, Bucket, Buckets
 from routing.capacity import OVERRIDE
 from routing.choice import LONGEST_IDLE
 from routing.lines import QueueLine
-from routing.model import Agent, Micros, Offer, Overflow, Policy, Preferred, WorkItem
+from routing.model import Agent, Callback, Micros, Offer, Overflow, Policy, Preferred, WorkItem
 from routing.policies import Rules
 from routing.records import OFFERED, PARKED, SERVED, WAITING, WRAP_UP, AgentRecord, ItemRecord
 from routing.timers import OFFER, PAUSE, Timer, Timers
@@ -40,6 +42,7 @@ class Floor:
         "now",
         "orphans",
         "rules",
+        "sleepy",
         "stages",
         "timers",
         "wishers",
@@ -53,6 +56,9 @@ class Floor:
         self.agents: dict[str, AgentRecord] = {}
         self.buckets = Buckets()
         self.lines: dict[str, QueueLine] = {}
+        self.sleepy: dict[
+            str, QueueLine
+        ] = {}  # those with callbacks that are dialled when their turn is near
         self.timers = Timers(self.is_live)
         self._numbers = count()  # so that no two records are compared
         self.stages: list[
@@ -137,7 +143,7 @@ class Floor:
         record.item = item
         record.slope = line.slope(item) if line.classes else PLAIN
         record.entry = (line.key(item), item.id, record)
-        if line.staged or item.preferred:
+        if line.staged or item.preferred or item.callback is not None:
             bucket = self._stage(record)
         else:
             record.ring, record.only, record.stage_at = 0, None, None
@@ -163,6 +169,8 @@ class Floor:
         record.stage_at = None
         if record.item.preferred:
             self._forget_wishes(record)
+        if record.item.callback is not None:
+            self._wake(record)
 
     # --- stages: what an item asks for, as time passes and agents come and go -------------------------------------
 
@@ -177,10 +185,41 @@ class Floor:
         times = (record.line.within(wish) for wish in item.preferred)
         later += [item.queued_at + within for within in times if within is not None]
         later += self._overflow_times(record)
+        bed = None if item.callback is None else self._lay_down(record, item.callback, later)
         record.stage_at = min((at for at in later if at > self.now), default=None)
         if record.stage_at is not None:
             heappush(self.stages, (record.stage_at, next(self._numbers), record))
-        return self.buckets.bucket(item, rings[: record.ring], record.only, record.slope)
+        return bed or self.buckets.bucket(item, rings[: record.ring], record.only, record.slope)
+
+    def _lay_down(self, record: ItemRecord, callback: Callback, later: list[Micros]) -> Bucket | None:
+        """A callback: the bucket where nobody gets it, if nobody may now; notes when time changes that."""
+        rule, item, now = callbacks.rule_of(record.line.policy), record.item, self.now
+        self._wake(record)
+        later.append(callbacks.next_change(callback, rule))
+        if callbacks.is_offered(callback, rule, now):
+            return None
+        if callbacks.is_resting(callback, now):
+            record.line.resting[item.id] = record
+        elif callbacks.sleeps(callback, rule, now):
+            record.sleeps = True
+            record.line.sleepers.add(record.entry)
+            self.sleepy[item.queue] = record.line
+        return self.buckets.bedroom(item, record.slope)
+
+    def _wake(self, record: ItemRecord) -> None:
+        line = record.line
+        line.resting.pop(record.item.id, None)
+        if record.sleeps:
+            record.sleeps = False
+            line.sleepers.remove(record.entry)
+            if not line.sleepers.size:
+                del self.sleepy[line.policy.id]
+
+    def dial(self, record: ItemRecord) -> None:
+        """WAITING and asleep: the customer is being dialled from now on."""
+        assert record.item.callback is not None, "only callbacks sleep"
+        record.item = replace(record.item, callback=replace(record.item.callback, dialled_at=self.now))
+        self.restage(record)
 
     def _overflow_times(self, record: ItemRecord) -> list[Micros]:
         """When time alone may make an overflow step count."""
@@ -197,6 +236,8 @@ class Floor:
         for step in line.policy.overflow:
             if spent_name(item.queue, step.when, step.to) in record.spent:
                 continue
+            if item.callback is not None and step.to != "queue":
+                continue  # the customer was promised a call
             match step.when:
                 case "wait":
                     counts = item.queued_at + step.after <= self.now
@@ -253,6 +294,8 @@ class Floor:
 
     def match_offer(self, record: ItemRecord, agent: AgentRecord) -> None:
         """WAITING: into the bucket in which it was offered to the agent, as far as the item says."""
+        if record.bucket.need.asleep:
+            return  # it cannot stand, which the first tick finds
         for wish in (record.only, None, *record.item.preferred):
             if agent.name in record.bucket.members:
                 return

@@ -4,7 +4,7 @@
 
 from collections import Counter
 
-from routing import choice
+from routing import callbacks, choice
 from routing.buckets import NOWHERE, Bucket
 from routing.capacity import has_room
 from routing.floor import Floor
@@ -71,8 +71,27 @@ def _check_queued(floor: Floor, record: ItemRecord) -> None:
         f"{name} is {record.place}, its bucket says otherwise"
     )
     assert (record.entry in set(floor.lines[item.queue].waiting)) == waits, f"{name}: its line says otherwise"
+    _check_sleep(floor, record)
     assert record.line is floor.lines[item.queue], f"{name} stands in another line"
-    assert record.unroutable == (waits and not bucket.members), f"{name}: unroutable is {record.unroutable}"
+    served = bucket.members or bucket.need.asleep
+    assert record.unroutable == (waits and not served), f"{name}: unroutable is {record.unroutable}"
+
+
+def _check_sleep(floor: Floor, record: ItemRecord) -> None:
+    """A callback is where its rule says that it is at this moment; everything else is offered."""
+    name, callback, line = record.item.id, record.item.callback, record.line
+    rule, now = callbacks.rule_of(line.policy), floor.now
+    waits = record.place is Place.WAITING and callback is not None
+    sleeps = waits and callback is not None and callbacks.sleeps(callback, rule, now)
+    rests = waits and callback is not None and callbacks.is_resting(callback, now)
+    offered = callback is None or callbacks.is_offered(callback, rule, now)
+    if record.place is Place.WAITING:
+        assert record.bucket.need.asleep == (not offered), f"{name} is in {record.bucket.need}"
+    assert record.sleeps == sleeps == (record.entry in set(line.sleepers)), f"{name} sleeps: {record.sleeps}"
+    assert not sleeps or floor.sleepy.get(record.item.queue) is line, f"nobody looks after {name}"
+    assert (line.resting.get(name) is record) == rests, f"{name} rests: {not rests}"
+    if waits and callback is not None and callback.dialled_at is not None:
+        assert now < callback.dialled_at + rule.answer, f"{name} is dialled for too long"
 
 
 def _check_agent(floor: Floor, agent: AgentRecord) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from itertools import count
 
-from routing.ageing import PLAIN, ClassLines, place_at, slope_of
+from routing.ageing import PLAIN, ClassLines, place_at, slope_of, without_classes
 from routing.estimate import HANDLING_PRIOR, PATIENCE_PRIOR, Rate
 from routing.hours import is_open, next_change
 from routing.model import MINUTE, YEAR, Micros, Preferred, QueuePolicy, WorkItem
@@ -35,6 +35,8 @@ class QueueLine:
         "patience",
         "per_priority",
         "policy",
+        "resting",
+        "sleepers",
         "staged",
         "target_ms",
         "unanswered",
@@ -43,6 +45,8 @@ class QueueLine:
 
     def __init__(self, policy: QueuePolicy, now: Callable[[], Micros] = lambda: 0) -> None:
         self.waiting: Line | ClassLines = Line()
+        self.sleepers: Line | ClassLines = Line()  # callbacks that are dialled when their turn is near
+        self.resting: dict[str, ItemRecord] = {}  # callbacks that were missed a moment ago
         self._now = now
         self.unanswered = 0
         self._numbers = count()  # so that no two records are compared
@@ -59,6 +63,8 @@ class QueueLine:
         self.classes = policy.ageing
         if self.classes and isinstance(self.waiting, Line):
             self.waiting = ClassLines(self.waiting, self._now)
+        if self.classes and isinstance(self.sleepers, Line):
+            self.sleepers = ClassLines(self.sleepers, self._now)
         self._hours: tuple[Micros, bool, Micros | None, Micros] | None = None
         self.staged = bool(
             policy.rings or policy.overflow
@@ -69,8 +75,9 @@ class QueueLine:
 
     def tidy(self) -> None:
         """Forget lines of classes that are no more."""
-        if not self.classes and isinstance(self.waiting, ClassLines) and self.waiting.only is not None:
-            self.waiting = self.waiting.only
+        if not self.classes:
+            self.waiting = without_classes(self.waiting)
+            self.sleepers = without_classes(self.sleepers)
 
     def slope(self, item: WorkItem) -> int:
         """The percentage of its waiting time by which the item's score grows."""

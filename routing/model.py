@@ -74,6 +74,36 @@ class Preferred:
     override: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """The customer is not on the line, and is to be called back; see callbacks.py.
+
+    `missed`: how often they did not answer. `rests_until`: not dialled and not offered before. `dialled_at`: being
+    dialled since, before an agent has it.
+    """
+
+    missed: int = 0
+    rests_until: Micros = 0
+    dialled_at: Micros | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackRule:
+    """How a queue calls back.
+
+    `first`: "agent" or "customer". Customers are dialled first when at most `position` - 1 are before them, or their
+    expected wait is at most `within` (0: that does not count). Who does not answer within `answer` is dialled again
+    after `pause`, `tries` times in all.
+    """
+
+    first: str = "agent"
+    position: int = 1
+    within: Micros = 0
+    tries: int = 3
+    pause: Micros = 5 * MINUTE
+    answer: Micros = 30 * SECOND
+
+
 @quick
 @dataclass(frozen=True, slots=True)
 class WorkItem:
@@ -83,7 +113,7 @@ class WorkItem:
     declined or put back, so the item keeps its place. `kept`: why it is that of an earlier wait. `priority` is a head
     start in whole minutes. It asks for all skills of `requires` and, if there are any, all of one of `any_of`.
     `value`: what the customer is worth, in points that the queue weighs. `preferred`: the first who is to be had and
-    whose time is not over gets it before all others.
+    whose time is not over gets it before all others. `callback`: the customer is not on the line.
     """
 
     id: str
@@ -96,6 +126,7 @@ class WorkItem:
     preferred: tuple[Preferred, ...] = field(default=(), metadata=ADDED)
     value: int = field(default=0, metadata=ADDED)
     kept: str = field(default="", metadata=ADDED)
+    callback: Callback | None = field(default=None, metadata=ADDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +213,7 @@ class QueuePolicy:
     `choice` of the agent is one of choice.CHOICES. The first step of `overflow` whose time has come counts. Of the
     classes of `ageing` the first counts that an item belongs to. `waits_for`: how long items wait for a preferred
     agent, by why they prefer them. `recover`: how long after they left unanswered somebody has their place back (see
-    `places.arrival`).
+    `places.arrival`). `callback`: how those are called back who do not wait on the line.
     """
 
     id: str
@@ -201,6 +232,7 @@ class QueuePolicy:
     ageing: tuple[Ageing, ...] = field(default=(), metadata=ADDED)
     waits_for: Mapping[str, Micros] = field(default_factory=dict, metadata=ADDED)
     recover: Micros = field(default=0, metadata=ADDED)
+    callback: CallbackRule | None = field(default=None, metadata=ADDED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The facts behind each decision, short and JSON-able: `because`."""
 
+from routing import callbacks
 from routing.ageing import PLAIN, place_at
 from routing.decisions import Because
 from routing.floor import Floor
@@ -33,6 +34,9 @@ def of_offer(floor: Floor, record: ItemRecord, agent: AgentRecord, ahead: int, c
     }
     if record.only is not None:
         because["preferred"] = record.only.why
+    if item.callback is not None:
+        because["callback"] = callbacks.rule_of(policy).first
+        because["missed"] = item.callback.missed
     if item.kept:
         because["kept"] = item.kept
     if record.ring:

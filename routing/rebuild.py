@@ -8,6 +8,7 @@ from routing.floor import Floor
 from routing.lines import QueueLine
 from routing.model import Agent, AwayReason, Micros, Offer, Policy, WorkItem
 from routing.records import AgentRecord, ItemRecord, Place
+from routing.turn import is_staged
 
 FORMAT = 1
 
@@ -90,14 +91,15 @@ def _put_offer(floor: Floor, offer: Offer) -> None:
 def _list_and_flag(floor: Floor) -> None:
     """What follows from the rest: who stands idle, and which items were told to be unroutable already."""
     for record in floor.items.values():  # pauses came later than items
-        if record.place is Place.WAITING and (record.item.preferred or record.line.staged):
+        if record.place is Place.WAITING and is_staged(record):
             floor.restage(record)
     floor.buckets.flipped.clear()
     floor.buckets.opened.clear()
     for agent in floor.agents.values():
         floor.list_idle(agent, floor.open_media(agent))
     for record in floor.items.values():
-        record.unroutable = record.place is Place.WAITING and not record.bucket.members
+        asleep = record.bucket.need.asleep
+        record.unroutable = record.place is Place.WAITING and not (record.bucket.members or asleep)
 
 
 # --- snapshots ------------------------------------------------------------------------------------------
@@ -150,9 +152,7 @@ def _write_item(record: ItemRecord) -> dict[str, Any]:
     }
     if record.spent:
         row["spent"] = list(record.spent)
-    if record.place is Place.OFFERED and (
-        record.line.staged or record.item.preferred
-    ):  # as of when it was offered
+    if record.place is Place.OFFERED and is_staged(record):  # as of when it was offered
         wish = None if record.only is None else record.item.preferred.index(record.only)
         row["stage"] = [record.ring, wish]
     return row

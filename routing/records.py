@@ -48,6 +48,7 @@ class ItemRecord:
         "place",
         "ring",
         "since",
+        "sleeps",
         "slope",
         "spent",
         "stage_at",
@@ -61,6 +62,7 @@ class ItemRecord:
         self.place = PARKED
         self.attempts = attempts
         self.entry: Entry = ()  # ordering key, id and this: the place in the line, once it has had one
+        self.sleeps = False  # a callback that waits for its turn to be near
         self.slope = 100  # percent of a second by which it ages in a second, as its entry says
         self.bucket = bucket
         self.offer: Offer | None = None

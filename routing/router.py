@@ -7,7 +7,7 @@ is offered (matching.py). The rest of this file is ways in and ways to look.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from routing import rebuild, views
+from routing import callback_turns, rebuild, views
 from routing.commands import Command
 from routing.decisions import Decision
 from routing.estimate import Estimate
@@ -49,7 +49,12 @@ class Router:
         return min(
             (
                 at
-                for at in (floor.timers.next_at(), floor.next_stage(), floor.next_closing())
+                for at in (
+                    floor.timers.next_at(),
+                    floor.next_stage(),
+                    floor.next_closing(),
+                    callback_turns.next_look(floor),
+                )
                 if at is not None
             ),
             default=None,

@@ -3,14 +3,18 @@
 It is what the real router is checked against, step by step, so it shares nothing with it but the model classes.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from routing import commands as c
 from routing import decisions as d
+from routing.estimate import expected_wait
 from routing.hours import is_open
 from routing.model import (
     MINUTE,
     Agent,
+    Callback,
+    CallbackRule,
     Micros,
     Offer,
     Overflow,
@@ -57,8 +61,11 @@ class Person:
 
 
 class NaiveRouter:
-    def __init__(self, policy: Policy) -> None:
+    """`rates`: of a queue, (mu, theta) per microsecond as the real router has learned them: no rule, but taken over."""
+
+    def __init__(self, policy: Policy, rates: Callable[[str], tuple[float, float]]) -> None:
         self.policy = policy
+        self.rates = rates
         self.now: Micros = 0
         self.items: dict[str, Item] = {}
         self.people: dict[str, Person] = {}
@@ -86,8 +93,67 @@ class NaiveRouter:
         score = (self.now - item.queued_at) * self.slope(item) + 100 * (head_start - queue.target)
         return 100 * self.now - score, item.id
 
+    def calls_back(self, item: WorkItem) -> CallbackRule:
+        return self.queue(item.queue).callback or CallbackRule()
+
+    def is_resting(self, each: Item) -> bool:
+        callback = each.item.callback
+        return callback is not None and callback.dialled_at is None and self.now < callback.rests_until
+
+    def is_for_nobody(self, each: Item) -> bool:
+        """A callback that rests, sleeps until its turn is near, or is being dialled."""
+        callback = each.item.callback
+        if callback is None:
+            return False
+        by_customer = self.calls_back(each.item).first == "customer"
+        return by_customer or callback.dialled_at is not None or self.is_resting(each)
+
+    def miss(self, each: Item) -> None:
+        callback, rule = each.item.callback, self.calls_back(each.item)
+        if not each.waits or callback is None or callback.dialled_at is None:
+            return
+        if self.now - callback.dialled_at < rule.answer:
+            return
+        times = callback.missed + 1
+        self.out.append(d.CallbackMissed(each.item.id, times, times >= rule.tries))
+        each.item = replace(each.item, callback=Callback(times, self.now + rule.pause))
+        if times >= rule.tries:
+            each.item = replace(each.item, callback=callback)
+            each.place = "parked"
+
+    def dial(self, *, looks: bool) -> None:
+        """Who sleeps and whose turn is near, by place or by expected wait."""
+        for queue in sorted({each.item.queue for each in self.items.values()}):
+            ahead = 0
+            for each in self.line(queue):
+                rule, callback = self.calls_back(each.item), each.item.callback
+                rests = self.is_resting(each)
+                if (
+                    callback is not None
+                    and self.is_for_nobody(each)
+                    and not rests
+                    and not callback.dialled_at
+                ):
+                    wait = self.wait(queue, each.item.medium, ahead) if looks and rule.within else None
+                    if ahead >= rule.position and (wait is None or wait > rule.within):
+                        break
+                    each.item = replace(each.item, callback=replace(callback, dialled_at=self.now))
+                    self.out.append(d.CustomerDialled(each.item.id, callback.missed + 1))
+                ahead += not rests
+
+    def wait(self, queue: str, medium: str, ahead: int) -> Micros | None:
+        places = sum(
+            person.agent.capacity.get(medium, 0)
+            for person in self.people.values()
+            if person.ready and not person.blocked and queue in person.agent.queues
+        )
+        mu, theta = self.rates(queue)
+        return round(expected_wait(ahead, places * mu, theta)) if places else None
+
     def could_serve(self, person: Person, each: Item) -> bool:
         only = each.only
+        if self.is_for_nobody(each):
+            return False
         return (only is None or only.agent == person.agent.id) and self.is_able(person, each, only)
 
     def is_able(self, person: Person, each: Item, wish: Preferred | None) -> bool:
@@ -126,6 +192,8 @@ class NaiveRouter:
 
     def counts(self, step: Overflow, queue: QueuePolicy, each: Item, *, arrived: bool) -> bool:
         if (queue.id, step.when, step.to) in each.spent:
+            return False
+        if each.item.callback is not None and step.to != "queue":
             return False
         there = [
             other
@@ -243,17 +311,20 @@ class NaiveRouter:
         self.arrived = None
         self.follow(command)
         for _, each in sorted(self.items.items()):
+            self.miss(each)
             self.overflow(each)
         for each in self.items.values():
             if each.waits:
                 self.stage(each)
         self.tell_unroutable()
         self.match()
+        self.dial(looks=isinstance(command, c.Tick))
         return tuple(self.out)
 
     def tell_unroutable(self) -> None:
         for each in sorted(self.items.values(), key=lambda each: self.key(each.item)):
-            lost = each.waits and not any(self.could_serve(person, each) for person in self.people.values())
+            lost = each.waits and not self.is_for_nobody(each)
+            lost = lost and not any(self.could_serve(person, each) for person in self.people.values())
             if lost and not each.told_unroutable:
                 self.out.append(d.Unroutable(each.item.id))
             each.told_unroutable = lost
@@ -285,6 +356,9 @@ class NaiveRouter:
         }
         if each.only is not None:
             because = {**because, "preferred": each.only.why}
+        if item.callback is not None:
+            first = self.calls_back(item).first
+            because = {**because, "callback": first, "missed": item.callback.missed}
         if item.kept:
             because = {**because, "kept": item.kept}
         if each.ring:
@@ -495,6 +569,8 @@ class NaiveRouter:
             if each.place == "parked":
                 each.spent.add((decision.queue, str(decision.because["when"]), str(decision.because["to"])))
                 each.place = "waiting"
+        if isinstance(decision, d.CustomerDialled) and decision.item in self.items:
+            self.not_dialled(self.items[decision.item], reason)
         if isinstance(decision, d.OfferMade) and decision.offer.item in self.items:
             each = self.items[decision.offer.item]
             if each.offer == decision.offer:
@@ -503,6 +579,16 @@ class NaiveRouter:
                     each.place = "parked"
                 if reason == "agent":
                     self.people[decision.offer.agent].blocked = True
+
+    def not_dialled(self, each: Item, reason: str) -> None:
+        callback = each.item.callback
+        if not each.waits or callback is None or callback.dialled_at is None:
+            return
+        if reason == "item":
+            each.place = "parked"
+        else:
+            until = self.now + self.calls_back(each.item).pause
+            each.item = replace(each.item, callback=Callback(callback.missed, until))
 
     def tick(self) -> None:
         for _, kind, item, agent in sorted(self.due()):

@@ -8,7 +8,18 @@ from hypothesis import given
 from routing.ageing import overtaking
 from routing.codec import encode
 from routing.drafts import changes, faults, read
-from routing.model import MINUTE, SECOND, Ageing, Hours, Overflow, Policy, QueuePolicy, Ring, Span
+from routing.model import (
+    MINUTE,
+    SECOND,
+    Ageing,
+    CallbackRule,
+    Hours,
+    Overflow,
+    Policy,
+    QueuePolicy,
+    Ring,
+    Span,
+)
 from routing.router import Router
 from tests.routing import worlds
 from tests.routing.worlds import START, agent, queued, ready
@@ -46,6 +57,17 @@ def test_a_good_one_has_no_faults() -> None:
     [
         (with_billing(target=-1), "queues.billing.target", "negative"),
         (with_billing(ring=0), "queues.billing.ring", "more than 0"),
+        (
+            with_billing(callback=CallbackRule("robot")),
+            "queues.billing.callback.first",
+            "one of agent, customer",
+        ),
+        (with_billing(callback=CallbackRule(position=0)), "queues.billing.callback.position", "1 or more"),
+        (with_billing(callback=CallbackRule(tries=0)), "queues.billing.callback.tries", "1 or more"),
+        (with_billing(callback=CallbackRule(tries=21)), "queues.billing.callback.tries", "more than 20"),
+        (with_billing(callback=CallbackRule(answer=0)), "queues.billing.callback.answer", "1 or more"),
+        (with_billing(callback=CallbackRule(within=-1)), "queues.billing.callback.within", "negative"),
+        (with_billing(callback=CallbackRule(pause=-1)), "queues.billing.callback.pause", "negative"),
         (with_billing(recover=-1), "queues.billing.recover", "negative"),
         (with_billing(waits_for={"owner": -1}), "queues.billing.waits_for.owner", "negative"),
         (with_billing(order="fifo"), "queues.billing.order", "one of due, strict"),

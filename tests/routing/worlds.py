@@ -11,6 +11,8 @@ from routing.model import (
     SECOND,
     Ageing,
     Agent,
+    Callback,
+    CallbackRule,
     Hours,
     Micros,
     Overflow,
@@ -38,6 +40,16 @@ rings = st.sampled_from(
         (Ring(15 * SECOND, lower=1), Ring(40 * SECOND, drop=("repair",), lower=1)),
     ]
 )
+some_call_rules = st.builds(
+    CallbackRule,
+    first=st.sampled_from(["agent", "customer", "customer"]),
+    position=st.integers(1, 3),
+    within=st.sampled_from([0, 0, MINUTE, 5 * MINUTE]),
+    tries=st.integers(1, 3),
+    pause=st.sampled_from([0, 20 * SECOND]),
+    answer=st.sampled_from([10 * SECOND, 30 * SECOND]),
+)
+call_rules = st.one_of(st.none(), some_call_rules)
 ageings = st.sampled_from(
     [
         (),
@@ -75,6 +87,7 @@ policies = st.builds(
                 hours=st.sampled_from([None, None, NIGHTS]),
                 overflow=overflows,
                 ageing=ageings,
+                callback=call_rules,
                 waits_for=st.sampled_from(
                     [{}, {}, {"owner": 20 * SECOND}, {"owner": 0, "last_agent": MINUTE}]
                 ),
@@ -134,6 +147,10 @@ def items(now: Micros) -> st.SearchStrategy[WorkItem]:
         preferred=wishes,
         value=st.sampled_from([0, 0, 3, 50]),
         kept=st.sampled_from(["", "", "called_again"]),
+        callback=st.sampled_from(
+            [None] * 5
+            + [Callback(), Callback(1), Callback(1, now + 20 * SECOND), Callback(0, 0, now - 10 * SECOND)]
+        ),
     )
 
 
