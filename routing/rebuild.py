@@ -187,11 +187,12 @@ def restore_into(floor: Floor, snapshot: Mapping[str, Any]) -> None:
             idle_since=row["idle_since"],
             reason=row["reason"],
         )
-        agent.last_offer = row.get("last_offer", 0)
         agent.blocked = row["blocked"]
         agent.benched_by = row["benched_by"]
     for row in snapshot["items"]:
         _read_item(floor, row)
+    for row in snapshot["agents"]:  # after the offers: one from before the rule was round robin is not in it
+        floor.agents[row["agent"]["id"]].last_offer = row.get("last_offer", 0)
     for item, attempts, late in snapshot["ended"]:
         floor.ended[item] = (attempts, dict(late))
     for queue, (handled, handling, gave_up, patience) in snapshot["rates"].items():

@@ -6,6 +6,7 @@ import pytest
 
 from routing import commands as c
 from routing.model import MINUTE, SECOND, Policy, QueuePolicy, Skill
+from routing.router import Router
 from tests.routing.floors import Floor
 from tests.routing.worlds import START, item, queued, ready
 
@@ -82,3 +83,10 @@ def test_no_offers_towards_the_end_of_the_shift() -> None:
     assert floor.rings() == {}
     floor.do(ready("anna", floor.now, shift_end=START + 20 * MINUTE))  # stays longer
     assert floor.rings() == {"late": "anna"}
+
+
+def test_an_offer_from_before_the_rule_is_nobodys_turn_after_a_restart_either() -> None:
+    floor = Floor(ready("anna", START - 9), queued("one"), policy=by("longest_idle"))
+    floor.do(c.PolicyChanged(replace(by("round_robin"), version=2)))
+    stored = floor.router.snapshot()
+    assert Router.restore(stored).snapshot() == stored
