@@ -26,8 +26,10 @@ class Router:
         self.floor = Floor(policy)
         self._turn = Turn(self.floor)
 
-    def apply(self, command: Command, now: Micros) -> tuple[Decision, ...]:
+    def apply(self, command: Command, now: Micros, turn: Turn | None = None) -> tuple[Decision, ...]:
         """Take in a fact and answer with what follows. A clock that steps back stands still in here.
+
+        `turn`: one that sees more, for explanations.
 
         Only a Tick decides what is due, so an answer that arrives just after its deadline is still an answer.
         TypeError if `command` is none of commands.py; nothing that a command says raises.
@@ -37,7 +39,8 @@ class Router:
             raise TypeError(f"{type(command).__name__} is not a command")
         floor = self.floor
         floor.now = max(floor.now, now)
-        turn = self._turn
+        if turn is None:
+            turn = self._turn
         follow(turn, command)
         return turn.settle()
 

@@ -17,6 +17,7 @@ from hypothesis.stateful import (
 
 from routing import commands as c
 from routing import decisions as d
+from routing.explain import Moment, waiting, witnessed
 from routing.invariants import check
 from routing.model import SECOND, Agent, Micros, Offer, Policy
 from routing.router import Router
@@ -45,13 +46,19 @@ class RouterMachine(RuleBasedStateMachine):
     def both(self, command: c.Command) -> None:
         type(self).taken += 1
         expected = self.naive.apply(command, self.now)
-        found = self.router.apply(command, self.now)
+        found, moments = witnessed(self.router, command, self.now)
         assert plain(found) == plain(expected)
         check(self.router)
+        self.same_explanations(moments)
         self.same_views()
         self.latest = found
         self.decisions = (self.decisions + list(found))[-20:]
         self.offers = (self.offers + [each.offer for each in found if isinstance(each, d.OfferMade)])[-12:]
+
+    def same_explanations(self, moments: dict[str, Moment]) -> None:
+        now = [waiting(self.router, name) for name in self.naive.items]
+        for picture in (*moments.values(), *now):
+            assert picture is None or picture.disagreements() == ()
 
     def same_views(self) -> None:
         assert {name for name in self.naive.items if self.router.position(name) is not None} == {
