@@ -9,6 +9,7 @@ from routing.choice import CHOICES
 from routing.codec import decode_as, encode
 from routing.hours import zone_of
 from routing.model import MINUTE, Agent, Hours, Micros, Policy, QueuePolicy, Span
+from routing.requirements import ANYBODY, MOST_TERMS, met, relaxed
 
 ORDERS = ("due", "strict")
 REASONS = ("wait", "size", "no_staff", "closed")
@@ -56,13 +57,14 @@ def faults(
         found += [
             *_of_times(queue, at),
             *_of_order(queue, at),
+            *_of_requirements(queue, at, skills),
             *_of_rings(queue, at, skills),
             *_of_overflow(queue, at, names),
             *_of_hours(queue, at),
         ]
         if agents is not None and not _is_served(queue, agents):
             found.append(
-                Fault(at, "nobody serves it and nothing leaves it; give it an agent or an overflow step")
+                Fault(at, "nobody can serve it and nothing leaves it; give it an agent or an overflow step")
             )
     return (*found, *_of_circles(draft))
 
@@ -113,6 +115,8 @@ def _of_media(draft: Policy, media: Sequence[str] | None) -> Iterator[Fault]:
             yield Fault(f"weights.{medium}", "is negative; 0 or more units")
     if draft.shift_margin < 0:
         yield Fault("shift_margin", "is negative; 0 or more")
+    if draft.bench_after < 1:
+        yield Fault("bench_after", "must be 1 or more offers")
 
 
 def _of_times(queue: QueuePolicy, at: str) -> Iterator[Fault]:
@@ -127,6 +131,15 @@ def _of_order(queue: QueuePolicy, at: str) -> Iterator[Fault]:
     for name, known in (("order", ORDERS), ("choice", CHOICES)):
         if getattr(queue, name) not in known:
             yield Fault(f"{at}.{name}", f"is not known; one of {', '.join(known)}")
+
+
+def _of_requirements(queue: QueuePolicy, at: str, skills: Sequence[str] | None) -> Iterator[Fault]:
+    if len(queue.any_of) > MOST_TERMS:
+        yield Fault(f"{at}.any_of", f"has {len(queue.any_of)} alternatives; at most {MOST_TERMS}")
+    named = {skill.name for term in queue.any_of for skill in term}
+    for skill in sorted(named):
+        if skills is not None and skill not in skills:
+            yield Fault(f"{at}.any_of", f"there is no skill {skill!r}; one of {', '.join(skills)}")
 
 
 def _of_rings(queue: QueuePolicy, at: str, skills: Sequence[str] | None) -> Iterator[Fault]:
@@ -201,9 +214,11 @@ def _of_day(where: str, spans: Sequence[Span]) -> Iterator[Fault]:
 
 
 def _is_served(queue: QueuePolicy, agents: Sequence[Agent]) -> bool:
-    """By somebody, or left for something that is."""
-    if any(queue.id in agent.queues and any(agent.capacity.values()) for agent in agents):
-        return True
+    """By somebody who has what it asks for after its last ring, or left for something that is."""
+    asks = relaxed(queue.any_of or ANYBODY, queue.rings)
+    for agent in agents:
+        if queue.id in agent.queues and any(agent.capacity.values()) and met(asks, agent.skills):
+            return True
     return any(step.when in {"wait", "no_staff"} for step in queue.overflow)
 
 

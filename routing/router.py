@@ -84,17 +84,19 @@ class Router:
         wrapping: Iterable[tuple[WorkItem, str, Micros]] = (),
         pauses: Iterable[tuple[str, str, Micros]] = (),
         estimates: Mapping[str, tuple[float, float]] | None = None,
+        missed: Mapping[str, int] | None = None,
     ) -> "Router":
         """The router that the stored rows describe. It decides as the one that lived through it all.
 
         agents: (agent, ready, idle_since, away_reason), all accounts that exist, signed in or not.
         waiting: (item, number of offers made for it), those that ring included. offers: the pending ones.
         serving: (item, agent). wrapping: (item, agent, until). pauses: (item, agent, until) of declines.
-        estimates: queue: (mu, theta) per second, as `rates` gives them. Where the rows contradict each other
-        (an offer to somebody away, two for one item), the first Tick, due at once, puts it right.
+        estimates: queue: (mu, theta) per second, as `rates` gives them. missed: agent: so many offers
+        in a row they did not answer. Where the rows contradict each other (an offer to somebody away, two for one
+        item), the first Tick, due at once, puts it right.
         """
         router = cls(policy)
-        rows = rebuild.Rows(agents, waiting, offers, serving, wrapping, pauses, estimates or {})
+        rows = rebuild.Rows(agents, waiting, offers, serving, wrapping, pauses, estimates or {}, missed or {})
         rebuild.rebuild_into(router.floor, now, rows)
         return router
 

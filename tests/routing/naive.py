@@ -54,6 +54,7 @@ class Person:
     blocked: bool = False
     benched_by: str | None = None
     last_offer: Micros = 0
+    missed: int = 0
 
 
 class NaiveRouter:
@@ -94,7 +95,11 @@ class NaiveRouter:
                 level = max(level - ring.lower, min(skill.level, 1))
             return agent.skills.get(skill.name, -99) >= level
 
-        skilled = any(all(is_met(skill) for skill in item.requires + term) for term in item.any_of or ((),))
+        skilled = any(
+            all(is_met(skill) for skill in item.requires + term + more)
+            for term in item.any_of or ((),)
+            for more in self.queue(item.queue).any_of or ((),)
+        )
         if wish is not None and wish.override and wish.direct:
             return True
         able = agent.capacity.get(item.medium, 0) >= 1 or (wish is not None and wish.override)
@@ -213,7 +218,10 @@ class NaiveRouter:
         if each.only is not None and each.only.direct:
             return 0
         best = 0
-        for term in normal(each.item.requires + more for more in each.item.any_of or ((),)):
+        queues = self.queue(each.item.queue).any_of or ((),)
+        for term in normal(
+            each.item.requires + more + one for more in each.item.any_of or ((),) for one in queues
+        ):
             rings = self.queue(each.item.queue).rings[: each.ring]
             left = {skill for ring in rings for skill in ring.drop}
             asked = [(name, level) for name, level in term if name not in left]
@@ -362,6 +370,7 @@ class NaiveRouter:
         person.ready = True
         person.reason = None
         person.benched_by = None
+        person.missed = 0
 
     def follow(self, command: c.Command) -> None:  # noqa: C901, PLR0912, PLR0915  # one case after the other reads best
         items = self.items
@@ -444,6 +453,7 @@ class NaiveRouter:
         person.reason = reason
         person.blocked = False
         person.benched_by = None
+        person.missed = 0
         self.recheck(name)
 
     def answered(self, command: c.OfferAccepted | c.OfferDeclined, each: Item) -> None:
@@ -455,6 +465,7 @@ class NaiveRouter:
         if not pending and not late:
             return
         person = self.person(command.agent)
+        person.missed = 0
         if late and person.benched_by == command.offer:
             self.unbench(person)
         if isinstance(command, c.OfferAccepted):
@@ -499,6 +510,12 @@ class NaiveRouter:
                 self.out.append(d.OfferExpired(offer))
                 self.close(each)
                 person = self.people[agent]
+                person.missed += 1
+                if self.policy.bench_after > 1:
+                    each.pauses[agent] = self.now + self.queue(each.item.queue).decline_pause
+                if person.missed < self.policy.bench_after:
+                    continue
+                person.missed = 0
                 person.ready = False
                 person.reason = "no_answer"
                 person.benched_by = offer.id
