@@ -173,16 +173,19 @@ def _of_overflow(queue: QueuePolicy, at: str, queues: Sequence[str]) -> Iterator
 
 
 def _of_hours(queue: QueuePolicy, at: str) -> Iterator[Fault]:
-    hours = queue.hours
-    if hours is None:
-        return
+    if queue.hours is not None:
+        yield from hours_faults(queue.hours, f"{at}.hours")
+
+
+def hours_faults(hours: Hours, at: str) -> Iterator[Fault]:
+    """What is wrong with hours that stand at this field."""
     try:
         zone_of(hours.zone)
     except (ValueError, OSError, LookupError):
-        yield Fault(f"{at}.hours.zone", f"there is no time zone {hours.zone!r}; write as in 'Europe/Berlin'")
+        yield Fault(f"{at}.zone", f"there is no time zone {hours.zone!r}; write as in 'Europe/Berlin'")
     if len(hours.week) != len(DAYS):
-        yield Fault(f"{at}.hours.week", f"has {len(hours.week)} days; 7, from Monday to Sunday")
-    yield from _of_spans(hours, f"{at}.hours")
+        yield Fault(f"{at}.week", f"has {len(hours.week)} days; 7, from Monday to Sunday")
+    yield from _of_spans(hours, at)
 
 
 def _of_spans(hours: Hours, at: str) -> Iterator[Fault]:

@@ -136,6 +136,9 @@ def _introduce(turn: Turn, record: AgentRecord, agent: Agent) -> None:
 
 def agent_away(turn: Turn, command: AgentAway) -> None:
     """No offers; a stranger stays unknown."""
+    agent = turn.floor.agents.get(command.agent)
+    if agent is not None:
+        agent.missed = 0  # who comes back by their own word begins anew; who was only lost does not
     _stop(turn, command.agent, command.reason, "agent_away")
 
 
@@ -151,7 +154,6 @@ def _stop(turn: Turn, name: str, reason: AwayReason, rule: str) -> None:
         agent.reason = reason
         agent.blocked = False
         agent.benched_by = None
-        agent.missed = 0
         turn.recheck(agent, rule)
 
 

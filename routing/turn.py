@@ -95,7 +95,6 @@ class Turn:
         agent.ready = True
         agent.reason = None
         agent.benched_by = None
-        agent.missed = 0
         self.touch(agent)
 
     def learn_patience(self, record: ItemRecord, *, gave_up: bool) -> None:

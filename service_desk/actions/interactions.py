@@ -10,6 +10,7 @@ from routing.model import Skill, WorkItem
 from service_desk.clock import SECOND, Micros
 from service_desk.domain import events
 from service_desk.domain import interaction as life
+from service_desk.domain.config import DeskConfig
 from service_desk.errors import Conflict, NotFound
 from service_desk.planted import planted
 from service_desk.storage import schema
@@ -80,7 +81,9 @@ def open_interaction(
         "menu_attempt": 0,
         "created_at": tx.now,
         "queued_at": None if queue_id is None else tx.now,
-        "ordering_key": None if queue_id is None else tx.config.ordering_key(queue_id, tx.now, priority),
+        "ordering_key": None
+        if queue_id is None
+        else tx.config.ordering_key(queue_id, tx.now, priority, account),
         "answered_at": None,
         "connected_at": None,
         "handled_at": None,
@@ -123,7 +126,7 @@ def move(tx: Tx, row: Row, state: str, **values: Any) -> Row:
     return tx.change(TABLE, row, state=state, **values)
 
 
-def work_item_for(row: Row) -> WorkItem:
+def work_item_for(row: Row, config: DeskConfig) -> WorkItem:
     """Routing's view of an interaction: the one place that makes it."""
     return WorkItem(
         id=row["id"],
@@ -132,12 +135,13 @@ def work_item_for(row: Row) -> WorkItem:
         queued_at=row["queued_at"],
         priority=row["priority"],
         requires=tuple(Skill(name, level) for name, level in sorted(row["requires"].items())),
+        value=config.value_of(row["account"]),
     )
 
 
 def join_queue(tx: Tx, row: Row, queue_id: str) -> Row:
     """Enter a line for the first time."""
-    key = tx.config.ordering_key(queue_id, tx.now, row["priority"])
+    key = tx.config.ordering_key(queue_id, tx.now, row["priority"], row["account"])
     row = move(tx, row, life.QUEUED, queue_id=queue_id, queued_at=tx.now, ordering_key=key)
     _entered(tx, row)
     return row
@@ -148,7 +152,7 @@ def _entered(tx: Tx, row: Row) -> None:
     tx.emit(
         events.InteractionQueued(row["id"], row["queue_id"], tx.now, again=False, reason=None, agent_id=None)
     )
-    tx.route(WorkQueued(work_item_for(row), row["attempts"]))
+    tx.route(WorkQueued(work_item_for(row, tx.config), row["attempts"]))
 
 
 def put_back(tx: Tx, row: Row, reason: str) -> Row:
@@ -173,7 +177,7 @@ def put_back(tx: Tx, row: Row, reason: str) -> Row:
         )
     )
     idle_from_now(tx, agent_id)
-    tx.route(WorkQueued(work_item_for(row), row["attempts"]))
+    tx.route(WorkQueued(work_item_for(row, tx.config), row["attempts"]))
     return row
 
 
@@ -195,7 +199,7 @@ def resume(tx: Tx, row: Row) -> Row:
     row = move(tx, row, life.ACTIVE, answered_at=tx.now, handled_at=None)
     _change_segment(tx, row, agent_id=agent_id, answered_at=tx.now)
     tx.emit(events.InteractionResumed(row["id"], agent_id, row["queue_id"]))
-    tx.route(WorkTaken(work_item_for(row), agent_id))
+    tx.route(WorkTaken(work_item_for(row, tx.config), agent_id))
     return row
 
 
@@ -208,7 +212,7 @@ def requeue(tx: Tx, row: Row, reason: str) -> Row:
         life.QUEUED,
         agent_id=None,
         queued_at=tx.now,
-        ordering_key=tx.config.ordering_key(row["queue_id"], tx.now, row["priority"]),
+        ordering_key=tx.config.ordering_key(row["queue_id"], tx.now, row["priority"], row["account"]),
         answered_at=None,
         connected_at=None,
         handled_at=None,
@@ -219,7 +223,7 @@ def requeue(tx: Tx, row: Row, reason: str) -> Row:
             row["id"], row["queue_id"], tx.now, again=True, reason=reason, agent_id=agent_id
         )
     )
-    tx.route(WorkQueued(work_item_for(row), row["attempts"]))
+    tx.route(WorkQueued(work_item_for(row, tx.config), row["attempts"]))
     return row
 
 

@@ -87,7 +87,7 @@ def assign_contact(tx: Tx, interaction_id: str, version: int, agent_id: str, rea
     turn = row["attempts"] + 1  # effects of an earlier turn are told from those of this one
     row = tx.change(INTERACTION, row, attempts=turn)
     row = interactions.answer(tx, row, agent_id, life.CONNECTING if phone else life.ACTIVE)
-    tx.route(WorkTaken(interactions.work_item_for(row), agent_id))
+    tx.route(WorkTaken(interactions.work_item_for(row, tx.config), agent_id))
     tx.audit(
         "contact.assigned",
         interaction_id,
@@ -140,11 +140,11 @@ def prioritise_contact(tx: Tx, interaction_id: str, version: int, head_start_min
     row = _contact(tx, interaction_id, version)
     old = head_start_of(tx, row)
     priority = tx.config.head_start(row["queue_id"], row["channel"]) + head_start_min
-    key = tx.config.ordering_key(row["queue_id"], row["queued_at"], priority)
+    key = tx.config.ordering_key(row["queue_id"], row["queued_at"], priority, row["account"])
     row = tx.change(INTERACTION, row, priority=priority, ordering_key=key)
     tx.emit(events.InteractionPrioritised(row["id"], row["queue_id"], head_start_min))
     if row["state"] in life.WAITING:
-        tx.route(WorkChanged(interactions.work_item_for(row)))
+        tx.route(WorkChanged(interactions.work_item_for(row, tx.config)))
     tx.audit(
         "contact.prioritised",
         interaction_id,

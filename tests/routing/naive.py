@@ -370,7 +370,6 @@ class NaiveRouter:
         person.ready = True
         person.reason = None
         person.benched_by = None
-        person.missed = 0
 
     def follow(self, command: c.Command) -> None:  # noqa: C901, PLR0912, PLR0915  # one case after the other reads best
         items = self.items
@@ -412,6 +411,7 @@ class NaiveRouter:
             case c.AgentChanged(agent=agent):
                 self.introduce(self.person(agent.id), agent)
             case c.AgentAway(agent=name, reason=reason) if name in self.people:
+                self.people[name].missed = 0
                 self.stop(name, reason)
             case c.AgentGone(agent=name) if name in self.people:
                 self.stop(name, "signed_out")
@@ -453,7 +453,6 @@ class NaiveRouter:
         person.reason = reason
         person.blocked = False
         person.benched_by = None
-        person.missed = 0
         self.recheck(name)
 
     def answered(self, command: c.OfferAccepted | c.OfferDeclined, each: Item) -> None:
