@@ -199,7 +199,7 @@ def resume(tx: Tx, row: Row) -> Row:
     row = move(tx, row, life.ACTIVE, answered_at=tx.now, handled_at=None)
     _change_segment(tx, row, agent_id=agent_id, answered_at=tx.now)
     tx.emit(events.InteractionResumed(row["id"], agent_id, row["queue_id"]))
-    tx.route(WorkTaken(work_item_for(row, tx.config), agent_id))
+    tx.route(WorkTaken(work_item_for(row, tx.config), agent_id, "resumed"))
     return row
 
 

@@ -315,6 +315,9 @@ class DeskConfig(Part):
         le=1_000,
         description="What an agent's contacts may weigh together; none: only their numbers count.",
     )
+    may_pull: list[Literal["agent"]] = Field(
+        [], description="Roles that may take a waiting contact by hand besides supervisors."
+    )
     bench_after: int = Field(
         1, ge=1, le=10, description="So many offers in a row without an answer, and an agent is away."
     )
@@ -398,6 +401,10 @@ class DeskConfig(Part):
             shift_margin=self.shift_margin_s * SECOND,
             bench_after=self.bench_after,
         )
+
+    def more_rights(self) -> dict[str, frozenset[str]]:
+        """What it grants to roles besides what they have."""
+        return {role: frozenset({"contact.pull"}) for role in self.may_pull}
 
     def value_of(self, account: str) -> int:
         """What a contact that comes by this line, mailbox or widget is worth."""

@@ -502,7 +502,7 @@ class NaiveRouter:
                     self.people[decision.offer.agent].blocked = True
 
     def tick(self) -> None:
-        for _, kind, item, agent in sorted(self.due()):
+        for at, kind, item, agent in sorted(self.due()):
             each = self.items[item]
             if kind == 0 and each.offer:
                 offer = each.offer
@@ -523,9 +523,9 @@ class NaiveRouter:
                 self.out.append(d.WrapUpExpired(item, agent))
                 self.take_away(each)
                 self.forget(item)
-            elif kind == 2:
-                # gone already if wrap-up ended in this very tick
-                each.pauses.pop(agent, None)
+            elif kind == 2 and each.pauses.get(agent) == at:
+                # gone already if wrap-up ended in this very tick, another one if an offer of it expired
+                del each.pauses[agent]
 
     def due(self) -> list[tuple[Micros, int, str, str]]:
         found = []

@@ -211,4 +211,5 @@ export const supervisor = {
   "system.routing.overflow": "Moved to another queue by the rules of its queue",
   "system.routing.put_back": "Put back into line by a supervisor",
   "system.routing.assigned": "Assigned by a supervisor",
+  "system.routing.pulled": "Taken by hand, out of its turn",
 } as const;
