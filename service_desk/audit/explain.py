@@ -72,9 +72,7 @@ def explain(reader: Reader, subject: str) -> Explanation:
         return _of_waiting(reader, subject)
     past = _past(reader, subject)
     if not past:
-        raise Conflict(
-            f"{subject} is {row['state']} and was never offered to anybody.", code="nothing_decided"
-        )
+        raise Conflict(f"{subject} is {row['state']} and was never offered to anybody.")
     return _of_offer(reader, past[-1].offer)
 
 
@@ -176,9 +174,9 @@ def _of_waiting(reader: Reader, interaction_id: str) -> Explanation:
         moment = waiting(router, interaction_id)
         unread = _unread(reader)
         if moment is None and not unread:
-            raise Conflict(f"{interaction_id} waits, and the router does not know it.", code="not_known")
+            raise Conflict(f"{interaction_id} waits, and the router does not know it.")
         if moment is None:
-            raise Conflict(f"The router has not heard of {interaction_id} yet.", code="not_read_yet")
+            raise Conflict(f"The router has not heard of {interaction_id} yet.")
         differences = () if router.floor.match_due else moment.disagreements()
         return Explanation(
             interaction_id,
