@@ -214,21 +214,33 @@ class NaiveRouter:
         return first, person.idle_since, agent.id
 
     def best_levels(self, agent: Agent, each: Item) -> int:
-        """The largest sum of levels over the skills of an alternative that the agent meets."""
+        """The largest sum of levels over the skills of an alternative that the agent meets.
+
+        An alternative that asks for all that another one asks for, and more, is none.
+        """
         if each.only is not None and each.only.direct:
             return 0
-        best = 0
-        queues = self.queue(each.item.queue).any_of or ((),)
-        for term in normal(
-            each.item.requires + more + one for more in each.item.any_of or ((),) for one in queues
-        ):
-            rings = self.queue(each.item.queue).rings[: each.ring]
-            left = {skill for ring in rings for skill in ring.drop}
-            asked = [(name, level) for name, level in term if name not in left]
-            lower = sum(ring.lower for ring in rings)
-            if all(agent.skills.get(name, -99) >= max(level - lower, min(level, 1)) for name, level in asked):
-                best = max(best, sum(agent.skills[name] for name, _ in asked))
-        return best
+        queue = self.queue(each.item.queue)
+        rings = queue.rings[: each.ring]
+        left = {skill for ring in rings for skill in ring.drop}
+        lower = sum(ring.lower for ring in rings)
+        written = normal(
+            each.item.requires + more + one
+            for more in each.item.any_of or ((),)
+            for one in queue.any_of or ((),)
+        )
+        asked = normal(
+            tuple(Skill(name, max(level - lower, min(level, 1))) for name, level in term if name not in left)
+            for term in written
+        )
+        return max(
+            (
+                sum(agent.skills[name] for name, _ in term)
+                for term in asked
+                if all(agent.skills.get(name, -99) >= level for name, level in term)
+            ),
+            default=0,
+        )
 
     def line(self, queue: str) -> list[Item]:
         waiting = [each for each in self.items.values() if each.waits and each.item.queue == queue]

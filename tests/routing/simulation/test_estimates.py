@@ -20,7 +20,7 @@ SEED = 5
 
 
 class Telling(Centre):
-    """Tells each patient customer who has to wait what to expect: `told` by contact, and the head's age for comparison."""
+    """Tells each patient customer who has to wait what to expect, and for comparison the age of the first in line."""
 
     def __init__(self, scenario: Scenario) -> None:
         super().__init__(scenario, 0)
