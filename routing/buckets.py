@@ -7,7 +7,7 @@ of at all items or all agents.
 
 from collections.abc import Callable, Iterable, Iterator
 from operator import itemgetter
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from routing import choice
 from routing.ageing import PLAIN
@@ -15,10 +15,9 @@ from routing.capacity import OVERRIDE
 from routing.choice import LONGEST_IDLE
 from routing.model import Agent, Preferred, Ring, WorkItem
 from routing.records import AgentRecord
-from routing.requirements import MOST_SIGNATURES, REFUSED, Term, Terms, met, relaxed, terms_of
+from routing.requirements import ANYBODY, MOST_SIGNATURES, REFUSED, Term, Terms, met, relaxed, terms_of
 from routing.waiting import NOBODY, Entry, Line
 
-ANYBODY: Final[Terms] = ((),)
 BUCKET_LIMIT = 4096  # buckets kept, in use or not; beyond it the unused ones are dropped
 
 
@@ -83,6 +82,7 @@ class Buckets:
         "_of_queue",
         "_people",
         "_team",
+        "asks",
         "choices",
         "flipped",
         "heads",
@@ -100,6 +100,9 @@ class Buckets:
         self.heads: list[Entry] = [NOBODY]  # first in line of each bucket, by its number; 0 is of none
         self._free: list[int] = []  # numbers of buckets that were dropped
         self.choices: dict[str, str] = {}  # queue: how its agents are chosen, where that is not longest idle
+        self.asks: dict[
+            str, Terms
+        ] = {}  # queue: what all its items ask for besides their own; see `set_asks`
         self.opened: list[AgentRecord] = []  # got a bucket that needs no room; router clears
         self.flipped: list[
             Bucket
@@ -107,6 +110,12 @@ class Buckets:
 
     def __iter__(self) -> Iterator[Bucket]:
         return iter(self._buckets.values())
+
+    def set_asks(self, asks: dict[str, Terms]) -> None:
+        """Other requirements of queues. Items that are in buckets already are for the caller to put in again."""
+        if asks != self.asks:
+            self.asks = asks
+            self._needs.clear()
 
     def team(self, queue: str) -> Iterable[AgentRecord]:
         """The agents who serve a queue, ready or not."""
@@ -217,7 +226,7 @@ class Buckets:
         return bucket
 
     def _need(self, item: WorkItem, rings: tuple[Ring, ...], only: Preferred | None, slope: int) -> Need:
-        terms = relaxed(terms_of(item), rings)
+        terms = relaxed(terms_of(item, self.asks.get(item.queue, ())), rings)
         if only is not None and only.direct:
             return Need(item.queue, item.medium, ANYBODY, only.agent, only.direct, only.override, slope)
         who = ("", False, False) if only is None else (only.agent, only.direct, only.override)

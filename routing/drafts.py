@@ -11,6 +11,7 @@ from routing.choice import CHOICES
 from routing.codec import decode_as, encode
 from routing.hours import zone_of
 from routing.model import Ageing, Agent, Hours, Policy, QueuePolicy, Span
+from routing.requirements import ANYBODY, MOST_TERMS, met, relaxed
 
 ORDERS = ("due", "strict")
 REASONS = ("wait", "size", "no_staff", "closed")
@@ -60,6 +61,7 @@ def faults(
             *_of_times(queue, at),
             *_of_order(queue, at),
             *_of_ageing(queue, at, media),
+            *_of_requirements(queue, at, skills),
             *_of_callback(queue, at),
             *_of_rings(queue, at, skills),
             *_of_overflow(queue, at, names),
@@ -67,7 +69,7 @@ def faults(
         ]
         if agents is not None and not _is_served(queue, agents):
             found.append(
-                Fault(at, "nobody serves it and nothing leaves it; give it an agent or an overflow step")
+                Fault(at, "nobody can serve it and nothing leaves it; give it an agent or an overflow step")
             )
     return (*found, *_of_circles(draft))
 
@@ -101,6 +103,8 @@ def _of_media(draft: Policy, media: Sequence[str] | None) -> Iterator[Fault]:
             yield Fault(f"weights.{medium}", "is negative; 0 or more units")
     if draft.shift_margin < 0:
         yield Fault("shift_margin", "is negative; 0 or more")
+    if draft.bench_after < 1:
+        yield Fault("bench_after", "must be 1 or more offers")
 
 
 def _of_times(queue: QueuePolicy, at: str) -> Iterator[Fault]:
@@ -163,6 +167,15 @@ def _takes_all_of(before: Ageing, later: Ageing) -> bool:
     return every_medium and later.priority >= before.priority
 
 
+def _of_requirements(queue: QueuePolicy, at: str, skills: Sequence[str] | None) -> Iterator[Fault]:
+    if len(queue.any_of) > MOST_TERMS:
+        yield Fault(f"{at}.any_of", f"has {len(queue.any_of)} alternatives; at most {MOST_TERMS}")
+    named = {skill.name for term in queue.any_of for skill in term}
+    for skill in sorted(named):
+        if skills is not None and skill not in skills:
+            yield Fault(f"{at}.any_of", f"there is no skill {skill!r}; one of {', '.join(skills)}")
+
+
 def _of_rings(queue: QueuePolicy, at: str, skills: Sequence[str] | None) -> Iterator[Fault]:
     before = -1
     for number, ring in enumerate(queue.rings):
@@ -194,16 +207,19 @@ def _of_overflow(queue: QueuePolicy, at: str, queues: Sequence[str]) -> Iterator
 
 
 def _of_hours(queue: QueuePolicy, at: str) -> Iterator[Fault]:
-    hours = queue.hours
-    if hours is None:
-        return
+    if queue.hours is not None:
+        yield from hours_faults(queue.hours, f"{at}.hours")
+
+
+def hours_faults(hours: Hours, at: str) -> Iterator[Fault]:
+    """What is wrong with hours that stand at this field."""
     try:
         zone_of(hours.zone)
     except (ValueError, OSError, LookupError):
-        yield Fault(f"{at}.hours.zone", f"there is no time zone {hours.zone!r}; write as in 'Europe/Berlin'")
+        yield Fault(f"{at}.zone", f"there is no time zone {hours.zone!r}; write as in 'Europe/Berlin'")
     if len(hours.week) != len(DAYS):
-        yield Fault(f"{at}.hours.week", f"has {len(hours.week)} days; 7, from Monday to Sunday")
-    yield from _of_spans(hours, f"{at}.hours")
+        yield Fault(f"{at}.week", f"has {len(hours.week)} days; 7, from Monday to Sunday")
+    yield from _of_spans(hours, at)
 
 
 def _of_spans(hours: Hours, at: str) -> Iterator[Fault]:
@@ -235,9 +251,11 @@ def _of_day(where: str, spans: Sequence[Span]) -> Iterator[Fault]:
 
 
 def _is_served(queue: QueuePolicy, agents: Sequence[Agent]) -> bool:
-    """By somebody, or left for something that is."""
-    if any(queue.id in agent.queues and any(agent.capacity.values()) for agent in agents):
-        return True
+    """By somebody who has what it asks for after its last ring, or left for something that is."""
+    asks = relaxed(queue.any_of or ANYBODY, queue.rings)
+    for agent in agents:
+        if queue.id in agent.queues and any(agent.capacity.values()) and met(asks, agent.skills):
+            return True
     return any(step.when in {"wait", "no_staff"} for step in queue.overflow)
 
 

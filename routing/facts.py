@@ -145,6 +145,9 @@ def _introduce(turn: Turn, record: AgentRecord, agent: Agent) -> None:
 
 def agent_away(turn: Turn, command: AgentAway) -> None:
     """No offers; a stranger stays unknown."""
+    agent = turn.floor.agents.get(command.agent)
+    if agent is not None:
+        agent.missed = 0  # who comes back by their own word begins anew; who was only lost does not
     _stop(turn, command.agent, command.reason, "agent_away")
 
 
@@ -174,7 +177,9 @@ def offer_accepted(turn: Turn, command: OfferAccepted) -> None:
     offer = record.offer
     if offer is not None and offer.id == command.offer and offer.agent == command.agent:
         turn.learn_patience(record, gave_up=False)
-        turn.touch(turn.floor.accept(record, offer))
+        agent = turn.floor.accept(record, offer)
+        agent.missed = 0
+        turn.touch(agent)
     elif _is_late(record, command):
         turn.learn_patience(record, gave_up=False)
         _lift_bench(turn, command)
@@ -200,6 +205,7 @@ def offer_declined(turn: Turn, command: OfferDeclined) -> None:
     turn.floor.pause(record, command.agent, turn.floor.now + pause)
     agent = turn.floor.agent(command.agent)
     agent.blocked = False
+    agent.missed = 0
     turn.touch(agent)
 
 
@@ -215,6 +221,7 @@ def _is_late(record: ItemRecord, command: OfferAccepted | OfferDeclined) -> bool
 
 def _lift_bench(turn: Turn, command: OfferAccepted | OfferDeclined) -> None:
     agent = turn.floor.agent(command.agent)
+    agent.missed = 0
     if agent.benched_by == command.offer:
         turn.unbench(agent)
 
@@ -343,12 +350,20 @@ def _end(turn: Turn, timer: Timer) -> None:
 
 
 def _expire(turn: Turn, record: ItemRecord, offer: Offer) -> None:
+    """Back into its line; the agent is benched if that was one too many, else they are not asked for it for a while."""
     turn.close_offer(record, offer, OfferExpired, NO_ANSWER)
     agent = turn.floor.agents[offer.agent]
+    agent.missed += 1
+    most = turn.floor.rules.policy.bench_after
+    if most > 1:
+        turn.floor.pause(record, offer.agent, turn.floor.now + record.line.policy.decline_pause)
+    if agent.missed < most:
+        return
     agent.ready = False
     agent.reason = NO_ANSWER
     agent.benched_by = offer.id
-    because = reasons.of_close(turn.floor, offer, NO_ANSWER)
+    because = reasons.of_bench(turn.floor, offer, agent)
+    agent.missed = 0
     turn.out.append(AgentBenched(offer.agent, NO_ANSWER, offer.id, because))
 
 

@@ -480,9 +480,9 @@ class Floor:
     # --- rules ------------------------------------------------------------------------------------------
 
     def _note_choices(self) -> None:
-        self.buckets.choices = {
-            queue.id: queue.choice for queue in self.rules.policy.queues if queue.choice != LONGEST_IDLE
-        }
+        queues = self.rules.policy.queues
+        self.buckets.choices = {queue.id: queue.choice for queue in queues if queue.choice != LONGEST_IDLE}
+        self.buckets.set_asks({queue.id: queue.any_of for queue in queues if queue.any_of})
 
     def change_policy(self, policy: Policy) -> None:
         """New rules for all that waits: the keys are computed anew."""

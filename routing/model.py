@@ -208,6 +208,8 @@ class QueuePolicy:
     not offered that item again. `priority` is in minutes and added to each item's own. `rings` are in the order of
     their times, and each adds to those before.
 
+    What an item asks for, it asks for besides all of one of `any_of`, if there are any.
+
     `order` is "due" or "strict": then a higher priority of an item always comes first, whatever the age.
     `value_weight` is the head start that one point of an item's value gives, `value_cap` the most that value can give.
     `choice` of the agent is one of choice.CHOICES. The first step of `overflow` whose time has come counts. Of the
@@ -232,6 +234,7 @@ class QueuePolicy:
     ageing: tuple[Ageing, ...] = field(default=(), metadata=ADDED)
     waits_for: Mapping[str, Micros] = field(default_factory=dict, metadata=ADDED)
     recover: Micros = field(default=0, metadata=ADDED)
+    any_of: tuple[tuple[Skill, ...], ...] = field(default=(), metadata=ADDED)
     callback: CallbackRule | None = field(default=None, metadata=ADDED)
 
 
@@ -242,7 +245,8 @@ class Policy:
     `exclusive` media stand alone: while an agent has such an item (offered, served or in wrap-up), no other
     item is offered to them, and the other way round. `interrupts`: medium and the media that it may interrupt: to its
     items, what an agent has of those weighs nothing. `weights`: medium and how many of an agent's units an item takes
-    (1 unless said).
+    (1 unless said). `bench_after`: so many offers in a row that an agent does not answer, and they get no more until
+    they say that they are ready.
     """
 
     version: int
@@ -251,6 +255,7 @@ class Policy:
     interrupts: Mapping[str, frozenset[str]] = field(default_factory=dict, metadata=ADDED)
     weights: Mapping[str, int] = field(default_factory=dict, metadata=ADDED)
     shift_margin: Micros = field(default=0, metadata=ADDED)
+    bench_after: int = field(default=1, metadata=ADDED)
 
 
 @quick

@@ -61,6 +61,12 @@ def of_close(floor: Floor, offer: Offer, rule: str) -> Because:
     }
 
 
+def of_bench(floor: Floor, offer: Offer, agent: AgentRecord) -> Because:
+    """The last of the offers that they did not answer, and how many in a row there were if one is not enough."""
+    because = of_close(floor, offer, "no_answer")
+    return {**because, "missed": agent.missed} if floor.rules.policy.bench_after > 1 else because
+
+
 def of_unroutable(floor: Floor, record: ItemRecord) -> Because:
     """What nobody has: `requires` as in "german>=3, repair>=1"."""
     item, terms = record.item, record.bucket.need.terms

@@ -23,6 +23,7 @@ class Rows(NamedTuple):
     wrapping: Iterable[tuple[WorkItem, str, Micros]]
     pauses: Iterable[tuple[str, str, Micros]]
     estimates: Mapping[str, tuple[float, float]]
+    missed: Mapping[str, int]
 
 
 # --- from the rows --------------------------------------------------------------------------------------
@@ -33,6 +34,8 @@ def rebuild_into(floor: Floor, now: Micros, rows: Rows) -> None:
     floor.now = now
     for definition, ready, idle_since, reason in rows.agents:
         _put_agent(floor, definition, ready=ready, idle_since=idle_since, reason=reason)
+    for name, count in rows.missed.items():
+        floor.agent(name).missed = count
     for item, attempts in rows.waiting:
         if item.id not in floor.items:
             floor.enqueue(floor.add(item, attempts))
@@ -42,10 +45,7 @@ def rebuild_into(floor: Floor, now: Micros, rows: Rows) -> None:
         floor.wrap_up(_put_served(floor, item, name), until)
     for offer in sorted(rows.offers, key=lambda offer: offer.id):
         _put_offer(floor, offer)
-    for name, agent, until in rows.pauses:
-        record = floor.items.get(name)
-        if record is not None:
-            floor.pause(record, agent, until)
+    _put_pauses(floor, rows)
     for queue, (mu, theta) in rows.estimates.items():
         floor.line(queue).handling.set_to(mu)
         floor.line(queue).patience.set_to(theta)
@@ -86,6 +86,13 @@ def _put_offer(floor: Floor, offer: Offer) -> None:
     else:
         floor.match_offer(record, agent)
         floor.offer(record, agent, offer)
+
+
+def _put_pauses(floor: Floor, rows: Rows) -> None:
+    for name, agent, until in rows.pauses:
+        record = floor.items.get(name)
+        if record is not None:
+            floor.pause(record, agent, until)
 
 
 def _list_and_flag(floor: Floor) -> None:
@@ -132,6 +139,8 @@ def _write_agent(record: AgentRecord, *, with_turns: bool) -> dict[str, Any]:
         "blocked": record.blocked,
         "benched_by": record.benched_by,
     }
+    if record.missed:
+        row["missed"] = record.missed
     if with_turns:
         row["last_offer"] = record.last_offer
     return row
@@ -189,6 +198,7 @@ def restore_into(floor: Floor, snapshot: Mapping[str, Any]) -> None:
         )
         agent.blocked = row["blocked"]
         agent.benched_by = row["benched_by"]
+        agent.missed = row.get("missed", 0)
     for row in snapshot["items"]:
         _read_item(floor, row)
     for row in snapshot["agents"]:  # now, as a pending offer that is put back counts as one made

@@ -93,6 +93,7 @@ class AgentRecord:
         "idle_since",
         "last_offer",
         "listed",
+        "missed",
         "name",
         "overrides",
         "paused",
@@ -112,6 +113,7 @@ class AgentRecord:
         self.idle_since: Micros = 0
         self.blocked = False
         self.benched_by: str | None = None  # the offer that nobody answered
+        self.missed = 0  # offers in a row that they did not answer
         self.ringing: str | None = None  # the item of the pending offer
         self.holds: tuple[ItemRecord, ...] = ()  # all that weighs on the capacity
         self.room = room  # what that leaves

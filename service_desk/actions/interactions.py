@@ -12,6 +12,7 @@ from service_desk.actions.places import NO_HINTS, place_in, reopened_hints
 from service_desk.clock import SECOND, Micros
 from service_desk.domain import events
 from service_desk.domain import interaction as life
+from service_desk.domain.config import DeskConfig
 from service_desk.errors import Conflict, NotFound
 from service_desk.planted import planted
 from service_desk.storage import schema
@@ -89,7 +90,7 @@ def open_interaction(
         "queued_at": None if place is None else place.queued_at,
         "ordering_key": None
         if queue_id is None or place is None
-        else tx.config.ordering_key(queue_id, place.queued_at, priority),
+        else tx.config.ordering_key(queue_id, place.queued_at, priority, account),
         "answered_at": None,
         "connected_at": None,
         "handled_at": None,
@@ -133,7 +134,7 @@ def move(tx: Tx, row: Row, state: str, **values: Any) -> Row:
     return tx.change(TABLE, row, state=state, **values)
 
 
-def work_item_for(row: Row) -> WorkItem:
+def work_item_for(row: Row, config: DeskConfig) -> WorkItem:
     """Routing's view of an interaction: the one place that makes it."""
     hints = row["hints"] or NO_HINTS
     return WorkItem(
@@ -145,6 +146,7 @@ def work_item_for(row: Row) -> WorkItem:
         requires=tuple(Skill(name, level) for name, level in sorted(row["requires"].items())),
         preferred=tuple(Preferred(agent, 0, why) for agent, why in hints.get("preferred", ())),
         kept=hints.get("kept", ""),
+        value=config.value_of(row["account"]),
     )
 
 
@@ -157,7 +159,7 @@ def join_queue(tx: Tx, row: Row, queue_id: str) -> Row:
         life.QUEUED,
         queue_id=queue_id,
         queued_at=place.queued_at,
-        ordering_key=tx.config.ordering_key(queue_id, place.queued_at, row["priority"]),
+        ordering_key=tx.config.ordering_key(queue_id, place.queued_at, row["priority"], row["account"]),
         hints=place.hints,
     )
     _entered(tx, row)
@@ -171,7 +173,7 @@ def _entered(tx: Tx, row: Row) -> None:
             row["id"], row["queue_id"], row["queued_at"], again=False, reason=None, agent_id=None
         )
     )
-    tx.route(WorkQueued(work_item_for(row), row["attempts"]))
+    tx.route(WorkQueued(work_item_for(row, tx.config), row["attempts"]))
 
 
 def put_back(tx: Tx, row: Row, reason: str) -> Row:
@@ -197,7 +199,7 @@ def put_back(tx: Tx, row: Row, reason: str) -> Row:
         )
     )
     idle_from_now(tx, agent_id)
-    tx.route(WorkQueued(work_item_for(row), row["attempts"]))
+    tx.route(WorkQueued(work_item_for(row, tx.config), row["attempts"]))
     return row
 
 
@@ -219,7 +221,7 @@ def resume(tx: Tx, row: Row) -> Row:
     row = move(tx, row, life.ACTIVE, answered_at=tx.now, handled_at=None)
     _change_segment(tx, row, agent_id=agent_id, answered_at=tx.now)
     tx.emit(events.InteractionResumed(row["id"], agent_id, row["queue_id"]))
-    tx.route(WorkTaken(work_item_for(row), agent_id))
+    tx.route(WorkTaken(work_item_for(row, tx.config), agent_id, "resumed"))
     return row
 
 
@@ -232,7 +234,7 @@ def requeue(tx: Tx, row: Row, reason: str) -> Row:
         life.QUEUED,
         agent_id=None,
         queued_at=tx.now,
-        ordering_key=tx.config.ordering_key(row["queue_id"], tx.now, row["priority"]),
+        ordering_key=tx.config.ordering_key(row["queue_id"], tx.now, row["priority"], row["account"]),
         hints=reopened_hints(tx, row["queue_id"], agent_id),
         answered_at=None,
         connected_at=None,
@@ -244,7 +246,7 @@ def requeue(tx: Tx, row: Row, reason: str) -> Row:
             row["id"], row["queue_id"], tx.now, again=True, reason=reason, agent_id=agent_id
         )
     )
-    tx.route(WorkQueued(work_item_for(row), row["attempts"]))
+    tx.route(WorkQueued(work_item_for(row, tx.config), row["attempts"]))
     return row
 
 

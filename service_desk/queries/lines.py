@@ -73,7 +73,8 @@ def _place_now(reader: Reader, row: sa.RowMapping, line: QueueLine) -> int:
             INTERACTION.c.queue_id == row["queue_id"], INTERACTION.c.state.in_(tuple(WAITING))
         )
     )
-    place, *places = (line.place_at(work_item_for(each), reader.now) for each in (row, *others))
+    config = reader.config
+    place, *places = (line.place_at(work_item_for(each, config), reader.now) for each in (row, *others))
     return sum(each <= place for each in places)
 
 

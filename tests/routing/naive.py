@@ -58,6 +58,7 @@ class Person:
     blocked: bool = False
     benched_by: str | None = None
     last_offer: Micros = 0
+    missed: int = 0
 
 
 class NaiveRouter:
@@ -168,7 +169,11 @@ class NaiveRouter:
                 level = max(level - ring.lower, min(skill.level, 1))
             return agent.skills.get(skill.name, -99) >= level
 
-        skilled = any(all(is_met(skill) for skill in item.requires + term) for term in item.any_of or ((),))
+        skilled = any(
+            all(is_met(skill) for skill in item.requires + term + more)
+            for term in item.any_of or ((),)
+            for more in self.queue(item.queue).any_of or ((),)
+        )
         if wish is not None and wish.override and wish.direct:
             return True
         able = agent.capacity.get(item.medium, 0) >= 1 or (wish is not None and wish.override)
@@ -286,18 +291,33 @@ class NaiveRouter:
         return first, person.idle_since, agent.id
 
     def best_levels(self, agent: Agent, each: Item) -> int:
-        """The largest sum of levels over the skills of an alternative that the agent meets."""
+        """The largest sum of levels over the skills of an alternative that the agent meets.
+
+        An alternative that asks for all that another one asks for, and more, is none.
+        """
         if each.only is not None and each.only.direct:
             return 0
-        best = 0
-        for term in normal(each.item.requires + more for more in each.item.any_of or ((),)):
-            rings = self.queue(each.item.queue).rings[: each.ring]
-            left = {skill for ring in rings for skill in ring.drop}
-            asked = [(name, level) for name, level in term if name not in left]
-            lower = sum(ring.lower for ring in rings)
-            if all(agent.skills.get(name, -99) >= max(level - lower, min(level, 1)) for name, level in asked):
-                best = max(best, sum(agent.skills[name] for name, _ in asked))
-        return best
+        queue = self.queue(each.item.queue)
+        rings = queue.rings[: each.ring]
+        left = {skill for ring in rings for skill in ring.drop}
+        lower = sum(ring.lower for ring in rings)
+        written = normal(
+            each.item.requires + more + one
+            for more in each.item.any_of or ((),)
+            for one in queue.any_of or ((),)
+        )
+        asked = normal(
+            tuple(Skill(name, max(level - lower, min(level, 1))) for name, level in term if name not in left)
+            for term in written
+        )
+        return max(
+            (
+                sum(agent.skills[name] for name, _ in term)
+                for term in asked
+                if all(agent.skills.get(name, -99) >= level for name, level in term)
+            ),
+            default=0,
+        )
 
     def line(self, queue: str) -> list[Item]:
         waiting = [each for each in self.items.values() if each.waits and each.item.queue == queue]
@@ -490,6 +510,7 @@ class NaiveRouter:
             case c.AgentChanged(agent=agent):
                 self.introduce(self.person(agent.id), agent)
             case c.AgentAway(agent=name, reason=reason) if name in self.people:
+                self.people[name].missed = 0
                 self.stop(name, reason)
             case c.AgentGone(agent=name) if name in self.people:
                 self.stop(name, "signed_out")
@@ -542,6 +563,7 @@ class NaiveRouter:
         if not pending and not late:
             return
         person = self.person(command.agent)
+        person.missed = 0
         if late and person.benched_by == command.offer:
             self.unbench(person)
         if isinstance(command, c.OfferAccepted):
@@ -591,13 +613,19 @@ class NaiveRouter:
             each.item = replace(each.item, callback=Callback(callback.missed, until))
 
     def tick(self) -> None:
-        for _, kind, item, agent in sorted(self.due()):
+        for at, kind, item, agent in sorted(self.due()):
             each = self.items[item]
             if kind == 0 and each.offer:
                 offer = each.offer
                 self.out.append(d.OfferExpired(offer))
                 self.close(each)
                 person = self.people[agent]
+                person.missed += 1
+                if self.policy.bench_after > 1:
+                    each.pauses[agent] = self.now + self.queue(each.item.queue).decline_pause
+                if person.missed < self.policy.bench_after:
+                    continue
+                person.missed = 0
                 person.ready = False
                 person.reason = "no_answer"
                 person.benched_by = offer.id
@@ -606,9 +634,9 @@ class NaiveRouter:
                 self.out.append(d.WrapUpExpired(item, agent))
                 self.take_away(each)
                 self.forget(item)
-            elif kind == 2:
-                # gone already if wrap-up ended in this very tick
-                each.pauses.pop(agent, None)
+            elif kind == 2 and each.pauses.get(agent) == at:
+                # gone already if wrap-up ended in this very tick, another one if an offer of it expired
+                del each.pauses[agent]
 
     def due(self) -> list[tuple[Micros, int, str, str]]:
         found = []

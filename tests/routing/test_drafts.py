@@ -18,6 +18,7 @@ from routing.model import (
     Policy,
     QueuePolicy,
     Ring,
+    Skill,
     Span,
 )
 from routing.router import Router
@@ -131,6 +132,9 @@ def test_a_good_one_has_no_faults() -> None:
             "cannot interrupt itself",
         ),
         (replace(GOOD, shift_margin=-1), "shift_margin", "negative"),
+        (replace(GOOD, bench_after=0), "bench_after", "1 or more"),
+        (with_billing(any_of=((Skill("latin"),),)), "queues.billing.any_of", "no skill 'latin'"),
+        (with_billing(any_of=((Skill("german"),),) * 9), "queues.billing.any_of", "at most 8"),
         (replace(GOOD, queues=GOOD.queues * 2), "queues.billing", "stands twice"),
     ],
 )

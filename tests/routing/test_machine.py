@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 from routing import callbacks
 from routing import commands as c
 from routing import decisions as d
+from routing.explain import Moment, waiting, witnessed
 from routing.invariants import check
 from routing.model import SECOND, Agent, CallbackRule, Micros, Offer, Policy, QueuePolicy, WorkItem
 from routing.router import Router
@@ -45,14 +46,20 @@ class RouterMachine(RuleBasedStateMachine):
 
     def both(self, command: c.Command) -> None:
         type(self).taken += 1
-        found = self.router.apply(command, self.now)
+        found, moments = witnessed(self.router, command, self.now)
         expected = self.naive.apply(command, self.now)
         assert plain(found) == plain(expected)
         check(self.router)
+        self.same_explanations(moments)
         self.same_views()
         self.latest = found
         self.decisions = (self.decisions + list(found))[-20:]
         self.offers = (self.offers + [each.offer for each in found if isinstance(each, d.OfferMade)])[-12:]
+
+    def same_explanations(self, moments: dict[str, Moment]) -> None:
+        now = [waiting(self.router, name) for name in self.naive.items]
+        for picture in (*moments.values(), *now):
+            assert picture is None or picture.disagreements() == ()
 
     def rates(self, queue: str) -> tuple[float, float]:
         line = self.router.floor.line(queue)

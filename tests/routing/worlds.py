@@ -84,6 +84,7 @@ policies = st.builds(
                 value_weight=st.sampled_from([0, 10 * SECOND]),
                 value_cap=st.just(MINUTE),
                 choice=st.sampled_from(CHOICES),
+                any_of=st.sampled_from([(), (), (), ((Skill("german", 2),), (Skill("repair", 1),))]),
                 hours=st.sampled_from([None, None, NIGHTS]),
                 overflow=overflows,
                 ageing=ageings,
@@ -99,6 +100,7 @@ policies = st.builds(
     interrupts=st.sampled_from([{}, {"phone": frozenset({"mail"})}, {"chat": frozenset({"mail"})}]),
     weights=st.sampled_from([{}, {"phone": 2, "mail": 1}]),
     shift_margin=st.sampled_from([0, 10 * SECOND]),
+    bench_after=st.sampled_from([1, 1, 2, 3]),
 )
 POLICY = Policy(1, (QueuePolicy("billing"), QueuePolicy("repair", target=60 * SECOND)))
 

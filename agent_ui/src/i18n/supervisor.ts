@@ -213,4 +213,5 @@ export const supervisor = {
   "system.routing.reclaimed": "Back into line: it was not answered in time",
   "system.routing.put_back": "Put back into line by a supervisor",
   "system.routing.assigned": "Assigned by a supervisor",
+  "system.routing.pulled": "Taken by hand, out of its turn",
 } as const;
