@@ -5,24 +5,27 @@ waits in a line of its own and never blocks the others, and a decision looks at 
 of at all items or all agents.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from operator import itemgetter
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from routing import choice
+from routing.ageing import PLAIN
 from routing.capacity import OVERRIDE
 from routing.choice import LONGEST_IDLE
 from routing.model import Agent, Preferred, Ring, WorkItem
 from routing.records import AgentRecord
-from routing.requirements import MOST_SIGNATURES, REFUSED, Term, Terms, met, relaxed, terms_of
+from routing.requirements import ANYBODY, MOST_SIGNATURES, REFUSED, Term, Terms, met, relaxed, terms_of
 from routing.waiting import NOBODY, Entry, Line
 
-ANYBODY: Final[Terms] = ((),)
 BUCKET_LIMIT = 4096  # buckets kept, in use or not; beyond it the unused ones are dropped
 
 
 class Need(NamedTuple):
-    """What all items of one bucket share. `only`: the one agent whom they wait for, or ""; see `model.Preferred`."""
+    """What all items of one bucket share. `only`: the one agent whom they wait for, or ""; see `model.Preferred`.
+
+    All age at one `slope`, so that their order stays. `asleep`: callbacks that nobody may have just now.
+    """
 
     queue: str
     medium: str
@@ -30,9 +33,13 @@ class Need(NamedTuple):
     only: str = ""
     direct: bool = False
     override: bool = False
+    slope: int = PLAIN
+    asleep: bool = False
 
     def is_met_by(self, agent: Agent) -> bool:
         """Whether the agent could ever take such an item, whatever they do now."""
+        if self.asleep:
+            return False
         if self.only and agent.id != self.only:
             return False
         if not self.override and agent.capacity.get(self.medium, 0) < 1:
@@ -75,6 +82,7 @@ class Buckets:
         "_of_queue",
         "_people",
         "_team",
+        "asks",
         "choices",
         "flipped",
         "heads",
@@ -92,6 +100,9 @@ class Buckets:
         self.heads: list[Entry] = [NOBODY]  # first in line of each bucket, by its number; 0 is of none
         self._free: list[int] = []  # numbers of buckets that were dropped
         self.choices: dict[str, str] = {}  # queue: how its agents are chosen, where that is not longest idle
+        self.asks: dict[
+            str, Terms
+        ] = {}  # queue: what all its items ask for besides their own; see `set_asks`
         self.opened: list[AgentRecord] = []  # got a bucket that needs no room; router clears
         self.flipped: list[
             Bucket
@@ -100,18 +111,44 @@ class Buckets:
     def __iter__(self) -> Iterator[Bucket]:
         return iter(self._buckets.values())
 
+    def set_asks(self, asks: dict[str, Terms]) -> None:
+        """Other requirements of queues. Items that are in buckets already are for the caller to put in again."""
+        if asks != self.asks:
+            self.asks = asks
+            self._needs.clear()
+
     def team(self, queue: str) -> Iterable[AgentRecord]:
         """The agents who serve a queue, ready or not."""
         return self._team.get(queue, {}).values()
 
-    def bucket(self, item: WorkItem, rings: tuple[Ring, ...] = (), only: Preferred | None = None) -> Bucket:
-        """That of an item which has passed these rings and waits for one agent, or for anybody."""
-        if rings or only is not None or item.any_of:
-            written: tuple[Any, ...] = (item.queue, item.medium, item.requires, item.any_of, rings, only)
+    def bucket(
+        self,
+        item: WorkItem,
+        rings: tuple[Ring, ...] = (),
+        only: Preferred | None = None,
+        slope: int = PLAIN,
+    ) -> Bucket:
+        """That of an item which has passed these rings, waits for one agent, or for anybody, and ages so."""
+        if rings or only is not None or item.any_of or slope != PLAIN:
+            written: tuple[Any, ...] = (
+                item.queue,
+                item.medium,
+                item.requires,
+                item.any_of,
+                rings,
+                only,
+                slope,
+            )
         else:
             written = (item.queue, item.medium, item.requires)
         found = self._needs.get(written)
-        return found if found is not None else self._learn(written, item, rings, only)
+        return found if found is not None else self._learn(written, item, rings, only, slope)
+
+    def bedroom(self, item: WorkItem, slope: int) -> Bucket:
+        """That of callbacks which are not offered to anybody."""
+        need = Need(item.queue, item.medium, REFUSED, slope=slope, asleep=True)
+        found = self._buckets.get(need)
+        return found if found is not None else self._new(need)
 
     def enrol(self, record: AgentRecord, agent: Agent) -> None:
         """Make the agent a member where they fit now and nowhere else. They must not be listed as idle."""
@@ -159,40 +196,47 @@ class Buckets:
         record.spots.append((bucket, entry))
 
     def _learn(
-        self, written: tuple[Any, ...], item: WorkItem, rings: tuple[Ring, ...], only: Preferred | None
+        self,
+        written: tuple[Any, ...],
+        item: WorkItem,
+        rings: tuple[Ring, ...],
+        only: Preferred | None,
+        slope: int,
     ) -> Bucket:
-        need = self._need(item, rings, only)
-        bucket = self._buckets.get(need)
-        if bucket is None:
-            if len(self._buckets) >= self._limit:
-                self._drop_unused()
-            bucket = self._buckets[need] = Bucket(need, self.heads, self._number())
-            if need.only:
-                self._of_agent.setdefault(need.only, []).append(bucket)
-                if need.only in self._people:
-                    self._join(self._people[need.only], bucket)
-            else:
-                self._of_queue.setdefault(need.queue, []).append(bucket)
-                for record in self.team(need.queue):
-                    self._join(record, bucket)
+        need = self._need(item, rings, only, slope)
+        bucket = self._buckets.get(need) or self._new(need)
         if len(self._needs) >= 4 * self._limit:  # the ways of writing are only a short cut
             self._needs.clear()
         if need.terms:
             self._needs[written] = bucket
         return bucket
 
-    def _need(self, item: WorkItem, rings: tuple[Ring, ...], only: Preferred | None) -> Need:
-        terms = relaxed(terms_of(item), rings)
+    def _new(self, need: Need) -> Bucket:
+        if len(self._buckets) >= self._limit:
+            self._drop_unused()
+        bucket = self._buckets[need] = Bucket(need, self.heads, self._number())
+        if need.only:
+            self._of_agent.setdefault(need.only, []).append(bucket)
+            if need.only in self._people:
+                self._join(self._people[need.only], bucket)
+        else:
+            self._of_queue.setdefault(need.queue, []).append(bucket)
+            for record in self.team(need.queue):
+                self._join(record, bucket)
+        return bucket
+
+    def _need(self, item: WorkItem, rings: tuple[Ring, ...], only: Preferred | None, slope: int) -> Need:
+        terms = relaxed(terms_of(item, self.asks.get(item.queue, ())), rings)
         if only is not None and only.direct:
-            return Need(item.queue, item.medium, ANYBODY, only.agent, only.direct, only.override)
+            return Need(item.queue, item.medium, ANYBODY, only.agent, only.direct, only.override, slope)
         who = ("", False, False) if only is None else (only.agent, only.direct, only.override)
-        need = Need(item.queue, item.medium, terms, *who)
+        need = Need(item.queue, item.medium, terms, *who, slope)
         if (
             need not in self._buckets
             and len(self._buckets) >= MOST_SIGNATURES
             and self._is_one_too_many(terms)
         ):
-            return Need(item.queue, item.medium, REFUSED)
+            return Need(item.queue, item.medium, REFUSED, slope=slope)
         return need
 
     def _is_one_too_many(self, terms: Terms) -> bool:
@@ -205,13 +249,16 @@ class Buckets:
         self.heads.append(NOBODY)
         return len(self.heads) - 1
 
-    def first_in_line(self, record: AgentRecord, media: tuple[str, ...]) -> Entry | None:
-        """The smallest head of the lines of these media that the agent may take from."""
+    def first_in_line(
+        self, record: AgentRecord, media: tuple[str, ...], place: Callable[[Entry], Entry] | None = None
+    ) -> Entry | None:
+        """The smallest head of the lines of these media that the agent may take from; `place`: if not as it is."""
         pick = record.picks.get(media)
         if pick is None:
             numbers = [bucket.number for medium in media for bucket in record.buckets.get(medium, ())]
             pick = record.picks[media] = itemgetter(0, 0, *numbers)
-        best: Entry = min(pick(self.heads))
+        heads = pick(self.heads)
+        best: Entry = min(heads) if place is None else min(heads, key=place)
         return None if best is NOBODY else best
 
     def _drop_unused(self) -> None:

@@ -1,10 +1,10 @@
 """The facts that a router is told. Each is true already when it arrives: the row in the database decided."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from routing.decisions import Decision
-from routing.model import Agent, AwayReason, Micros, Policy, WorkItem, quick
+from routing.model import ADDED, Agent, AwayReason, Micros, Policy, WorkItem, quick
 
 
 @quick
@@ -31,10 +31,11 @@ class WorkChanged:
 @quick
 @dataclass(frozen=True, slots=True)
 class WorkTaken:
-    """An agent has the item without an offer: pulled, assigned or transferred."""
+    """An agent has the item without an offer. `why`: "pulled", "assigned" or "resumed", for who reads the log."""
 
     item: WorkItem
     agent: str
+    why: str = field(default="", metadata=ADDED)
 
 
 @quick

@@ -78,6 +78,35 @@ class WrapUpExpired:
     because: Because = field(default_factory=dict)
 
 
+@quick
+@dataclass(frozen=True, slots=True)
+class CustomerDialled:
+    """The turn of a callback is near: dial the customer. `attempt` counts from 1 per item."""
+
+    item: str
+    attempt: int
+    because: Because = field(default_factory=dict)
+
+
+@quick
+@dataclass(frozen=True, slots=True)
+class CallbackMissed:
+    """The customer who was dialled did not answer in time. `gave_up`: that was the last try, the item is over."""
+
+    item: str
+    attempt: int
+    gave_up: bool
+    because: Because = field(default_factory=dict)
+
+
 Decision: TypeAlias = (
-    OfferMade | OfferExpired | OfferWithdrawn | Overflowed | AgentBenched | Unroutable | WrapUpExpired
+    OfferMade
+    | OfferExpired
+    | OfferWithdrawn
+    | Overflowed
+    | AgentBenched
+    | Unroutable
+    | WrapUpExpired
+    | CustomerDialled
+    | CallbackMissed
 )

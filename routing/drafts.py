@@ -1,18 +1,22 @@
 """Drafts of the rules: what is wrong with one, each with the field and the cure, and what one changes."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from datetime import date
 from typing import Any, NamedTuple
 
+from routing import callbacks
+from routing.ageing import STEEPEST
 from routing.choice import CHOICES
 from routing.codec import decode_as, encode
 from routing.hours import zone_of
-from routing.model import MINUTE, Agent, Hours, Micros, Policy, QueuePolicy, Span
+from routing.model import Ageing, Agent, Hours, Policy, QueuePolicy, Span
+from routing.requirements import ANYBODY, MOST_TERMS, met, relaxed
 
 ORDERS = ("due", "strict")
 REASONS = ("wait", "size", "no_staff", "closed")
 TREATMENTS = ("queue", "callback", "voicemail", "message")
+MOST_TRIES = 20
 DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
@@ -56,13 +60,16 @@ def faults(
         found += [
             *_of_times(queue, at),
             *_of_order(queue, at),
+            *_of_ageing(queue, at, media),
+            *_of_requirements(queue, at, skills),
+            *_of_callback(queue, at),
             *_of_rings(queue, at, skills),
             *_of_overflow(queue, at, names),
             *_of_hours(queue, at),
         ]
         if agents is not None and not _is_served(queue, agents):
             found.append(
-                Fault(at, "nobody serves it and nothing leaves it; give it an agent or an overflow step")
+                Fault(at, "nobody can serve it and nothing leaves it; give it an agent or an overflow step")
             )
     return (*found, *_of_circles(draft))
 
@@ -75,23 +82,6 @@ def changes(before: Policy, after: Policy) -> tuple[Change, ...]:
         for name in sorted(one.keys() | other.keys())
         if one.get(name) != other.get(name)
     )
-
-
-def overtaking(policy: Policy, queue: QueuePolicy, *, priority: int = 0, value: int = 0) -> Micros | None:
-    """How much later somebody may come and still be served first, at most; None: there is no bound (strict order).
-
-    The starvation bound: an item of no priority and no value is behind everybody who comes later by more than this,
-    where `priority` and `value` are the most that any item has. With at most n arrivals in that time, at most n who
-    came later go first.
-    """
-    latest = queue.target - queue.priority * MINUTE
-    found = 0
-    for each in policy.queues:
-        if each.order == "strict" and priority:
-            return None
-        head_start = (each.priority + priority) * MINUTE + min(value * each.value_weight, each.value_cap)
-        found = max(found, latest - (each.target - head_start))
-    return found
 
 
 # --- one thing after the other ----------------------------------------------------------------------------------
@@ -113,12 +103,17 @@ def _of_media(draft: Policy, media: Sequence[str] | None) -> Iterator[Fault]:
             yield Fault(f"weights.{medium}", "is negative; 0 or more units")
     if draft.shift_margin < 0:
         yield Fault("shift_margin", "is negative; 0 or more")
+    if draft.bench_after < 1:
+        yield Fault("bench_after", "must be 1 or more offers")
 
 
 def _of_times(queue: QueuePolicy, at: str) -> Iterator[Fault]:
-    for name in ("target", "wrap_up", "decline_pause", "value_weight", "value_cap"):
+    for name in ("target", "wrap_up", "decline_pause", "value_weight", "value_cap", "recover"):
         if getattr(queue, name) < 0:
             yield Fault(f"{at}.{name}", "is negative; 0 or more")
+    for why, within in sorted(queue.waits_for.items()):
+        if within < 0:
+            yield Fault(f"{at}.waits_for.{why}", "is negative; 0 or more")
     if queue.ring <= 0:
         yield Fault(f"{at}.ring", "must be more than 0, else no offer could be answered")
 
@@ -127,6 +122,58 @@ def _of_order(queue: QueuePolicy, at: str) -> Iterator[Fault]:
     for name, known in (("order", ORDERS), ("choice", CHOICES)):
         if getattr(queue, name) not in known:
             yield Fault(f"{at}.{name}", f"is not known; one of {', '.join(known)}")
+
+
+def _of_ageing(queue: QueuePolicy, at: str, media: Sequence[str] | None) -> Iterator[Fault]:
+    for number, each in enumerate(queue.ageing):
+        where = f"{at}.ageing.{number}"
+        if not 1 <= each.slope <= STEEPEST:
+            yield Fault(
+                f"{where}.slope", f"must be from 1 to {STEEPEST} percent, else it would starve or jump"
+            )
+        for medium in sorted(each.media):
+            if media is not None and medium not in media:
+                yield Fault(f"{where}.media", f"there is no medium {medium!r}; one of {', '.join(media)}")
+        if any(_takes_all_of(before, each) for before in queue.ageing[:number]):
+            yield Fault(
+                where, "is never reached: a class before it takes all of it; put it first, or leave it out"
+            )
+    if queue.ageing and queue.order == "strict":
+        yield Fault(f"{at}.ageing", 'has no place in order = "strict", where no age counts; leave one out')
+
+
+def _of_callback(queue: QueuePolicy, at: str) -> Iterator[Fault]:
+    rule, at = queue.callback, f"{at}.callback"
+    if rule is None:
+        return
+    if rule.first not in callbacks.ORDERS:
+        yield Fault(f"{at}.first", f"is not known; one of {', '.join(callbacks.ORDERS)}")
+    for name in ("position", "tries", "answer"):
+        if getattr(rule, name) < 1:
+            yield Fault(f"{at}.{name}", "must be 1 or more, else nobody would be called")
+    for name in ("within", "pause"):
+        if getattr(rule, name) < 0:
+            yield Fault(f"{at}.{name}", "is negative; 0 or more")
+    if rule.tries > MOST_TRIES:
+        yield Fault(
+            f"{at}.tries", f"is more than {MOST_TRIES}; who does not answer so often does not want to"
+        )
+
+
+def _takes_all_of(before: Ageing, later: Ageing) -> bool:
+    every_medium = not before.media or (bool(later.media) and later.media <= before.media)
+    if before.priority is None or later.priority is None:
+        return every_medium and before.priority is None
+    return every_medium and later.priority >= before.priority
+
+
+def _of_requirements(queue: QueuePolicy, at: str, skills: Sequence[str] | None) -> Iterator[Fault]:
+    if len(queue.any_of) > MOST_TERMS:
+        yield Fault(f"{at}.any_of", f"has {len(queue.any_of)} alternatives; at most {MOST_TERMS}")
+    named = {skill.name for term in queue.any_of for skill in term}
+    for skill in sorted(named):
+        if skills is not None and skill not in skills:
+            yield Fault(f"{at}.any_of", f"there is no skill {skill!r}; one of {', '.join(skills)}")
 
 
 def _of_rings(queue: QueuePolicy, at: str, skills: Sequence[str] | None) -> Iterator[Fault]:
@@ -160,16 +207,19 @@ def _of_overflow(queue: QueuePolicy, at: str, queues: Sequence[str]) -> Iterator
 
 
 def _of_hours(queue: QueuePolicy, at: str) -> Iterator[Fault]:
-    hours = queue.hours
-    if hours is None:
-        return
+    if queue.hours is not None:
+        yield from hours_faults(queue.hours, f"{at}.hours")
+
+
+def hours_faults(hours: Hours, at: str) -> Iterator[Fault]:
+    """What is wrong with hours that stand at this field."""
     try:
         zone_of(hours.zone)
     except (ValueError, OSError, LookupError):
-        yield Fault(f"{at}.hours.zone", f"there is no time zone {hours.zone!r}; write as in 'Europe/Berlin'")
+        yield Fault(f"{at}.zone", f"there is no time zone {hours.zone!r}; write as in 'Europe/Berlin'")
     if len(hours.week) != len(DAYS):
-        yield Fault(f"{at}.hours.week", f"has {len(hours.week)} days; 7, from Monday to Sunday")
-    yield from _of_spans(hours, f"{at}.hours")
+        yield Fault(f"{at}.week", f"has {len(hours.week)} days; 7, from Monday to Sunday")
+    yield from _of_spans(hours, at)
 
 
 def _of_spans(hours: Hours, at: str) -> Iterator[Fault]:
@@ -201,9 +251,11 @@ def _of_day(where: str, spans: Sequence[Span]) -> Iterator[Fault]:
 
 
 def _is_served(queue: QueuePolicy, agents: Sequence[Agent]) -> bool:
-    """By somebody, or left for something that is."""
-    if any(queue.id in agent.queues and any(agent.capacity.values()) for agent in agents):
-        return True
+    """By somebody who has what it asks for after its last ring, or left for something that is."""
+    asks = relaxed(queue.any_of or ANYBODY, queue.rings)
+    for agent in agents:
+        if queue.id in agent.queues and any(agent.capacity.values()) and met(asks, agent.skills):
+            return True
     return any(step.when in {"wait", "no_staff"} for step in queue.overflow)
 
 
@@ -245,5 +297,6 @@ def _flat(policy: Policy) -> dict[str, Any]:
         written = encode(queue)
         for each in fields(QueuePolicy):
             if each.name != "id":
-                found[f"queues.{queue.id}.{each.name}"] = written.get(each.name, each.default)
+                spare = each.default if each.default_factory is MISSING else each.default_factory()
+                found[f"queues.{queue.id}.{each.name}"] = written.get(each.name, spare)
     return found

@@ -1,9 +1,10 @@
 """What each command does. A fact that is known already, or speaks of something unknown, changes nothing."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
-from routing import reasons
+from routing import callbacks, reasons
 from routing import timers as timer_kinds
 from routing.commands import (
     AgentAway,
@@ -22,7 +23,15 @@ from routing.commands import (
     WrapUpEnded,
     WrapUpStarted,
 )
-from routing.decisions import AgentBenched, OfferExpired, OfferMade, OfferWithdrawn, Overflowed, WrapUpExpired
+from routing.decisions import (
+    AgentBenched,
+    CustomerDialled,
+    OfferExpired,
+    OfferMade,
+    OfferWithdrawn,
+    Overflowed,
+    WrapUpExpired,
+)
 from routing.floor import spent_name
 from routing.model import Agent, AwayReason, Offer, WorkItem
 from routing.records import PARKED, SERVED, WAITING, WRAP_UP, AgentRecord, ItemRecord
@@ -136,6 +145,9 @@ def _introduce(turn: Turn, record: AgentRecord, agent: Agent) -> None:
 
 def agent_away(turn: Turn, command: AgentAway) -> None:
     """No offers; a stranger stays unknown."""
+    agent = turn.floor.agents.get(command.agent)
+    if agent is not None:
+        agent.missed = 0  # who comes back by their own word begins anew; who was only lost does not
     _stop(turn, command.agent, command.reason, "agent_away")
 
 
@@ -165,7 +177,9 @@ def offer_accepted(turn: Turn, command: OfferAccepted) -> None:
     offer = record.offer
     if offer is not None and offer.id == command.offer and offer.agent == command.agent:
         turn.learn_patience(record, gave_up=False)
-        turn.touch(turn.floor.accept(record, offer))
+        agent = turn.floor.accept(record, offer)
+        agent.missed = 0
+        turn.touch(agent)
     elif _is_late(record, command):
         turn.learn_patience(record, gave_up=False)
         _lift_bench(turn, command)
@@ -191,6 +205,7 @@ def offer_declined(turn: Turn, command: OfferDeclined) -> None:
     turn.floor.pause(record, command.agent, turn.floor.now + pause)
     agent = turn.floor.agent(command.agent)
     agent.blocked = False
+    agent.missed = 0
     turn.touch(agent)
 
 
@@ -206,6 +221,7 @@ def _is_late(record: ItemRecord, command: OfferAccepted | OfferDeclined) -> bool
 
 def _lift_bench(turn: Turn, command: OfferAccepted | OfferDeclined) -> None:
     agent = turn.floor.agent(command.agent)
+    agent.missed = 0
     if agent.benched_by == command.offer:
         turn.unbench(agent)
 
@@ -228,8 +244,25 @@ def decision_refused(turn: Turn, command: DecisionRefused) -> None:
             _undo_overflow(
                 turn, item, spent_name(queue, str(because["when"]), str(because["to"])), command.reason
             )
+        case CustomerDialled(item=item):
+            _undo_dial(turn, item, command.reason)
         case _:
             pass
+
+
+def _undo_dial(turn: Turn, item: str, reason: str) -> None:
+    """Nobody is being dialled. If the item is gone a fact about it follows; else it rests, and its turn comes again."""
+    record = turn.floor.items.get(item)
+    if record is None or record.place is not WAITING:
+        return
+    callback = record.item.callback
+    if callback is None or callback.dialled_at is None:
+        return
+    turn.floor.take_from_line(record)
+    if reason != "item":
+        until = turn.floor.now + callbacks.rule_of(record.line.policy).pause
+        record.item = replace(record.item, callback=replace(callback, dialled_at=None, rests_until=until))
+        turn.enqueue(record)
 
 
 def _undo_overflow(turn: Turn, item: str, step: str, reason: str) -> None:
@@ -289,6 +322,7 @@ def policy_changed(turn: Turn, command: PolicyChanged) -> None:
 def tick(turn: Turn, _command: Tick) -> None:
     """First everything that is due ends, in the order of the deadlines, then what got free is matched."""
     floor = turn.floor
+    turn.ticked = True
     for timer in floor.timers.due(floor.now):
         if floor.is_live(timer):
             _end(turn, timer)
@@ -316,12 +350,20 @@ def _end(turn: Turn, timer: Timer) -> None:
 
 
 def _expire(turn: Turn, record: ItemRecord, offer: Offer) -> None:
+    """Back into its line; the agent is benched if that was one too many, else they are not asked for it for a while."""
     turn.close_offer(record, offer, OfferExpired, NO_ANSWER)
     agent = turn.floor.agents[offer.agent]
+    agent.missed += 1
+    most = turn.floor.rules.policy.bench_after
+    if most > 1:
+        turn.floor.pause(record, offer.agent, turn.floor.now + record.line.policy.decline_pause)
+    if agent.missed < most:
+        return
     agent.ready = False
     agent.reason = NO_ANSWER
     agent.benched_by = offer.id
-    because = reasons.of_close(turn.floor, offer, NO_ANSWER)
+    because = reasons.of_bench(turn.floor, offer, agent)
+    agent.missed = 0
     turn.out.append(AgentBenched(offer.agent, NO_ANSWER, offer.id, because))
 
 

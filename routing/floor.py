@@ -2,18 +2,22 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from dataclasses import replace
 from heapq import heappop, heappush
 from itertools import count
 
+from routing import callbacks
+from routing.ageing import PLAIN, as_of
 from routing.buckets import NOWHERE, Bucket, Buckets
 from routing.capacity import OVERRIDE
 from routing.choice import LONGEST_IDLE
 from routing.lines import QueueLine
-from routing.model import Agent, Micros, Offer, Overflow, Policy, Preferred, WorkItem
+from routing.model import Agent, Callback, Micros, Offer, Overflow, Policy, Preferred, WorkItem
 from routing.policies import Rules
 from routing.records import OFFERED, PARKED, SERVED, WAITING, WRAP_UP, AgentRecord, ItemRecord
 from routing.timers import OFFER, PAUSE, Timer, Timers
 from routing.timers import WRAP_UP as WRAP_UP_END
+from routing.waiting import Entry
 
 LATE_ANSWERS = 8  # closed offers per item whose answer is still believed
 ENDED_ITEMS = 1024  # remembered for a while with their offers: one that comes back uses no id twice
@@ -38,6 +42,7 @@ class Floor:
         "now",
         "orphans",
         "rules",
+        "sleepy",
         "stages",
         "timers",
         "wishers",
@@ -51,6 +56,9 @@ class Floor:
         self.agents: dict[str, AgentRecord] = {}
         self.buckets = Buckets()
         self.lines: dict[str, QueueLine] = {}
+        self.sleepy: dict[
+            str, QueueLine
+        ] = {}  # those with callbacks that are dialled when their turn is near
         self.timers = Timers(self.is_live)
         self._numbers = count()  # so that no two records are compared
         self.stages: list[
@@ -64,6 +72,13 @@ class Floor:
 
     # --- looking up -------------------------------------------------------------------------------------
 
+    def time(self) -> Micros:
+        return self.now
+
+    def place(self, entry: Entry) -> Entry:
+        """By which entries of different lines are compared at this moment."""
+        return as_of(entry, self.now) if self.rules.ages else entry
+
     def agent(self, name: str) -> AgentRecord:
         """The agent; one whom nobody has introduced can hold work, but has no queues yet."""
         record = self.agents.get(name)
@@ -75,7 +90,7 @@ class Floor:
     def line(self, queue: str) -> QueueLine:
         line = self.lines.get(queue)
         if line is None:
-            line = self.lines[queue] = QueueLine(self.rules.queue(queue))
+            line = self.lines[queue] = QueueLine(self.rules.queue(queue), self.time)
         return line
 
     def is_live(self, timer: Timer) -> bool:
@@ -126,12 +141,13 @@ class Floor:
         if line.policy.id != item.queue:
             line = record.line = self.line(item.queue)
         record.item = item
+        record.slope = line.slope(item) if line.classes else PLAIN
         record.entry = (line.key(item), item.id, record)
-        if line.staged or item.preferred:
+        if line.staged or item.preferred or item.callback is not None:
             bucket = self._stage(record)
         else:
             record.ring, record.only, record.stage_at = 0, None, None
-            bucket = self.buckets.bucket(item)
+            bucket = self.buckets.bucket(item, slope=record.slope)
         record.bucket = bucket
         bucket.users += 1
         line.join(item.queued_at, record)
@@ -153,6 +169,8 @@ class Floor:
         record.stage_at = None
         if record.item.preferred:
             self._forget_wishes(record)
+        if record.item.callback is not None:
+            self._wake(record)
 
     # --- stages: what an item asks for, as time passes and agents come and go -------------------------------------
 
@@ -164,12 +182,44 @@ class Floor:
         record.ring = sum(item.queued_at + ring.after <= self.now for ring in rings)
         record.only = self.preference(record)
         later = [item.queued_at + ring.after for ring in rings[record.ring :]]
-        later += [item.queued_at + wish.within for wish in item.preferred if wish.within is not None]
+        times = (record.line.within(wish) for wish in item.preferred)
+        later += [item.queued_at + within for within in times if within is not None]
         later += self._overflow_times(record)
+        bed = None if item.callback is None else self._lay_down(record, item.callback, later)
         record.stage_at = min((at for at in later if at > self.now), default=None)
         if record.stage_at is not None:
             heappush(self.stages, (record.stage_at, next(self._numbers), record))
-        return self.buckets.bucket(item, rings[: record.ring], record.only)
+        return bed or self.buckets.bucket(item, rings[: record.ring], record.only, record.slope)
+
+    def _lay_down(self, record: ItemRecord, callback: Callback, later: list[Micros]) -> Bucket | None:
+        """A callback: the bucket where nobody gets it, if nobody may now; notes when time changes that."""
+        rule, item, now = callbacks.rule_of(record.line.policy), record.item, self.now
+        self._wake(record)
+        later.append(callbacks.next_change(callback, rule))
+        if callbacks.is_offered(callback, rule, now):
+            return None
+        if callbacks.is_resting(callback, now):
+            record.line.resting[item.id] = record
+        elif callbacks.sleeps(callback, rule, now):
+            record.sleeps = True
+            record.line.sleepers.add(record.entry)
+            self.sleepy[item.queue] = record.line
+        return self.buckets.bedroom(item, record.slope)
+
+    def _wake(self, record: ItemRecord) -> None:
+        line = record.line
+        line.resting.pop(record.item.id, None)
+        if record.sleeps:
+            record.sleeps = False
+            line.sleepers.remove(record.entry)
+            if not line.sleepers.size:
+                del self.sleepy[line.policy.id]
+
+    def dial(self, record: ItemRecord) -> None:
+        """WAITING and asleep: the customer is being dialled from now on."""
+        assert record.item.callback is not None, "only callbacks sleep"
+        record.item = replace(record.item, callback=replace(record.item.callback, dialled_at=self.now))
+        self.restage(record)
 
     def _overflow_times(self, record: ItemRecord) -> list[Micros]:
         """When time alone may make an overflow step count."""
@@ -186,6 +236,8 @@ class Floor:
         for step in line.policy.overflow:
             if spent_name(item.queue, step.when, step.to) in record.spent:
                 continue
+            if item.callback is not None and step.to != "queue":
+                continue  # the customer was promised a call
             match step.when:
                 case "wait":
                     counts = item.queued_at + step.after <= self.now
@@ -218,10 +270,11 @@ class Floor:
         item, rings = record.item, record.line.policy.rings[: record.ring]
         for wish in item.preferred:
             agent = self.agents.get(wish.agent)
-            over = wish.within is not None and item.queued_at + wish.within <= self.now
+            within = record.line.within(wish)
+            over = within is not None and item.queued_at + within <= self.now
             if over or agent is None or not agent.ready or wish.agent in record.pauses:
                 continue
-            if self.buckets.bucket(item, rings, wish).need.is_met_by(agent.agent):
+            if self.buckets.bucket(item, rings, wish, record.slope).need.is_met_by(agent.agent):
                 return wish
         return None
 
@@ -236,14 +289,18 @@ class Floor:
     def set_stage(self, record: ItemRecord, ring: int, only: Preferred | None) -> None:
         """WAITING: into the bucket of this stage."""
         record.ring, record.only = ring, only
-        self._move(record, self.buckets.bucket(record.item, record.line.policy.rings[:ring], only))
+        rings = record.line.policy.rings[:ring]
+        self._move(record, self.buckets.bucket(record.item, rings, only, record.slope))
 
     def match_offer(self, record: ItemRecord, agent: AgentRecord) -> None:
         """WAITING: into the bucket in which it was offered to the agent, as far as the item says."""
+        if record.bucket.need.asleep:
+            return  # it cannot stand, which the first tick finds
         for wish in (record.only, None, *record.item.preferred):
             if agent.name in record.bucket.members:
                 return
-            bucket = self.buckets.bucket(record.item, record.line.policy.rings[: record.ring], wish)
+            rings = record.line.policy.rings[: record.ring]
+            bucket = self.buckets.bucket(record.item, rings, wish, record.slope)
             if bucket.need.is_met_by(agent.agent):
                 self.set_stage(record, record.ring, wish)
 
@@ -423,9 +480,9 @@ class Floor:
     # --- rules ------------------------------------------------------------------------------------------
 
     def _note_choices(self) -> None:
-        self.buckets.choices = {
-            queue.id: queue.choice for queue in self.rules.policy.queues if queue.choice != LONGEST_IDLE
-        }
+        queues = self.rules.policy.queues
+        self.buckets.choices = {queue.id: queue.choice for queue in queues if queue.choice != LONGEST_IDLE}
+        self.buckets.set_asks({queue.id: queue.any_of for queue in queues if queue.any_of})
 
     def change_policy(self, policy: Policy) -> None:
         """New rules for all that waits: the keys are computed anew."""
@@ -446,6 +503,8 @@ class Floor:
                 self.enqueue(record)
             elif record.place is OFFERED:
                 self.reline(record, record.item)
+        for line in self.lines.values():
+            line.tidy()
 
 
 def spent_name(queue: str, when: str, to: str) -> str:

@@ -4,10 +4,11 @@
 
 from collections import Counter
 
-from routing import choice
+from routing import callbacks, choice
 from routing.buckets import NOWHERE, Bucket
 from routing.capacity import has_room
 from routing.floor import Floor
+from routing.lines import QueueLine
 from routing.records import AgentRecord, ItemRecord, Place
 from routing.router import Router
 from routing.timers import OFFER, PAUSE, WRAP_UP, Timer
@@ -55,10 +56,11 @@ def _check_item(floor: Floor, record: ItemRecord) -> None:
 
 def _check_queued(floor: Floor, record: ItemRecord) -> None:
     name, item, bucket = record.item.id, record.item, record.bucket
+    assert record.slope == record.line.slope(item), f"{name} ages by {record.slope}"
     assert record.entry[:2] == (record.line.key(item), name), f"{name} has the place {record.entry}"
     rings = record.line.policy.rings
     if bucket.need.terms:  # else it was refused, and stays so
-        mine = floor.buckets.bucket(item, rings[: record.ring], record.only)
+        mine = floor.buckets.bucket(item, rings[: record.ring], record.only, record.slope)
         assert bucket is mine, f"{name} is in {bucket.need}"
     if record.place is Place.WAITING:
         passed = sum(item.queued_at + ring.after <= floor.now for ring in rings)
@@ -69,8 +71,27 @@ def _check_queued(floor: Floor, record: ItemRecord) -> None:
         f"{name} is {record.place}, its bucket says otherwise"
     )
     assert (record.entry in set(floor.lines[item.queue].waiting)) == waits, f"{name}: its line says otherwise"
+    _check_sleep(floor, record)
     assert record.line is floor.lines[item.queue], f"{name} stands in another line"
-    assert record.unroutable == (waits and not bucket.members), f"{name}: unroutable is {record.unroutable}"
+    served = bucket.members or bucket.need.asleep
+    assert record.unroutable == (waits and not served), f"{name}: unroutable is {record.unroutable}"
+
+
+def _check_sleep(floor: Floor, record: ItemRecord) -> None:
+    """A callback is where its rule says that it is at this moment; everything else is offered."""
+    name, callback, line = record.item.id, record.item.callback, record.line
+    rule, now = callbacks.rule_of(line.policy), floor.now
+    waits = record.place is Place.WAITING and callback is not None
+    sleeps = waits and callback is not None and callbacks.sleeps(callback, rule, now)
+    rests = waits and callback is not None and callbacks.is_resting(callback, now)
+    offered = callback is None or callbacks.is_offered(callback, rule, now)
+    if record.place is Place.WAITING:
+        assert record.bucket.need.asleep == (not offered), f"{name} is in {record.bucket.need}"
+    assert record.sleeps == sleeps == (record.entry in set(line.sleepers)), f"{name} sleeps: {record.sleeps}"
+    assert not sleeps or floor.sleepy.get(record.item.queue) is line, f"nobody looks after {name}"
+    assert (line.resting.get(name) is record) == rests, f"{name} rests: {not rests}"
+    if waits and callback is not None and callback.dialled_at is not None:
+        assert now < callback.dialled_at + rule.answer, f"{name} is dialled for too long"
 
 
 def _check_agent(floor: Floor, agent: AgentRecord) -> None:
@@ -144,7 +165,7 @@ def _check_conservation(floor: Floor) -> None:
     busy = places[Place.OFFERED] + places[Place.SERVED] + places[Place.WRAP_UP]
     assert held == busy, f"{held} items weigh on agents, {busy} are offered, served or in wrap-up"
     for line in lines:
-        _check_order(line.waiting)
+        _check_line(floor, line)
         came = [
             record.item.queued_at
             for record in floor.items.values()
@@ -152,6 +173,17 @@ def _check_conservation(floor: Floor) -> None:
         ]
         assert line.unanswered == len(came), f"{line.unanswered} unanswered of {len(came)}"
         assert line.oldest() == min(came, default=None), f"the oldest came at {line.oldest()}"
+
+
+def _check_line(floor: Floor, line: QueueLine) -> None:
+    """One line, or one for each class, with ranks as of now."""
+    if isinstance(line.waiting, Line):
+        _check_order(line.waiting)
+        return
+    places = [floor.place(entry)[:2] for entry in line.waiting]
+    assert places == sorted(places), "classes are merged out of order"
+    for rank, entry in enumerate(line.waiting):
+        assert line.waiting.rank(entry) == rank, f"{entry} has another rank than {rank}"
 
 
 def _check_order(line: Line) -> None:

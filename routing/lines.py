@@ -1,11 +1,13 @@
 """One queue: its rules, who waits in it, and what it has taught about the length of calls and of patience."""
 
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from itertools import count
 
+from routing.ageing import PLAIN, ClassLines, place_at, slope_of, without_classes
 from routing.estimate import HANDLING_PRIOR, PATIENCE_PRIOR, Rate
 from routing.hours import is_open, next_change
-from routing.model import MINUTE, YEAR, Micros, QueuePolicy, WorkItem
+from routing.model import MINUTE, YEAR, Micros, Preferred, QueuePolicy, WorkItem
 from routing.records import OFFERED, WAITING, ItemRecord
 from routing.waiting import Line
 
@@ -17,27 +19,35 @@ STALE = 64  # entries of what has left that are not worth a look
 class QueueLine:
     """One queue as people see it.
 
-    `waiting` in order, without the items that ring just now; `unanswered` counts them too.
+    `waiting` in order, as of now where classes age differently, without the items that ring just now;
+    `unanswered` counts them too.
     `handling` ends service (mu), `patience` ends waits (theta).
     """
 
     __slots__ = (
         "_arrivals",
         "_hours",
+        "_now",
         "_numbers",
+        "classes",
         "handling",
         "offset",
         "patience",
         "per_priority",
         "policy",
+        "resting",
+        "sleepers",
         "staged",
         "target_ms",
         "unanswered",
         "waiting",
     )
 
-    def __init__(self, policy: QueuePolicy) -> None:
-        self.waiting = Line()
+    def __init__(self, policy: QueuePolicy, now: Callable[[], Micros] = lambda: 0) -> None:
+        self.waiting: Line | ClassLines = Line()
+        self.sleepers: Line | ClassLines = Line()  # callbacks that are dialled when their turn is near
+        self.resting: dict[str, ItemRecord] = {}  # callbacks that were missed a moment ago
+        self._now = now
         self.unanswered = 0
         self._numbers = count()  # so that no two records are compared
         self._arrivals: list[
@@ -48,7 +58,13 @@ class QueueLine:
         self.set_policy(policy)
 
     def set_policy(self, policy: QueuePolicy) -> None:
+        """To be followed by `tidy` when all that waits has its new place."""
         self.policy = policy
+        self.classes = policy.ageing
+        if self.classes and isinstance(self.waiting, Line):
+            self.waiting = ClassLines(self.waiting, self._now)
+        if self.classes and isinstance(self.sleepers, Line):
+            self.sleepers = ClassLines(self.sleepers, self._now)
         self._hours: tuple[Micros, bool, Micros | None, Micros] | None = None
         self.staged = bool(
             policy.rings or policy.overflow
@@ -57,21 +73,42 @@ class QueueLine:
         self.per_priority = YEAR if policy.order == "strict" else MINUTE
         self.offset = policy.target - policy.priority * MINUTE
 
-    def key(self, item: WorkItem) -> Micros:
-        """The place in the line, smallest first: arrival plus service target, less the head start.
+    def tidy(self) -> None:
+        """Forget lines of classes that are no more."""
+        if not self.classes:
+            self.waiting = without_classes(self.waiting)
+            self.sleepers = without_classes(self.sleepers)
 
-        Strict order is a head start of a year for each point of priority. All items age at one speed, so the key
-        stays as it is while they wait. Nobody starves but by strict order: whoever joins
-        later by more than the largest difference of targets and head starts is behind.
+    def slope(self, item: WorkItem) -> int:
+        """The percentage of its waiting time by which the item's score grows."""
+        return slope_of(self.classes, item) if self.classes else PLAIN
+
+    def key(self, item: WorkItem) -> Micros:
+        """The place in the line of its class, smallest first: arrival plus service target, less the head start.
+
+        Strict order is a head start of a year for each point of priority. All items of a class age alike, so the key
+        stays as it is while they wait. Nobody starves but by strict order: see `ageing.overtaking`.
         """
-        key = item.queued_at + self.offset - item.priority * self.per_priority
-        if item.value:
-            key -= self.worth(item)
+        if self.classes and (slope := self.slope(item)) != PLAIN:
+            key = item.queued_at * slope + (self.offset - item.priority * self.per_priority) * PLAIN
+            key -= self.worth(item) * PLAIN
+        else:
+            key = item.queued_at + self.offset - item.priority * self.per_priority
+            if item.value:
+                key -= self.worth(item)
         return key if -LIMIT < key < LIMIT else max(-LIMIT, min(key, LIMIT))
+
+    def place_at(self, item: WorkItem, now: Micros) -> tuple[int, str]:
+        """The place in the queue's line at this moment, smallest first, for who has no router."""
+        return place_at(now, self.slope(item), self.key(item)), item.id
 
     def worth(self, item: WorkItem) -> Micros:
         """The head start that the item's value gives."""
         return min(item.value * self.policy.value_weight, self.policy.value_cap)
+
+    def within(self, wish: Preferred) -> Micros | None:
+        """How long items wait for a preferred agent; None: for good."""
+        return self.policy.waits_for.get(wish.why, wish.within)
 
     def open_until(self, now: Micros) -> tuple[bool, Micros | None]:
         """Whether the queue is open, and when that changes."""
@@ -87,10 +124,10 @@ class QueueLine:
     def join(self, queued_at: Micros, record: ItemRecord) -> None:
         """Count one that waits or rings here from now on; `unanswered` is counted down when it leaves."""
         self.unanswered += 1
-        heappush(self._arrivals, (queued_at, next(self._numbers), record))
-        if len(self._arrivals) > 2 * self.unanswered + STALE:
+        if len(self._arrivals) > 2 * self.unanswered + STALE:  # before it joins: it does not stand here yet
             self._arrivals = [each for each in self._arrivals if self._is_here(each)]
             heapify(self._arrivals)
+        heappush(self._arrivals, (queued_at, next(self._numbers), record))
 
     def oldest(self) -> Micros | None:
         """When the first of those without an agent came."""

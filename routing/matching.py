@@ -58,7 +58,7 @@ def match_many(floor: Floor, items: Iterable[ItemRecord], agents: Iterable[Agent
     The heap holds each new item, and for each new agent the best item for them.
     """
     # The second part is the agent who looks at the item, or "".
-    heap = [(record.entry, "") for record in items if record.place is WAITING]
+    heap = [(floor.place(record.entry), "") for record in items if record.place is WAITING]
     for agent in agents:
         floor.list_idle(agent, floor.open_media(agent))
         heap.extend(_wish(floor, agent))
@@ -85,7 +85,7 @@ def _wish(floor: Floor, agent: AgentRecord) -> Iterator[tuple[Entry, str]]:
     """The best item for an agent who stands idle, if there is one."""
     found = _first_in_line(floor, agent, agent.listed)
     if found is not None:
-        yield found, agent.name
+        yield floor.place(found), agent.name
 
 
 def _stands_idle(agent: str, bucket: Bucket) -> bool:
@@ -95,8 +95,9 @@ def _stands_idle(agent: str, bucket: Bucket) -> bool:
 
 def _first_in_line(floor: Floor, agent: AgentRecord, media: tuple[str, ...]) -> Entry | None:
     """The smallest head of the lines of these media that the agent may take from."""
+    place = floor.place if floor.rules.ages else None
     if not agent.paused:
-        return floor.buckets.first_in_line(agent, media)
+        return floor.buckets.first_in_line(agent, media, place)
     mine = [bucket for medium in media for bucket in agent.buckets.get(medium, ())]
     heads = (next((each for each in bucket.waiting if each[1] not in agent.paused), None) for bucket in mine)
-    return min((head for head in heads if head is not None), default=None)
+    return min((head for head in heads if head is not None), default=None, key=place)

@@ -61,7 +61,8 @@ class Skill(NamedTuple):
 class Preferred:
     """An agent who comes first for one item: who served the customer last, who owns the account, who was named.
 
-    Others wait until `within` after the item's arrival (None: for good), unless the agent is not to be had; they
+    Others wait until `within` after the item's arrival (None: for good), or as long as the queue's `waits_for` says
+    for this `why`, unless the agent is not to be had; they
     are skipped at once then. `direct`: neither queue nor skills matter. `override`: what they hold does not matter;
     whether somebody may ask for that is for the caller to know. `why` is for the explanation.
     """
@@ -73,16 +74,46 @@ class Preferred:
     override: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Callback:
+    """The customer is not on the line, and is to be called back; see callbacks.py.
+
+    `missed`: how often they did not answer. `rests_until`: not dialled and not offered before. `dialled_at`: being
+    dialled since, before an agent has it.
+    """
+
+    missed: int = 0
+    rests_until: Micros = 0
+    dialled_at: Micros | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackRule:
+    """How a queue calls back.
+
+    `first`: "agent" or "customer". Customers are dialled first when at most `position` - 1 are before them, or their
+    expected wait is at most `within` (0: that does not count). Who does not answer within `answer` is dialled again
+    after `pause`, `tries` times in all.
+    """
+
+    first: str = "agent"
+    position: int = 1
+    within: Micros = 0
+    tries: int = 3
+    pause: Micros = 5 * MINUTE
+    answer: Micros = 30 * SECOND
+
+
 @quick
 @dataclass(frozen=True, slots=True)
 class WorkItem:
     """Routing's view of one interaction that waits or is served.
 
     `queued_at` is when it first joined a queue in this wait; it never changes while the item is offered,
-    declined or put back, so the item keeps its place. `priority` is a head start in whole minutes. It asks for all
-    skills of `requires` and, if there are any, all of one of `any_of`. `value`: what the customer is
-    worth, in points that the queue weighs. `preferred`: the first who is to be had and whose time is not over gets it
-    before all others.
+    declined or put back, so the item keeps its place. `kept`: why it is that of an earlier wait. `priority` is a head
+    start in whole minutes. It asks for all skills of `requires` and, if there are any, all of one of `any_of`.
+    `value`: what the customer is worth, in points that the queue weighs. `preferred`: the first who is to be had and
+    whose time is not over gets it before all others. `callback`: the customer is not on the line.
     """
 
     id: str
@@ -94,6 +125,8 @@ class WorkItem:
     any_of: tuple[tuple[Skill, ...], ...] = field(default=(), metadata=ADDED)
     preferred: tuple[Preferred, ...] = field(default=(), metadata=ADDED)
     value: int = field(default=0, metadata=ADDED)
+    kept: str = field(default="", metadata=ADDED)
+    callback: Callback | None = field(default=None, metadata=ADDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +188,18 @@ class Overflow:
 
 
 @dataclass(frozen=True, slots=True)
+class Ageing:
+    """A class of items of a queue whose score grows by `slope` percent of the time that they wait; others' by 100.
+
+    To it belongs what has one of these `media` (none: any) and at least this `priority` (None: any).
+    """
+
+    slope: int
+    priority: int | None = None
+    media: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class QueuePolicy:
     """How one queue is served.
 
@@ -163,9 +208,14 @@ class QueuePolicy:
     not offered that item again. `priority` is in minutes and added to each item's own. `rings` are in the order of
     their times, and each adds to those before.
 
+    What an item asks for, it asks for besides all of one of `any_of`, if there are any.
+
     `order` is "due" or "strict": then a higher priority of an item always comes first, whatever the age.
     `value_weight` is the head start that one point of an item's value gives, `value_cap` the most that value can give.
-    `choice` of the agent is one of choice.CHOICES. The first step of `overflow` whose time has come counts.
+    `choice` of the agent is one of choice.CHOICES. The first step of `overflow` whose time has come counts. Of the
+    classes of `ageing` the first counts that an item belongs to. `waits_for`: how long items wait for a preferred
+    agent, by why they prefer them. `recover`: how long after they left unanswered somebody has their place back (see
+    `places.arrival`). `callback`: how those are called back who do not wait on the line.
     """
 
     id: str
@@ -181,6 +231,11 @@ class QueuePolicy:
     hours: Hours | None = field(default=None, metadata=ADDED)
     overflow: tuple[Overflow, ...] = field(default=(), metadata=ADDED)
     choice: str = field(default="longest_idle", metadata=ADDED)
+    ageing: tuple[Ageing, ...] = field(default=(), metadata=ADDED)
+    waits_for: Mapping[str, Micros] = field(default_factory=dict, metadata=ADDED)
+    recover: Micros = field(default=0, metadata=ADDED)
+    any_of: tuple[tuple[Skill, ...], ...] = field(default=(), metadata=ADDED)
+    callback: CallbackRule | None = field(default=None, metadata=ADDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +245,8 @@ class Policy:
     `exclusive` media stand alone: while an agent has such an item (offered, served or in wrap-up), no other
     item is offered to them, and the other way round. `interrupts`: medium and the media that it may interrupt: to its
     items, what an agent has of those weighs nothing. `weights`: medium and how many of an agent's units an item takes
-    (1 unless said).
+    (1 unless said). `bench_after`: so many offers in a row that an agent does not answer, and they get no more until
+    they say that they are ready.
     """
 
     version: int
@@ -199,6 +255,7 @@ class Policy:
     interrupts: Mapping[str, frozenset[str]] = field(default_factory=dict, metadata=ADDED)
     weights: Mapping[str, int] = field(default_factory=dict, metadata=ADDED)
     shift_margin: Micros = field(default=0, metadata=ADDED)
+    bench_after: int = field(default=1, metadata=ADDED)
 
 
 @quick

@@ -13,7 +13,16 @@ class Rules:
     than the rules of its queue.
     """
 
-    __slots__ = ("_queues", "_rooms", "exclusive", "policy", "takes_turns", "version", "watches_staff")
+    __slots__ = (
+        "_queues",
+        "_rooms",
+        "ages",
+        "exclusive",
+        "policy",
+        "takes_turns",
+        "version",
+        "watches_staff",
+    )
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
@@ -22,6 +31,7 @@ class Rules:
         self.watches_staff = any(
             step.when == "no_staff" for queue in policy.queues for step in queue.overflow
         )
+        self.ages = any(queue.ageing for queue in policy.queues)
         self.takes_turns = any(queue.choice == ROUND_ROBIN for queue in policy.queues)
         self._rooms: dict[tuple[Any, ...], Rooms] = {}
         self._queues = {queue.id: queue for queue in policy.queues}

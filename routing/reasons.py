@@ -1,5 +1,7 @@
 """The facts behind each decision, short and JSON-able: `because`."""
 
+from routing import callbacks
+from routing.ageing import PLAIN, place_at
 from routing.decisions import Because
 from routing.floor import Floor
 from routing.model import Offer, Overflow
@@ -10,7 +12,8 @@ def of_offer(floor: Floor, record: ItemRecord, agent: AgentRecord, ahead: int, c
     """Why this item, why this agent: to be asked when the item has just left its line.
 
     `ahead` counts the items before it in its queue, which nobody who was free may take; `candidates` the
-    agents who could have had it. `key` is queued_at + target_ms - head_start_min.
+    agents who could have had it. `key` is queued_at + target_ms - head_start_min - value_ms; with a `slope_pct`
+    it is now - slope_pct / 100 of waited_ms instead of queued_at.
     """
     item, line, now = record.item, record.line, floor.now
     policy = line.policy
@@ -31,10 +34,18 @@ def of_offer(floor: Floor, record: ItemRecord, agent: AgentRecord, ahead: int, c
     }
     if record.only is not None:
         because["preferred"] = record.only.why
+    if item.callback is not None:
+        because["callback"] = callbacks.rule_of(policy).first
+        because["missed"] = item.callback.missed
+    if item.kept:
+        because["kept"] = item.kept
     if record.ring:
         because["ring"] = record.ring
     if item.value:
         because["value_ms"] = line.worth(item) // 1000
+    if record.slope != PLAIN:
+        because["slope_pct"] = record.slope
+        because["key"] = place_at(now, record.slope, record.entry[0]) // PLAIN
     if policy.order != "due":
         because["order"] = policy.order
     return because
@@ -48,6 +59,12 @@ def of_close(floor: Floor, offer: Offer, rule: str) -> Because:
         "attempt": offer.attempt,
         "policy_version": floor.rules.version,
     }
+
+
+def of_bench(floor: Floor, offer: Offer, agent: AgentRecord) -> Because:
+    """The last of the offers that they did not answer, and how many in a row there were if one is not enough."""
+    because = of_close(floor, offer, "no_answer")
+    return {**because, "missed": agent.missed} if floor.rules.policy.bench_after > 1 else because
 
 
 def of_unroutable(floor: Floor, record: ItemRecord) -> Because:

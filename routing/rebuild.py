@@ -8,6 +8,7 @@ from routing.floor import Floor
 from routing.lines import QueueLine
 from routing.model import Agent, AwayReason, Micros, Offer, Policy, WorkItem
 from routing.records import AgentRecord, ItemRecord, Place
+from routing.turn import is_staged
 
 FORMAT = 1
 
@@ -22,6 +23,7 @@ class Rows(NamedTuple):
     wrapping: Iterable[tuple[WorkItem, str, Micros]]
     pauses: Iterable[tuple[str, str, Micros]]
     estimates: Mapping[str, tuple[float, float]]
+    missed: Mapping[str, int]
 
 
 # --- from the rows --------------------------------------------------------------------------------------
@@ -32,6 +34,8 @@ def rebuild_into(floor: Floor, now: Micros, rows: Rows) -> None:
     floor.now = now
     for definition, ready, idle_since, reason in rows.agents:
         _put_agent(floor, definition, ready=ready, idle_since=idle_since, reason=reason)
+    for name, count in rows.missed.items():
+        floor.agent(name).missed = count
     for item, attempts in rows.waiting:
         if item.id not in floor.items:
             floor.enqueue(floor.add(item, attempts))
@@ -41,10 +45,7 @@ def rebuild_into(floor: Floor, now: Micros, rows: Rows) -> None:
         floor.wrap_up(_put_served(floor, item, name), until)
     for offer in sorted(rows.offers, key=lambda offer: offer.id):
         _put_offer(floor, offer)
-    for name, agent, until in rows.pauses:
-        record = floor.items.get(name)
-        if record is not None:
-            floor.pause(record, agent, until)
+    _put_pauses(floor, rows)
     for queue, (mu, theta) in rows.estimates.items():
         floor.line(queue).handling.set_to(mu)
         floor.line(queue).patience.set_to(theta)
@@ -87,17 +88,25 @@ def _put_offer(floor: Floor, offer: Offer) -> None:
         floor.offer(record, agent, offer)
 
 
+def _put_pauses(floor: Floor, rows: Rows) -> None:
+    for name, agent, until in rows.pauses:
+        record = floor.items.get(name)
+        if record is not None:
+            floor.pause(record, agent, until)
+
+
 def _list_and_flag(floor: Floor) -> None:
     """What follows from the rest: who stands idle, and which items were told to be unroutable already."""
     for record in floor.items.values():  # pauses came later than items
-        if record.place is Place.WAITING and (record.item.preferred or record.line.staged):
+        if record.place is Place.WAITING and is_staged(record):
             floor.restage(record)
     floor.buckets.flipped.clear()
     floor.buckets.opened.clear()
     for agent in floor.agents.values():
         floor.list_idle(agent, floor.open_media(agent))
     for record in floor.items.values():
-        record.unroutable = record.place is Place.WAITING and not record.bucket.members
+        asleep = record.bucket.need.asleep
+        record.unroutable = record.place is Place.WAITING and not (record.bucket.members or asleep)
 
 
 # --- snapshots ------------------------------------------------------------------------------------------
@@ -130,6 +139,8 @@ def _write_agent(record: AgentRecord, *, with_turns: bool) -> dict[str, Any]:
         "blocked": record.blocked,
         "benched_by": record.benched_by,
     }
+    if record.missed:
+        row["missed"] = record.missed
     if with_turns:
         row["last_offer"] = record.last_offer
     return row
@@ -150,9 +161,7 @@ def _write_item(record: ItemRecord) -> dict[str, Any]:
     }
     if record.spent:
         row["spent"] = list(record.spent)
-    if record.place is Place.OFFERED and (
-        record.line.staged or record.item.preferred
-    ):  # as of when it was offered
+    if record.place is Place.OFFERED and is_staged(record):  # as of when it was offered
         wish = None if record.only is None else record.item.preferred.index(record.only)
         row["stage"] = [record.ring, wish]
     return row
@@ -187,11 +196,13 @@ def restore_into(floor: Floor, snapshot: Mapping[str, Any]) -> None:
             idle_since=row["idle_since"],
             reason=row["reason"],
         )
-        agent.last_offer = row.get("last_offer", 0)
         agent.blocked = row["blocked"]
         agent.benched_by = row["benched_by"]
+        agent.missed = row.get("missed", 0)
     for row in snapshot["items"]:
         _read_item(floor, row)
+    for row in snapshot["agents"]:  # now, as a pending offer that is put back counts as one made
+        floor.agents[row["agent"]["id"]].last_offer = row.get("last_offer", 0)
     for item, attempts, late in snapshot["ended"]:
         floor.ended[item] = (attempts, dict(late))
     for queue, (handled, handling, gave_up, patience) in snapshot["rates"].items():

@@ -48,6 +48,8 @@ class ItemRecord:
         "place",
         "ring",
         "since",
+        "sleeps",
+        "slope",
         "spent",
         "stage_at",
         "unroutable",
@@ -60,6 +62,8 @@ class ItemRecord:
         self.place = PARKED
         self.attempts = attempts
         self.entry: Entry = ()  # ordering key, id and this: the place in the line, once it has had one
+        self.sleeps = False  # a callback that waits for its turn to be near
+        self.slope = 100  # percent of a second by which it ages in a second, as its entry says
         self.bucket = bucket
         self.offer: Offer | None = None
         self.owner = ""
@@ -89,6 +93,7 @@ class AgentRecord:
         "idle_since",
         "last_offer",
         "listed",
+        "missed",
         "name",
         "overrides",
         "paused",
@@ -108,6 +113,7 @@ class AgentRecord:
         self.idle_since: Micros = 0
         self.blocked = False
         self.benched_by: str | None = None  # the offer that nobody answered
+        self.missed = 0  # offers in a row that they did not answer
         self.ringing: str | None = None  # the item of the pending offer
         self.holds: tuple[ItemRecord, ...] = ()  # all that weighs on the capacity
         self.room = room  # what that leaves

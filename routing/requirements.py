@@ -17,6 +17,7 @@ Terms: TypeAlias = tuple[Term, ...]
 MOST_TERMS: Final = 8
 MOST_SIGNATURES: Final = 2000  # different requirements of all that waits
 REFUSED: Final[Terms] = ()
+ANYBODY: Final[Terms] = ((),)
 _TOKEN: Final = re.compile(r"(?:(\(|\))|(and|or)\b|([^\s()<>=]+)(?:\s*+>=\s*+(\d+))?)", re.IGNORECASE)
 _SPACES: Final = re.compile(r"\s*+")
 
@@ -42,11 +43,13 @@ def _implies(term: Term, other: Term) -> bool:
     return all(skill.name in levels and levels[skill.name] >= skill.level for skill in other)
 
 
-def terms_of(item: WorkItem) -> Terms:
-    """REFUSED if the item asks for more than MOST_TERMS."""
-    if not item.any_of:
+def terms_of(item: WorkItem, besides: Terms = ()) -> Terms:
+    """What it asks for, and one of `besides` (its queue's, none: nothing more). REFUSED beyond MOST_TERMS."""
+    if not item.any_of and not besides:
         return (signature(item.requires),)
-    found = normal(item.requires + term for term in item.any_of)
+    found = normal(
+        item.requires + term + more for term in item.any_of or ANYBODY for more in besides or ANYBODY
+    )
     return found if len(found) <= MOST_TERMS else REFUSED
 
 

@@ -7,7 +7,7 @@ is offered (matching.py). The rest of this file is ways in and ways to look.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from routing import rebuild, views
+from routing import callback_turns, rebuild, views
 from routing.commands import Command
 from routing.decisions import Decision
 from routing.estimate import Estimate
@@ -26,8 +26,10 @@ class Router:
         self.floor = Floor(policy)
         self._turn = Turn(self.floor)
 
-    def apply(self, command: Command, now: Micros) -> tuple[Decision, ...]:
+    def apply(self, command: Command, now: Micros, turn: Turn | None = None) -> tuple[Decision, ...]:
         """Take in a fact and answer with what follows. A clock that steps back stands still in here.
+
+        `turn`: one that sees more, for explanations.
 
         Only a Tick decides what is due, so an answer that arrives just after its deadline is still an answer.
         TypeError if `command` is none of commands.py; nothing that a command says raises.
@@ -37,7 +39,8 @@ class Router:
             raise TypeError(f"{type(command).__name__} is not a command")
         floor = self.floor
         floor.now = max(floor.now, now)
-        turn = self._turn
+        if turn is None:
+            turn = self._turn
         follow(turn, command)
         return turn.settle()
 
@@ -49,7 +52,12 @@ class Router:
         return min(
             (
                 at
-                for at in (floor.timers.next_at(), floor.next_stage(), floor.next_closing())
+                for at in (
+                    floor.timers.next_at(),
+                    floor.next_stage(),
+                    floor.next_closing(),
+                    callback_turns.next_look(floor),
+                )
                 if at is not None
             ),
             default=None,
@@ -81,17 +89,19 @@ class Router:
         wrapping: Iterable[tuple[WorkItem, str, Micros]] = (),
         pauses: Iterable[tuple[str, str, Micros]] = (),
         estimates: Mapping[str, tuple[float, float]] | None = None,
+        missed: Mapping[str, int] | None = None,
     ) -> "Router":
         """The router that the stored rows describe. It decides as the one that lived through it all.
 
         agents: (agent, ready, idle_since, away_reason), all accounts that exist, signed in or not.
         waiting: (item, number of offers made for it), those that ring included. offers: the pending ones.
         serving: (item, agent). wrapping: (item, agent, until). pauses: (item, agent, until) of declines.
-        estimates: queue: (mu, theta) per second, as `rates` gives them. Where the rows contradict each other
-        (an offer to somebody away, two for one item), the first Tick, due at once, puts it right.
+        estimates: queue: (mu, theta) per second, as `rates` gives them. missed: agent: so many offers
+        in a row they did not answer. Where the rows contradict each other (an offer to somebody away, two for one
+        item), the first Tick, due at once, puts it right.
         """
         router = cls(policy)
-        rows = rebuild.Rows(agents, waiting, offers, serving, wrapping, pauses, estimates or {})
+        rows = rebuild.Rows(agents, waiting, offers, serving, wrapping, pauses, estimates or {}, missed or {})
         rebuild.rebuild_into(router.floor, now, rows)
         return router
 

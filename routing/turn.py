@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-from routing import matching, reasons
+from routing import callback_turns, matching, reasons
 from routing.decisions import Decision, OfferExpired, OfferMade, OfferWithdrawn, Overflowed, Unroutable
 from routing.floor import Floor
 from routing.matching import Match
@@ -19,7 +19,7 @@ class Turn:
     `items` are back in their line or changed there; of `agents`, what they can take may have changed.
     """
 
-    __slots__ = ("agents", "arrived", "floor", "items", "left", "out")
+    __slots__ = ("agents", "arrived", "floor", "items", "left", "out", "ticked")
 
     def __init__(self, floor: Floor) -> None:
         self.floor = floor
@@ -27,6 +27,7 @@ class Turn:
         self.items: list[ItemRecord] = []
         self.agents: dict[str, AgentRecord] = {}
         self.arrived: set[str] = set()  # items that came into a queue which looks at how many there are
+        self.ticked = False  # whether time itself is what has come
         self.left: set[str] = set()  # queues that an agent does not serve any more
 
     # --- moves ------------------------------------------------------------------------------------------
@@ -98,8 +99,9 @@ class Turn:
         self.touch(agent)
 
     def learn_patience(self, record: ItemRecord, *, gave_up: bool) -> None:
-        """An item leaves its line, answered or given up."""
-        if record.place is WAITING or record.place is OFFERED:
+        """An item leaves its line, answered or given up; of a kept place nobody knows how much of it was waiting."""
+        item = record.item
+        if (record.place is WAITING or record.place is OFFERED) and not item.kept and item.callback is None:
             record.line.patience.observe(happened=gave_up, exposure=self.floor.now - record.item.queued_at)
 
     # --- what fits together -----------------------------------------------------------------------------
@@ -109,6 +111,9 @@ class Turn:
         items, agents = self.items, self.agents
         self._look_again()
         self._match(items, agents)
+        if self.floor.sleepy:
+            callback_turns.dial_who_is_near(self.floor, self.out, looks=self.ticked)
+        self.ticked = False
         if self.arrived:
             self.arrived = set()
         if self.left:
@@ -132,7 +137,7 @@ class Turn:
         staged = bool(floor.stages or floor.wishers or floor.rules.watches_staff)
         lost = bool(floor.buckets.flipped)
         for record in self.items:
-            staged = staged or record.line.staged or bool(record.item.preferred)
+            staged = staged or is_staged(record)
             lost = lost or record.unroutable or not record.bucket.members
         if staged:
             self._restage()
@@ -160,9 +165,12 @@ class Turn:
         newcomers = {record.item.id for record in self.items}
         records |= {record.item.id: record for record in self.items}
         for name, record in sorted(records.items()):
-            if record.place is not WAITING or not (record.item.preferred or record.line.staged):
+            if record.place is not WAITING or not is_staged(record):
                 continue
-            if (self._overflow(record) or floor.restage(record)) and name not in newcomers:
+            changed = callback_turns.miss_who_is_overdue(floor, record, self.out)
+            if self._overflow(record) or (record.place is WAITING and floor.restage(record)):
+                changed = True
+            if changed and name not in newcomers:
                 self.items.append(record)
         self.arrived, self.left = set(), set()
         for agent in floor.buckets.opened:
@@ -209,9 +217,14 @@ class Turn:
             floor.buckets.flipped = []
         found = []
         for record in suspects:
-            lost = record.place is WAITING and not record.bucket.members
+            lost = record.place is WAITING and not (record.bucket.members or record.bucket.need.asleep)
             if lost and not record.unroutable:
                 found.append(record)
             record.unroutable = lost
-        for record in sorted(found, key=lambda record: record.entry[:2]):
+        for record in sorted(found, key=lambda record: floor.place(record.entry)[:2]):
             self.out.append(Unroutable(record.item.id, reasons.of_unroutable(floor, record)))
+
+
+def is_staged(record: ItemRecord) -> bool:
+    """Whether time or people may change what it asks for."""
+    return record.line.staged or bool(record.item.preferred) or record.item.callback is not None

@@ -42,7 +42,11 @@ class Centre:
         )
         self._watch = watch
         self._decided: deque[d.Decision] = deque()
-        self._within = {queue.id: micros(queue.within_s) for queue in scenario.queues}
+        self._queues = frozenset(queue.id for queue in scenario.queues)
+        self._within = {
+            kind.id: micros(scenario.queue(kind.queue).within_s if kind.within_s is None else kind.within_s)
+            for kind in scenario.contacts
+        }
         self._wrap_up = {queue.id: micros(queue.wrap_up_s) for queue in scenario.queues}
         self._kinds = {kind.id: kind for kind in scenario.contacts}
         self._fates = {kind.id: fates(kind, scenario.seed, day) for kind in scenario.contacts}
@@ -128,7 +132,7 @@ class Centre:
             return
         tally = self._count_wait(contact)
         tally.abandoned += 1
-        tally.short += self.now - contact.arrived <= self._within[contact.kind.queue]
+        tally.short += self.now - contact.arrived <= self._within[contact.kind.id]
         self._end(contact)
 
     def _end(self, contact: Contact) -> None:
@@ -168,7 +172,7 @@ class Centre:
         wait = self.now - contact.arrived
         tally.answered += 1
         tally.wait_answered += wait / 1e6
-        tally.in_time += wait <= self._within[contact.kind.queue]
+        tally.in_time += wait <= self._within[contact.kind.id]
         if contact.arrived >= self.counts_from:
             self.day.groups[worker.group.id].answered += 1
         if not worker.holds:
@@ -197,7 +201,7 @@ class Centre:
         contact = self._contacts.get(decision.item)
         if contact is None or contact.agent is not None:
             return
-        if decision.to in self._within:
+        if decision.to in self._queues:
             contact.queue = decision.to
             self._tell(c.WorkChanged(self._item(contact)))
         else:

@@ -48,7 +48,8 @@ class ContactType:
 
     `arrivals` is the mean number per interval; `busyness_cv` the spread of the day's gamma-distributed factor on
     it, 0 for none. `transfer_to` is the type as which `transfer_share` of the answered go on to wait again.
-    `recorded`, if it is not None, are the contacts that come; no arrival is drawn.
+    `recorded`, if it is not None, are the contacts that come; no arrival is drawn. `within_s`: their own promise, where
+    it is not their queue's.
     """
 
     id: str
@@ -64,6 +65,7 @@ class ContactType:
     transfer_to: str | None = None
     transfer_share: float = 0.0
     recorded: tuple[Recorded, ...] | None = None
+    within_s: float | None = None
     routing: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from routing.commands import AgentGone, PolicyChanged
-from service_desk.actions import agents
+from routing.commands import AgentGone
+from service_desk.actions import agents, in_force
 from service_desk.domain import events
 from service_desk.domain.access import ROLES
 from service_desk.domain.config import DeskConfig
@@ -119,6 +119,7 @@ def publish_config(tx: Tx, body: dict[str, Any]) -> int:
     """Check a configuration and put it in force; its version. The one before stays, retired."""
     version = 1 + (tx.scalar(sa.select(sa.func.max(CONFIG.c.version))) or 0)
     config = DeskConfig.model_validate({**body, "version": version})
+    before = tx.config if version > 1 else None
     tx.write(sa.update(CONFIG).where(CONFIG.c.state == "published").values(state="retired"))
     tx.write(
         sa.insert(CONFIG),
@@ -132,7 +133,7 @@ def publish_config(tx: Tx, body: dict[str, Any]) -> int:
     )
     tx.forget_config()
     tx.emit(events.ConfigPublished(str(version)))
-    tx.route(PolicyChanged(config.policy()))
+    in_force.take_effect(tx, before, config)
     tx.audit("config.published", str(version))
     return version
 

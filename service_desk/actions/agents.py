@@ -9,6 +9,7 @@ from routing.commands import AgentAway, AgentGone, AgentReady
 from routing.model import Agent
 from service_desk.clock import SECOND
 from service_desk.domain import events
+from service_desk.domain.config import DeskConfig
 from service_desk.errors import Invalid, NotFound, StaleVersion
 from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared
@@ -22,9 +23,16 @@ _ANY_SOCKET = Prepared(
 )
 
 
-def agent_for(row: Row) -> Agent:
-    """Routing's view of an agent."""
-    return Agent(row["id"], frozenset(row["queues"]), dict(row["skills"]), dict(row["capacity"]))
+def agent_for(row: Row, config: DeskConfig) -> Agent:
+    """Routing's view of an agent; their shift is the one in which, or before which, they said ready."""
+    return Agent(
+        row["id"],
+        frozenset(row["queues"]),
+        dict(row["skills"]),
+        dict(row["capacity"]),
+        units=config.agent_units,
+        shift_end=config.shift_end(row["login"], row["chosen_at"]),
+    )
 
 
 def must_get(tx: Tx, agent_id: str) -> Row:
@@ -61,7 +69,7 @@ def _set_state(tx: Tx, row: Row, state: str, reason: str | None) -> Row:
     tx.emit(events.AgentStateChanged(row["id"], state, reason))
     if state == "ready":
         if row["lost_at"] is None and is_connected(tx, row["id"]):
-            tx.route(AgentReady(agent_for(row), row["idle_since"]))
+            tx.route(AgentReady(agent_for(row, tx.config), row["idle_since"]))
     else:
         tx.route(AgentAway(row["id"], reason or "away"))
     return row

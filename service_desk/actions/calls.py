@@ -326,6 +326,11 @@ def _agent_in(tx: Tx, row: Row) -> bool:
     return any(leg["role"] == "agent" for leg in _living_legs(tx, row))
 
 
+def is_talking(tx: Tx, row: Row) -> bool:
+    """Whether the two are in the conference, as far as we have been told."""
+    return bool(row["state"] == life.ACTIVE and _both_in(tx, row))
+
+
 def _living_legs(tx: Tx, row: Row) -> list[Row]:
     return list(tx.all(_LIVING_LEGS, {"interaction": row["id"]}))
 

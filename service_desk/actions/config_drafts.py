@@ -12,8 +12,10 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from service_desk.actions import admin
+from service_desk.actions import admin, agents
+from service_desk.domain import config_faults
 from service_desk.domain.config import DeskConfig
+from service_desk.domain.config_faults import ConfigFaults, Problem
 from service_desk.domain.interaction import LIVE
 from service_desk.errors import Conflict, Invalid, NotFound, StaleVersion
 from service_desk.storage import schema
@@ -26,21 +28,24 @@ DRAFTS_MOST = 50
 """So many drafts at a time: each is a whole configuration."""
 PROBLEMS_MOST = 50
 
-Problem = tuple[str, str]
-"""The field, and what is wrong with it or the cure."""
-
 
 def checked(body: Mapping[str, Any]) -> tuple[DeskConfig | None, list[Problem]]:
     """The configuration that a document is, or all that is wrong with it; without looking at people and contacts."""
     try:
         return DeskConfig.model_validate({**body, "version": 0}), []
     except ValidationError as error:
-        details = error.errors(include_input=False, include_url=False, include_context=False)
-        return None, [_problem(detail) for detail in details[:PROBLEMS_MOST]]
+        details = error.errors(include_input=False, include_url=False)
+        return None, [problem for detail in details for problem in _problems(detail)][:PROBLEMS_MOST]
+
+
+def _problems(detail: ErrorDetails) -> Sequence[Problem]:
+    """A check over several fields has all that it found."""
+    error = detail.get("ctx", {}).get("error")
+    return error.problems if isinstance(error, ConfigFaults) else [_problem(detail)]
 
 
 def _problem(detail: ErrorDetails) -> Problem:
-    """A check over several fields begins its words with the field that it means."""
+    """A check over a part's fields begins its words with the field that it means."""
     words = detail["msg"].removeprefix("Value error, ")
     where = ".".join(str(part) for part in detail["loc"])
     named, colon, rest = words.partition(": ")
@@ -64,18 +69,13 @@ def unservable(look: Tx | Reader, config: DeskConfig) -> list[Problem]:
 
     Skills are what the colleagues have: one that nobody has is unknown. A desk without colleagues is not asked.
     """
-    staff = look.all(sa.select(AGENT.c.queues, AGENT.c.skills).where(AGENT.c.active.is_(True)))
-    problems: list[Problem] = []
-    if staff:
-        for line in config.phone_lines:
-            problems += _missing_skills(line.account, line.requires, staff)
     known = {queue.id for queue in config.queues}
     waiting = look.all(
         sa.select(schema.interaction.c.queue_id, sa.func.count().label("open"))
         .where(schema.interaction.c.state.in_(sorted(LIVE)))
         .group_by(schema.interaction.c.queue_id)
     )
-    problems += [
+    problems = [
         (
             f"queues.{row['queue_id']}",
             f"{row['open']} contacts of this queue are not over: keep it until they are, or move them",
@@ -83,6 +83,15 @@ def unservable(look: Tx | Reader, config: DeskConfig) -> list[Problem]:
         for row in waiting
         if row["queue_id"] is not None and row["queue_id"] not in known
     ]
+    staff = look.all(sa.select(AGENT).where(AGENT.c.active.is_(True)))
+    if staff:
+        for line in config.phone_lines:
+            problems += _missing_skills(line.account, line.requires, staff)
+        problems += config_faults.unservable(config, [agents.agent_for(row, config) for row in staff])
+        logins = {row["login"] for row in staff}
+        problems += [
+            (f"shifts.{login}", "nobody has this login") for login in config.shifts if login not in logins
+        ]
     return problems
 
 
@@ -105,6 +114,7 @@ def _missing_skills(
 
 def new_draft(tx: Tx, body: Mapping[str, Any] | None, note: str, base_version: int | None = None) -> Row:
     """A draft of what is in force, or of a document that was made elsewhere, in sight of `base_version`."""
+    _one_at_a_time(tx)
     if (tx.scalar(sa.select(sa.func.count()).select_from(DRAFT)) or 0) >= DRAFTS_MOST:
         raise Conflict(
             f"There are {DRAFTS_MOST} drafts: publish or delete one first.", code="too_many_drafts"
@@ -121,6 +131,11 @@ def new_draft(tx: Tx, body: Mapping[str, Any] | None, note: str, base_version: i
     tx.write(sa.insert(DRAFT), row)
     tx.audit("config.drafted", row["id"])
     return row  # type: ignore[return-value]  # a dict reads like a row
+
+
+def _one_at_a_time(tx: Tx) -> None:
+    """Who counts drafts waits for who adds one on another node: by the row of the first version, which never goes."""
+    tx.all(sa.select(CONFIG.c.version).order_by(CONFIG.c.version).limit(1).with_for_update())
 
 
 def save_draft(

@@ -6,10 +6,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from routing.commands import WorkEnded, WorkQueued, WorkTaken, WrapUpEnded, WrapUpStarted
-from routing.model import Skill, WorkItem
+from routing.model import Preferred, Skill, WorkItem
+from service_desk.actions import silence
+from service_desk.actions.places import NO_HINTS, place_in, reopened_hints
 from service_desk.clock import SECOND, Micros
 from service_desk.domain import events
 from service_desk.domain import interaction as life
+from service_desk.domain.config import DeskConfig
 from service_desk.errors import Conflict, NotFound
 from service_desk.planted import planted
 from service_desk.storage import schema
@@ -57,8 +60,13 @@ def open_interaction(
     requires: dict[str, int] | None = None,
     visitor_online: bool | None = None,
     queue_id: str | None = None,
+    had_by: str | None = None,
 ) -> Row:
-    """A new contact; the first events of its life. With a queue it stands in line at once, else in the menu."""
+    """A new contact; the first events of its life. With a queue it stands in line at once, else in the menu.
+
+    `had_by`: the agent whose work it goes on with.
+    """
+    place = None if queue_id is None else place_in(tx, queue_id, channel, customer_id, had_by=had_by)
     priority = 0 if queue_id is None else tx.config.head_start(queue_id, channel)
     row: dict[str, Any] = {
         "id": tx.new_id("int"),
@@ -79,8 +87,10 @@ def open_interaction(
         "attempts": 0,
         "menu_attempt": 0,
         "created_at": tx.now,
-        "queued_at": None if queue_id is None else tx.now,
-        "ordering_key": None if queue_id is None else tx.config.ordering_key(queue_id, tx.now, priority),
+        "queued_at": None if place is None else place.queued_at,
+        "ordering_key": None
+        if queue_id is None or place is None
+        else tx.config.ordering_key(queue_id, place.queued_at, priority, account),
         "answered_at": None,
         "connected_at": None,
         "handled_at": None,
@@ -95,6 +105,7 @@ def open_interaction(
         "last_text": None,
         "last_text_at": None,
         "visitor_online": visitor_online,
+        "hints": None if place is None else place.hints,
         "version": 1,
     }
     opened = tx.add(TABLE, row)
@@ -123,8 +134,9 @@ def move(tx: Tx, row: Row, state: str, **values: Any) -> Row:
     return tx.change(TABLE, row, state=state, **values)
 
 
-def work_item_for(row: Row) -> WorkItem:
+def work_item_for(row: Row, config: DeskConfig) -> WorkItem:
     """Routing's view of an interaction: the one place that makes it."""
+    hints = row["hints"] or NO_HINTS
     return WorkItem(
         id=row["id"],
         medium=row["channel"],
@@ -132,13 +144,24 @@ def work_item_for(row: Row) -> WorkItem:
         queued_at=row["queued_at"],
         priority=row["priority"],
         requires=tuple(Skill(name, level) for name, level in sorted(row["requires"].items())),
+        preferred=tuple(Preferred(agent, 0, why) for agent, why in hints.get("preferred", ())),
+        kept=hints.get("kept", ""),
+        value=config.value_of(row["account"]),
     )
 
 
 def join_queue(tx: Tx, row: Row, queue_id: str) -> Row:
     """Enter a line for the first time."""
-    key = tx.config.ordering_key(queue_id, tx.now, row["priority"])
-    row = move(tx, row, life.QUEUED, queue_id=queue_id, queued_at=tx.now, ordering_key=key)
+    place = place_in(tx, queue_id, row["channel"], row["customer_id"], own_id=row["id"])
+    row = move(
+        tx,
+        row,
+        life.QUEUED,
+        queue_id=queue_id,
+        queued_at=place.queued_at,
+        ordering_key=tx.config.ordering_key(queue_id, place.queued_at, row["priority"], row["account"]),
+        hints=place.hints,
+    )
     _entered(tx, row)
     return row
 
@@ -146,9 +169,11 @@ def join_queue(tx: Tx, row: Row, queue_id: str) -> Row:
 def _entered(tx: Tx, row: Row) -> None:
     open_segment(tx, row, entered=True)
     tx.emit(
-        events.InteractionQueued(row["id"], row["queue_id"], tx.now, again=False, reason=None, agent_id=None)
+        events.InteractionQueued(
+            row["id"], row["queue_id"], row["queued_at"], again=False, reason=None, agent_id=None
+        )
     )
-    tx.route(WorkQueued(work_item_for(row), row["attempts"]))
+    tx.route(WorkQueued(work_item_for(row, tx.config), row["attempts"]))
 
 
 def put_back(tx: Tx, row: Row, reason: str) -> Row:
@@ -164,6 +189,7 @@ def put_back(tx: Tx, row: Row, reason: str) -> Row:
         connected_at=None,
         handled_at=None,
         wrap_up_until=None,
+        hints=None,  # whom it waited for had it, or it went to somebody else
         **({"queued_at": tx.now, "ordering_key": tx.now} if planted("put_back_loses_place") else {}),
     )
     open_segment(tx, row)
@@ -173,7 +199,7 @@ def put_back(tx: Tx, row: Row, reason: str) -> Row:
         )
     )
     idle_from_now(tx, agent_id)
-    tx.route(WorkQueued(work_item_for(row), row["attempts"]))
+    tx.route(WorkQueued(work_item_for(row, tx.config), row["attempts"]))
     return row
 
 
@@ -195,7 +221,7 @@ def resume(tx: Tx, row: Row) -> Row:
     row = move(tx, row, life.ACTIVE, answered_at=tx.now, handled_at=None)
     _change_segment(tx, row, agent_id=agent_id, answered_at=tx.now)
     tx.emit(events.InteractionResumed(row["id"], agent_id, row["queue_id"]))
-    tx.route(WorkTaken(work_item_for(row), agent_id))
+    tx.route(WorkTaken(work_item_for(row, tx.config), agent_id, "resumed"))
     return row
 
 
@@ -208,7 +234,8 @@ def requeue(tx: Tx, row: Row, reason: str) -> Row:
         life.QUEUED,
         agent_id=None,
         queued_at=tx.now,
-        ordering_key=tx.config.ordering_key(row["queue_id"], tx.now, row["priority"]),
+        ordering_key=tx.config.ordering_key(row["queue_id"], tx.now, row["priority"], row["account"]),
+        hints=reopened_hints(tx, row["queue_id"], agent_id),
         answered_at=None,
         connected_at=None,
         handled_at=None,
@@ -219,7 +246,7 @@ def requeue(tx: Tx, row: Row, reason: str) -> Row:
             row["id"], row["queue_id"], tx.now, again=True, reason=reason, agent_id=agent_id
         )
     )
-    tx.route(WorkQueued(work_item_for(row), row["attempts"]))
+    tx.route(WorkQueued(work_item_for(row, tx.config), row["attempts"]))
     return row
 
 
@@ -237,6 +264,7 @@ def answer(tx: Tx, row: Row, agent_id: str, state: str) -> Row:
     in_target = wait <= target * SECOND
     first = is_unanswered(tx, row)
     row = move(tx, row, state, agent_id=agent_id, answered_at=tx.now)
+    silence.begins(tx, row)
     _change_segment(tx, row, agent_id=agent_id, answered_at=tx.now, in_target=in_target)
     tx.emit(
         events.InteractionAnswered(

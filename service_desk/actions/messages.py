@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from service_desk.actions import interactions
+from service_desk.actions import interactions, silence
 from service_desk.domain import events
 from service_desk.domain import interaction as life
 from service_desk.errors import Conflict, Invalid, TooLarge
@@ -72,6 +72,7 @@ def add_message(
         last_text_at=tx.now,
     )
     entry = _insert(tx, row, "message", number, author_kind, author_id, author_name, text, key, letter=letter)
+    (silence.customer_wrote if author_kind == "customer" else silence.agent_wrote)(tx, row)
     return row, entry
 
 

@@ -185,7 +185,7 @@ def _overflow(tx: Tx, decision: decided.Overflowed) -> str | None:
         return "item"
     if decision.to not in {queue.id for queue in tx.config.queues}:
         # A rule of a version that is no longer in force: the router hears where it really waits.
-        tx.route(WorkQueued(interactions.work_item_for(row), row["attempts"]))
+        tx.route(WorkQueued(interactions.work_item_for(row, tx.config), row["attempts"]))
         return "treatment"
     into_other_line(tx, row, decision.to, "overflow")
     tx.audit(

@@ -31,7 +31,7 @@ def into_other_line(tx: Tx, row: Row, queue_id: str, reason: Reason) -> Row:
         queue_id=queue_id,
         queued_at=queued_at,
         priority=priority,
-        ordering_key=tx.config.ordering_key(queue_id, queued_at, priority),
+        ordering_key=tx.config.ordering_key(queue_id, queued_at, priority, row["account"]),
         agent_id=None,
         answered_at=None,
         connected_at=None,
@@ -50,7 +50,7 @@ def into_other_line(tx: Tx, row: Row, queue_id: str, reason: Reason) -> Row:
         )
     )
     # Queued again and not changed: what rang was withdrawn here, so that the router must not let it stand.
-    tx.route(WorkQueued(interactions.work_item_for(row), row["attempts"]))
+    tx.route(WorkQueued(interactions.work_item_for(row, tx.config), row["attempts"]))
     return row
 
 

@@ -17,14 +17,26 @@ OFFER = schema.offer
 
 def require_room(tx: Tx, agent: Row, row: Row) -> None:
     """The agent can have it beside what they have; what rings at them and fits no more goes back to its line."""
-    exclusive = tx.config.policy().exclusive
+    policy, units = tx.config.policy(), tx.config.agent_units
+
+    def fits(medium: str) -> bool:
+        return has_room(
+            agent["capacity"],
+            load,
+            medium,
+            policy.exclusive,
+            interrupts=policy.interrupts.get(medium, frozenset()),
+            weights=policy.weights,
+            units=units,
+        )
+
     held = sa.select(INTERACTION.c.channel).where(
         INTERACTION.c.agent_id == agent["id"],
         INTERACTION.c.ended_at.is_(None),
         INTERACTION.c.state.in_(tuple(life.OWNED)),
     )
     load = Counter(each["channel"] for each in tx.all(held))
-    if not has_room(agent["capacity"], load, row["channel"], exclusive):
+    if not fits(row["channel"]):
         words = ", ".join(f"{count} × {channel}" for channel, count in sorted(load.items())) or "nothing"
         raise Conflict(
             f"{agent['name']} has {words} and no room for this beside it.",
@@ -38,7 +50,7 @@ def require_room(tx: Tx, agent: Row, row: Row) -> None:
     ringing = tx.first(rings.where(OFFER.c.agent_id == agent["id"]))
     if ringing is None or ringing["id"] == row["id"]:
         return
-    if not has_room(agent["capacity"], load, ringing["channel"], exclusive):
+    if not fits(ringing["channel"]):
         take_back_offer(tx, agent["id"])
 
 

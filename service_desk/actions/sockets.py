@@ -94,4 +94,4 @@ def _is_back(tx: Tx, row: Row) -> None:
         row = tx.change(AGENT, row, lost_at=None)
     tx.emit(events.AgentPresence(row["id"], "connected"))
     if row["chosen"] == "ready":
-        tx.route(AgentReady(agent_for(row), row["idle_since"]))
+        tx.route(AgentReady(agent_for(row, tx.config), row["idle_since"]))

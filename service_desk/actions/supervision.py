@@ -8,9 +8,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from routing.commands import AgentGone, WorkChanged, WorkTaken
+from routing.commands import AgentGone, WorkChanged
 from service_desk.actions import admin, agents, calls, interactions, messages
 from service_desk.actions.other_line import SERVED, head_start_of, into_other_line, let_go
+from service_desk.actions.pull import hand_over
 from service_desk.actions.room import require_room, take_back_offer
 from service_desk.domain import events
 from service_desk.domain import interaction as life
@@ -77,17 +78,13 @@ def assign_contact(tx: Tx, interaction_id: str, version: int, agent_id: str, rea
     if row["agent_id"] == agent_id:
         raise Conflict(f"{agent['name']} has this contact already.", code="already_there")
     require_room(tx, agent, row)
-    phone = row["channel"] == "phone"
     before = {"agent_id": row["agent_id"], "state": row["state"]}
     row = messages.add_system_line(tx, row, "routing.assigned")
     if row["state"] not in life.WAITING:
         row = _back_for_another(tx, row)
     else:
         row = let_go(tx, row, "assigned", still_waits=True)
-    turn = row["attempts"] + 1  # effects of an earlier turn are told from those of this one
-    row = tx.change(INTERACTION, row, attempts=turn)
-    row = interactions.answer(tx, row, agent_id, life.CONNECTING if phone else life.ACTIVE)
-    tx.route(WorkTaken(interactions.work_item_for(row), agent_id))
+    row = hand_over(tx, row, agent_id, "assigned")
     tx.audit(
         "contact.assigned",
         interaction_id,
@@ -95,7 +92,7 @@ def assign_contact(tx: Tx, interaction_id: str, version: int, agent_id: str, rea
         agent_id=agent_id,
         **{f"old_{name}": value for name, value in before.items()},
     )
-    return calls.connect(tx, row) if phone else row
+    return calls.connect(tx, row) if row["channel"] == "phone" else row
 
 
 def _assignable(tx: Tx, agent_id: str) -> Row:
@@ -140,11 +137,11 @@ def prioritise_contact(tx: Tx, interaction_id: str, version: int, head_start_min
     row = _contact(tx, interaction_id, version)
     old = head_start_of(tx, row)
     priority = tx.config.head_start(row["queue_id"], row["channel"]) + head_start_min
-    key = tx.config.ordering_key(row["queue_id"], row["queued_at"], priority)
+    key = tx.config.ordering_key(row["queue_id"], row["queued_at"], priority, row["account"])
     row = tx.change(INTERACTION, row, priority=priority, ordering_key=key)
     tx.emit(events.InteractionPrioritised(row["id"], row["queue_id"], head_start_min))
     if row["state"] in life.WAITING:
-        tx.route(WorkChanged(interactions.work_item_for(row)))
+        tx.route(WorkChanged(interactions.work_item_for(row, tx.config)))
     tx.audit(
         "contact.prioritised",
         interaction_id,

@@ -87,7 +87,7 @@ def take_turn(tx: Tx, held: Held | None, new: Newcomer, *, wakes: bool = True) -
     step = media.next_step(new.channel, last["state"], last["ended_at"], tx.now) if wakes else media.CONTINUE
     if step in (media.CONTINUE, media.RESUME):
         return Turn(thread, last, step)
-    contact = _open(tx, new)
+    contact = _open(tx, new, had_by=last["agent_id"] if step == media.REOPEN else None)
     if step == media.REOPEN:
         _same_case(tx, last["id"], contact["id"])
     thread = tx.change(
@@ -110,7 +110,7 @@ def remember(tx: Tx, thread: Row, message_id: str | None) -> Row:
     return tx.change(THREAD, thread, last_message_id=message_id, references=references, at=tx.now)
 
 
-def _open(tx: Tx, new: Newcomer) -> Row:
+def _open(tx: Tx, new: Newcomer, had_by: str | None = None) -> Row:
     return interactions.open_interaction(
         tx,
         channel=new.channel,
@@ -122,6 +122,7 @@ def _open(tx: Tx, new: Newcomer) -> Row:
         topic=new.subject or None,
         language=new.language,
         queue_id=new.queue_id,
+        had_by=had_by,
     )
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from routing.codec import decode, encode
 from routing.router import Router
 from service_desk.audit.findings import Finding, Findings, pages
+from service_desk.audit.steps import starts, steps_after
 from service_desk.dispatch.restore import rebuild_router
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
@@ -38,24 +38,13 @@ def check_dispatch(reader: Reader) -> Findings:
 
 def replay(reader: Reader) -> tuple[Router | None, list[Finding]]:
     """The router that the steps since its last rebuilding lead to; None if it never ran."""
-    table = schema.dispatch_step
-    is_rebuilt = table.c.command["kind"].as_string() == "rebuilt"
-    start = reader.first(sa.select(table).where(is_rebuilt).order_by(table.c.seq.desc()).limit(1))
-    if start is None:
-        return None, []
-    router = Router.restore(start["command"]["snapshot"])
-    for step in pages(reader, table, start["seq"]):
-        decided = [encode(decision) for decision in router.apply(decode(step["command"]), step["at"])]
-        if decided != step["decisions"]:
-            detail = (
-                f"{step['command']['kind']} gives {_kinds(decided)}, recorded are {_kinds(step['decisions'])}"
-            )
-            return None, [Finding("dispatch", f"step {step['seq']}", detail)]  # the rest would only repeat it
-    return router, []
-
-
-def _kinds(decisions: list[dict[str, Any]]) -> str:
-    return ", ".join(each["kind"] for each in decisions) or "nothing"
+    for start, _, router in starts(reader):
+        for step in steps_after(reader, start):
+            difference = step.difference(router.apply(step.command, step.at))
+            if difference is not None:  # the rest would only repeat it
+                return None, [Finding("dispatch", f"step {step.seq}", difference)]
+        return router, []
+    return None, []
 
 
 def _touched(reader: Reader) -> Touched:

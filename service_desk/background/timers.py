@@ -11,7 +11,7 @@ import sqlalchemy as sa
 import structlog
 
 from channels.contract import AccountId, CallControl
-from service_desk.actions import agents, calls, chats, parking, reclaim
+from service_desk.actions import agents, calls, chats, parking, reclaim, silence
 from service_desk.background.sweep import read_conference
 from service_desk.clock import SECOND, Micros
 from service_desk.desk import Desk
@@ -40,6 +40,7 @@ TIMERS: dict[str, Fire] = {
     "rejoin_timeout": calls.rejoin_timeout,
     "agent_lost": agents.lost,
     "agent_reclaim": reclaim.reclaim,
+    silence.TIMER: reclaim.from_silent,
     "visitor_idle": chats.visitor_idle,
     parking.TIMER: parking.expire,
 }

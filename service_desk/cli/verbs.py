@@ -27,6 +27,7 @@ from service_desk.cli.base import (
     table,
 )
 from service_desk.cli.config import config_group
+from service_desk.cli.replay import replay
 from service_desk.cli.simulate import simulate
 from service_desk.cli.staff import staff
 from service_desk.logs import LEVELS, Level, set_up_logs
@@ -566,5 +567,6 @@ def _show(document: bytes) -> None:
 
 
 main.add_command(config_group)
+main.add_command(replay)
 main.add_command(simulate)
 main.add_command(staff)

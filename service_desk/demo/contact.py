@@ -74,6 +74,7 @@ class Contact:
                 "last_text": None,
                 "last_text_at": None,
                 "visitor_online": True if origin.channel == "web_chat" else None,
+                "hints": None,
                 "version": 1,
             },
         )

@@ -17,8 +17,9 @@ log = structlog.get_logger(__name__)
 
 
 def tell_command(command: dict[str, Any], measures: Measures) -> None:
-    """What agents answered; `command` as the log has it."""
-    if (outcome := ANSWERS.get(command["kind"])) is not None:
+    """What agents answered, or took by hand; `command` as the log has it."""
+    outcome = ANSWERS.get(command["kind"]) or ("pulled" if command.get("why") == "pulled" else None)
+    if outcome is not None:
         measures.offers.labels(outcome).inc()
 
 

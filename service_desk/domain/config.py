@@ -3,22 +3,27 @@
 Process settings (addresses, secrets, limits) are not here but in `service_desk.settings`.
 """
 
-from typing import Annotated, Literal, Self, get_args
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from functools import cached_property
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from routing import model as routing
-from routing.drafts import faults
-from routing.model import MINUTE, SECOND, Hours, Policy, QueuePolicy, Span
-from service_desk.domain.media import ASYNCHRONOUS
+from routing.hours import is_open, next_change
+from routing.model import MINUTE, SECOND, YEAR, Hours, Policy, QueuePolicy, Span
+from routing.requirements import parse
+from service_desk.domain.config_faults import ConfigFaults, faults_of
+from service_desk.domain.media import ASYNCHRONOUS, Channel
 
 Key = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
-Channel = Literal["phone", "web_chat", "email", "sms"]
 QUEUES_MOST = 500
 STEPS_MOST = 20
 """Of a list within a queue: rings, steps, spans of a day."""
 DAYS_MOST = 400
+SHIFTS_MOST = 20_000
+Value = Annotated[int, Field(ge=0, le=1_000)]
+"""What a contact is worth, in points that each queue weighs."""
+Login = Annotated[str, Field(min_length=1, max_length=100)]
 Words = dict[str, str]
 """A text per language ("en", "de", ...); the first is used where a language is missing."""
 
@@ -88,17 +93,33 @@ def _span(times: str) -> Span:
     return Span(opens, closes)
 
 
+class AgeingClass(Part):
+    """Contacts whose score grows by `slope_pct` percent of the time that they wait, where others' grows by 100.
+
+    To it belongs what came by one of these channels (none: any) and has at least this head start, in minutes ahead of a
+    call (left out: any; mail and texts are behind calls by the difference of the promises). The first class counts.
+    """
+
+    slope_pct: int = Field(ge=1, le=1_000)
+    channels: list[Channel] = []
+    priority: int | None = Field(None, ge=-100_000, le=1_440)
+
+    def for_router(self) -> routing.Ageing:
+        """As the router reads it."""
+        return routing.Ageing(self.slope_pct, self.priority, frozenset(self.channels))
+
+
 class OverflowStep(Part):
     """When contacts leave the line for another queue, with their place kept: the first step that is true counts.
 
-    "wait": after `after_s` of waiting; "size": `size` others wait already when one comes; "closed": by the queue's
-    hours. (Nobody being ready is no reason here: for seconds after a restart nobody is.)
+    "wait": after `after_s` of waiting; "size": `size` others wait already when one comes; each must be said. "closed":
+    by the queue's hours. (Nobody being ready is no reason here: for seconds after a restart nobody is.)
     """
 
     when: Literal["wait", "size", "closed"]
     queue: Key
-    after_s: int = Field(0, ge=0, le=86_400)
-    size: int = Field(0, ge=0, le=100_000)
+    after_s: int | None = Field(None, ge=0, le=86_400)
+    size: int | None = Field(None, ge=0, le=100_000)
 
 
 class Queue(Part):
@@ -121,12 +142,47 @@ class Queue(Part):
     order: Literal["due", "strict"] = Field(
         "due", description="strict: a contact's higher priority always comes first, whatever the age."
     )
+    ageing: list[AgeingClass] = Field([], max_length=STEPS_MOST)
     choice: Literal["longest_idle", "least_loaded", "best_skill", "round_robin", "most_specific"] = (
         "longest_idle"
     )
+    requires: str = Field(
+        "",
+        max_length=1_000,
+        description='What every contact asks for besides its own, as in "german>=3 and (repair or network>=2)".',
+    )
+    value_weight_s: int = Field(
+        0, ge=0, le=3_600, description="The head start that a point of a contact's value gives."
+    )
+    value_cap_s: int = Field(0, ge=0, le=86_400, description="The most head start that value can give.")
     rings: list[Ring] = Field([], max_length=STEPS_MOST)
     hours: OpeningHours | None = None
     overflow: list[OverflowStep] = Field([], max_length=STEPS_MOST)
+    recover_s: int = Field(
+        0,
+        ge=0,
+        le=3_600,
+        description="Who leaves the line unanswered and comes again within this time has their place back; 0: nobody.",
+    )
+    reply_s: int = Field(
+        0,
+        ge=0,
+        le=604_800,
+        description="How long an agent may leave a chat, a mail or a text without an answer; 0: for good.",
+    )
+    reopened_s: int = Field(
+        0,
+        ge=0,
+        le=604_800,
+        description="How long mail and texts that go on wait for the agent who had them; 0: anybody gets them.",
+    )
+    last_agent_s: int = Field(
+        0,
+        ge=0,
+        le=86_400,
+        description="How long a contact waits for who served the customer last; 0: anybody gets it.",
+    )
+    last_agent_h: int = Field(72, ge=1, le=2_160, description="How long ago that may have been.")
 
     def for_router(self) -> QueuePolicy:
         """As the router reads it."""
@@ -139,12 +195,22 @@ class Queue(Part):
             priority=self.priority,
             order=self.order,
             choice=self.choice,
+            ageing=tuple(each.for_router() for each in self.ageing),
+            waits_for={
+                why: seconds * SECOND
+                for why, seconds in (("reopened", self.reopened_s), ("last_agent", self.last_agent_s))
+                if seconds
+            },
+            recover=self.recover_s * SECOND,
+            any_of=parse(self.requires) if self.requires else (),
+            value_weight=self.value_weight_s * SECOND,
+            value_cap=self.value_cap_s * SECOND,
             rings=tuple(
                 routing.Ring(ring.after_s * SECOND, tuple(ring.drop), ring.lower) for ring in self.rings
             ),
             hours=None if self.hours is None else self.hours.for_router(),
             overflow=tuple(
-                routing.Overflow(step.when, "queue", step.queue, step.after_s * SECOND, step.size)
+                routing.Overflow(step.when, "queue", step.queue, (step.after_s or 0) * SECOND, step.size or 0)
                 for step in self.overflow
             ),
         )
@@ -172,6 +238,7 @@ class PhoneLine(Part):
     default_queue: Key
     music_url: str | None = None
     requires: dict[str, int] = {}
+    value: Value = 0
 
 
 class Topic(Part):
@@ -195,6 +262,7 @@ class Widget(Part):
     allowed_origins: list[str] = ["self"]
     languages: list[str] = ["en"]
     idle_s: int = Field(900, ge=30, le=86_400)
+    value: Value = 0
 
 
 class Mailbox(Part):
@@ -207,6 +275,7 @@ class Mailbox(Part):
     default_queue: Key
     language: Annotated[str, Field(pattern=r"^[a-z]{2}$")] = "en"
     signature: str = ""
+    value: Value = 0
 
 
 class TextLine(Part):
@@ -218,6 +287,7 @@ class TextLine(Part):
     label: str
     default_queue: Key
     language: Annotated[str, Field(pattern=r"^[a-z]{2}$")] = "en"
+    value: Value = 0
 
 
 class AlertRule(Part):
@@ -285,29 +355,40 @@ class DeskConfig(Part):
     interrupts: dict[Channel, list[Channel]] = Field(
         {}, description="A medium, and those whose contacts do not keep an agent from being offered it."
     )
+    weights: dict[Channel, Annotated[int, Field(ge=0, le=100)]] = Field(
+        {}, description="How many of an agent's units a contact of a medium takes; 1 where nothing is said."
+    )
+    agent_units: int | None = Field(
+        None,
+        ge=1,
+        le=1_000,
+        description="What an agent's contacts may weigh together; none: only their numbers count.",
+    )
+    may_pull: list[Literal["agent"]] = Field(
+        [], description="Roles that may take a waiting contact by hand besides supervisors."
+    )
+    bench_after: int = Field(
+        1, ge=1, le=10, description="So many offers in a row without an answer, and an agent is away."
+    )
+    shifts: dict[Login, OpeningHours] = Field(
+        {},
+        max_length=SHIFTS_MOST,
+        description="When an agent, by login, works: from the end of the shift on they get no more offers.",
+    )
+    shift_margin_s: int = Field(
+        0, ge=0, le=14_400, description="So long before the end of their shift agents get no more offers."
+    )
 
     @model_validator(mode="after")
-    def names_fit(self) -> Self:
-        """Every queue that is named exists, no id stands twice, and the time zone is known."""
-        try:
-            ZoneInfo(self.time_zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError):
-            raise ValueError(
-                f"time_zone: {self.time_zone!r} is not known; write it like Europe/Berlin"
-            ) from None
-        queues = {queue.id for queue in self.queues}
-        if len(queues) != len(self.queues):
-            raise ValueError("queues: an id stands twice")
-        if len({rule.id for rule in self.alerts}) != len(self.alerts):
-            raise ValueError("alerts: an id stands twice")
-        for where, queue in self._named_queues():
-            if queue not in queues:
-                raise ValueError(f"{where}: there is no queue {queue!r}")
-        for fault in faults(self.policy(), media=get_args(Channel)):
-            raise ValueError(f"{fault.field}: {fault.says}")
+    def parts_fit(self) -> Self:
+        """Raises all that is wrong between the fields at once, see `config_faults`."""
+        found = faults_of(self)
+        if found:
+            raise ConfigFaults(found)
         return self
 
-    def _named_queues(self) -> list[tuple[str, str]]:
+    def ways_in(self) -> list[tuple[str, str]]:
+        """(field, queue) of everything that leads contacts into a queue from outside."""
         lines = [
             (f"phone_lines.{line.account}.default_queue", line.default_queue) for line in self.phone_lines
         ]
@@ -322,8 +403,11 @@ class DeskConfig(Part):
         ]
         mail = [(f"mailboxes.{box.account}.default_queue", box.default_queue) for box in self.mailboxes]
         texts = [(f"text_lines.{line.account}.default_queue", line.default_queue) for line in self.text_lines]
-        alerts = [(f"alerts.{rule.id}.queue", rule.queue) for rule in self.alerts if rule.queue is not None]
-        return lines + options + widgets + topics + mail + texts + alerts
+        return lines + options + widgets + topics + mail + texts
+
+    def watched(self) -> list[tuple[str, str]]:
+        """(field, queue) of the alerts."""
+        return [(f"alerts.{rule.id}.queue", rule.queue) for rule in self.alerts if rule.queue is not None]
 
     def queue(self, queue_id: str) -> Queue:
         """The queue; KeyError if there is none."""
@@ -362,9 +446,39 @@ class DeskConfig(Part):
             version=self.version,
             queues=tuple(queue.for_router() for queue in self.queues),
             interrupts={medium: frozenset(others) for medium, others in self.interrupts.items()},
+            weights={str(medium): weight for medium, weight in self.weights.items()},
+            shift_margin=self.shift_margin_s * SECOND,
+            bench_after=self.bench_after,
         )
 
-    def ordering_key(self, queue_id: str, queued_at: int, priority: int) -> int:
-        """The router's order as a stored number: arrival plus target minus head start, in microseconds."""
+    def more_rights(self) -> dict[str, frozenset[str]]:
+        """What it grants to roles besides what they have."""
+        return {role: frozenset({"contact.pull"}) for role in self.may_pull}
+
+    def value_of(self, account: str) -> int:
+        """What a contact that comes by this line, mailbox or widget is worth."""
+        return self._values.get(account, 0)
+
+    @cached_property
+    def _values(self) -> dict[str, int]:
+        lines: list[PhoneLine | Mailbox | TextLine] = [*self.phone_lines, *self.mailboxes, *self.text_lines]
+        return {line.account: line.value for line in lines} | {each.id: each.value for each in self.widgets}
+
+    def shift_end(self, login: str, ready_at: int) -> int | None:
+        """When the shift ends for which an agent said ready then, in microseconds; None without one."""
+        shift = self.shifts.get(login)
+        if shift is None:
+            return None
+        hours = shift.for_router()
+        begins = ready_at if is_open(hours, ready_at) else next_change(hours, ready_at)
+        return None if begins is None else next_change(hours, begins)
+
+    def ordering_key(self, queue_id: str, queued_at: int, priority: int, account: str = "") -> int:
+        """The router's order as a stored number: arrival plus target minus head start, in microseconds.
+
+        Of a queue with classes that age at slopes of their own it is the place of the moment of arrival only.
+        """
         queue = self.queue(queue_id)
-        return queued_at + queue.target_s * SECOND - (queue.priority + priority) * MINUTE
+        step = YEAR if queue.order == "strict" else MINUTE
+        worth = min(self.value_of(account) * queue.value_weight_s, queue.value_cap_s)
+        return queued_at + (queue.target_s - worth) * SECOND - queue.priority * MINUTE - priority * step

@@ -6,10 +6,12 @@ A parked contact waits for the customer: it stays its agent's, and holds no capa
 """
 
 from types import MappingProxyType
+from typing import Literal
 
 from service_desk.clock import DAY, HOUR, Micros
 from service_desk.domain import interaction as life
 
+Channel = Literal["phone", "web_chat", "email", "sms"]
 ASYNCHRONOUS = frozenset({"email", "sms"})
 
 CONTINUE = "continue"

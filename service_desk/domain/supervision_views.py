@@ -80,6 +80,48 @@ class IntervalView(View):
     service_level_of_answered: float | None
 
 
+class WaitingContactView(View):
+    """One contact that waits. `position` counts from 1 in its queue, whatever its medium."""
+
+    id: str
+    channel: str
+    title: str
+    queue_id: str
+    state: Literal["queued", "offered"]
+    queued_at: Micros
+    waited_s: float
+    position: int
+    expected_wait_s: int | None = Field(description="From now on; null if nobody knows.")
+    wait_basis: Literal["ringing", "model", "head_age", "unknown"] = Field(
+        description="model: places, handling time and patience of now (QLm). head_age: nobody serves the queue, so the "
+        "age of the first in line."
+    )
+
+
+class WaitingView(View):
+    """The first of each line before the second of any; `total` wait."""
+
+    total: int
+    items: list[WaitingContactView]
+
+
+class AgentPullsView(View):
+    """An agent's day: contacts that they answered, and took by hand among them."""
+
+    agent_id: str
+    name: str
+    answered: int
+    pulled: int
+    share: float | None = Field(description="pulled / answered, from 0 to 1.")
+
+
+class PullsView(View):
+    """A day of the desk's time zone, who took most first."""
+
+    day: str
+    agents: list[AgentPullsView]
+
+
 class IntervalsView(View):
     """A day by intervals, oldest first, every queue in each; and each queue's day as one."""
 

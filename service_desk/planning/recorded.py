@@ -51,7 +51,7 @@ def recorded_day(reader: Reader, day: date, *, seed: int, replications: int) -> 
     shifts = _shifts(reader, segments, since, until)
     minutes = (until - since) // MINUTE
     groups = _groups(reader, shifts, _answer_times(reader, since, until), since, minutes)
-    contacts = [kind for kind in _contacts(segments, since) if _somebody_serves(groups, kind)]
+    contacts = [kind for kind in _contacts(segments, since, reader.config) if _somebody_serves(groups, kind)]
     if not contacts:
         raise ScenarioError(f"--from-log: nobody who was there on {day} could have answered what came.")
     kept = sum(len(kind.recorded or ()) for kind in contacts)
@@ -65,6 +65,7 @@ def recorded_day(reader: Reader, day: date, *, seed: int, replications: int) -> 
         intervals=minutes,
         replications=replications,
         seed=seed,
+        rules=rules_of(reader.config),
     )
     answered = sum(row["answered_at"] is not None for row in segments)
     return RecordedDay(scenario, len(segments) - kept, answered, len(segments) - answered)
@@ -80,12 +81,28 @@ def queues_of(config: DeskConfig) -> Iterable[Queue]:
         )
 
 
+def rules_of(config: DeskConfig) -> dict[str, Any]:
+    """What of its rules is no queue's: which media interrupt which, and what they weigh."""
+    rules = encode(config.policy())
+    return {
+        name: rules[name]
+        for name in ("interrupts", "weights", "shift_margin", "bench_after")
+        if name in rules
+    }
+
+
 # --- who came -------------------------------------------------------------------------------------------
 
 
 def _segments(reader: Reader, since: Micros, until: Micros) -> Sequence[Row]:
     """Those that entered a queue. Who moved on unanswered is met again where they went."""
-    what = (*SEGMENT.c, INTERACTION.c.channel, INTERACTION.c.requires, INTERACTION.c.priority)
+    what = (
+        *SEGMENT.c,
+        INTERACTION.c.channel,
+        INTERACTION.c.account,
+        INTERACTION.c.requires,
+        INTERACTION.c.priority,
+    )
     statement = (
         sa.select(*what)
         .join(INTERACTION, INTERACTION.c.id == SEGMENT.c.interaction_id)
@@ -96,14 +113,18 @@ def _segments(reader: Reader, since: Micros, until: Micros) -> Sequence[Row]:
     return list(reader.all(statement))
 
 
-def _contacts(segments: Sequence[Row], since: Micros) -> Iterable[ContactType]:
-    """A kind for each queue, medium, set of requirements and head start."""
+def _contacts(segments: Sequence[Row], since: Micros, config: DeskConfig) -> Iterable[ContactType]:
+    """A kind for each queue, medium, line, set of requirements and head start."""
     kinds: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in segments:
         kinds[
-            row["queue_id"], row["channel"], tuple(sorted(row["requires"].items())), row["priority"]
+            row["queue_id"],
+            row["channel"],
+            row["account"],
+            tuple(sorted(row["requires"].items())),
+            row["priority"],
         ].append(row)
-    for number, ((queue, medium, requires, priority), rows) in enumerate(sorted(kinds.items()), 1):
+    for number, ((queue, medium, account, requires, priority), rows) in enumerate(sorted(kinds.items()), 1):
         talks = [talk for row in rows if (talk := _handling_s(row)) is not None]
         yield ContactType(
             id=f"{queue}-{medium}-{number}",
@@ -116,7 +137,15 @@ def _contacts(segments: Sequence[Row], since: Micros) -> Iterable[ContactType]:
             wrap_up=_like([paper for row in rows if (paper := _wrap_up_s(row)) is not None]),
             patience=_patience(rows),
             recorded=tuple(_recorded(row, since) for row in rows),
+            within_s=_promise_s(config, queue, medium),
+            routing={"value": value} if (value := config.value_of(account)) else {},
         )
+
+
+def _promise_s(config: DeskConfig, queue: str, medium: str) -> float | None:
+    """None for a queue that is gone."""
+    known = {each.id for each in config.queues}
+    return float(config.target_s(queue, medium)) if queue in known else None
 
 
 def _recorded(row: Row, since: Micros) -> Recorded:
@@ -208,6 +237,7 @@ def _groups(
 ) -> tuple[Group, ...]:
     """A group of one for each agent, by login: skills, queues and capacity as they are now."""
     rows = reader.all(sa.select(schema.agent).order_by(schema.agent.c.login))
+    units = reader.config.agent_units
     groups = []
     for row in rows:
         there = [0] * minutes
@@ -223,6 +253,7 @@ def _groups(
                     skills=dict(row["skills"]),
                     capacity=dict(row["capacity"]),
                     answer=answer,
+                    routing={} if units is None else {"units": units},
                 )
             )
     return tuple(groups)

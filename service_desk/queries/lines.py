@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from routing.estimate import expected_wait
+from routing.lines import QueueLine
+from service_desk.actions.interactions import work_item_for
 from service_desk.domain.interaction import OFFERED, WAITING
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
@@ -49,6 +51,9 @@ def facts_of(reader: Reader, row: sa.RowMapping) -> LineFacts:
 
 def place(reader: Reader, row: sa.RowMapping) -> int:
     """How many stand at or before it in its queue."""
+    queue = reader.config.queue(row["queue_id"])
+    if queue.ageing:
+        return _place_now(reader, row, QueueLine(queue.for_router()))
     before = sa.or_(
         INTERACTION.c.ordering_key < row["ordering_key"],
         sa.and_(INTERACTION.c.ordering_key == row["ordering_key"], INTERACTION.c.id <= row["id"]),
@@ -59,6 +64,18 @@ def place(reader: Reader, row: sa.RowMapping) -> int:
         )
     )
     return count
+
+
+def _place_now(reader: Reader, row: sa.RowMapping, line: QueueLine) -> int:
+    """The same where classes age at slopes of their own: the order is that of this moment, and stored nowhere."""
+    others = reader.all(
+        sa.select(INTERACTION).where(
+            INTERACTION.c.queue_id == row["queue_id"], INTERACTION.c.state.in_(tuple(WAITING))
+        )
+    )
+    config = reader.config
+    place, *places = (line.place_at(work_item_for(each, config), reader.now) for each in (row, *others))
+    return sum(each <= place for each in places)
 
 
 def wait_s(reader: Reader, queue_id: str | None, ahead: int) -> int | None:

@@ -374,6 +374,7 @@ interaction = sa.Table(
     sa.Column("last_text", sa.Text),
     sa.Column("last_text_at", Instant),
     sa.Column("visitor_online", sa.Boolean),
+    sa.Column("hints", Json),
     _version(),
     sa.UniqueConstraint("account", "external_id"),
     sa.Index("ix_interaction_customer", "customer_id", "created_at"),

@@ -4,11 +4,25 @@ It writes the commands as a host would send them, and is used to record historie
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from random import Random
 
 from routing import commands as c
 from routing import decisions as d
-from routing.model import MINUTE, SECOND, Agent, Micros, Offer, Policy, QueuePolicy, Skill, WorkItem
+from routing.model import (
+    MINUTE,
+    SECOND,
+    Agent,
+    Micros,
+    Offer,
+    Overflow,
+    Policy,
+    Preferred,
+    QueuePolicy,
+    Ring,
+    Skill,
+    WorkItem,
+)
 from routing.router import Router
 from tests.routing.worlds import START
 
@@ -23,14 +37,34 @@ POLICY = Policy(
 SKILLS = ("english", "french", "german")
 
 
-class Centre:
-    """`history` yields (command, now); answer with the router's decisions by `send`."""
+def ruled(**rules: object) -> Policy:
+    """The same queues with more rules for all of them; overflow goes to sales, which has none."""
+    queues = [replace(queue, **rules) for queue in POLICY.queues]  # type: ignore[arg-type]  # the caller's business
+    return replace(POLICY, queues=(*queues[:2], replace(queues[2], overflow=())))
 
-    def __init__(self, seed: int, agents: int) -> None:
+
+RINGS = ruled(
+    rings=(Ring(8 * SECOND, lower=1), Ring(20 * SECOND, drop=("german",)), Ring(40 * SECOND, lower=2))
+)
+OVERFLOW = ruled(
+    overflow=(
+        Overflow("size", "queue", "sales", size=3),
+        Overflow("wait", "voicemail", after=40 * SECOND),
+        Overflow("no_staff", "queue", "sales"),
+    )
+)
+STRICT = ruled(order="strict", value_weight=2 * SECOND, value_cap=MINUTE, choice="best_skill")
+
+
+class Centre:
+    """`history` yields (command, now)."""
+
+    def __init__(self, seed: int, agents: int, policy: Policy = POLICY) -> None:
         self.random = Random(seed)
         self.now: Micros = START
         self.number = 0
-        self.router = Router(POLICY)
+        self.policy = policy
+        self.router = Router(policy)
         self.team = [self.somebody(f"agent{number:02}") for number in range(agents)]
 
     def somebody(self, name: str) -> Agent:
@@ -105,10 +139,26 @@ class Centre:
         if chance < 0.40 and self.last and isinstance(self.last[-1], d.OfferMade):
             return c.DecisionRefused(self.last[-1], self.random.choice(("item", "agent")))
         if chance < 0.45:
-            changed = Policy(
-                2, (QueuePolicy("repair", priority=self.random.randint(0, 9)), *POLICY.queues[2:])
-            )
-            return c.PolicyChanged(changed)
+            changed = replace(self.policy.queues[1], priority=self.random.randint(0, 9), ring=20 * SECOND)
+            return c.PolicyChanged(replace(self.policy, version=2, queues=(changed, *self.policy.queues[2:])))
         return c.AgentReady(agent, self.now - self.random.randint(0, 2) * MINUTE)
 
     last: tuple[d.Decision, ...] = ()
+
+
+class ChoosyCentre(Centre):
+    """Customers who have alternatives, are worth something, or were served before."""
+
+    def something(self) -> WorkItem:
+        pick, plain = self.random, super().something()
+        return replace(
+            plain,
+            any_of=tuple(
+                (Skill(name, pick.randint(1, 3)),) for name in pick.sample(SKILLS, pick.choice((0, 2)))
+            ),
+            value=pick.choice((0, 0, 5, 100)),
+            preferred=tuple(
+                Preferred(agent.id, pick.randint(5, 40) * SECOND)
+                for agent in pick.sample(self.team, pick.choice((0, 0, 1)))
+            ),
+        )

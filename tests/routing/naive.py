@@ -3,14 +3,18 @@
 It is what the real router is checked against, step by step, so it shares nothing with it but the model classes.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from routing import commands as c
 from routing import decisions as d
+from routing.estimate import expected_wait
 from routing.hours import is_open
 from routing.model import (
     MINUTE,
     Agent,
+    Callback,
+    CallbackRule,
     Micros,
     Offer,
     Overflow,
@@ -54,11 +58,15 @@ class Person:
     blocked: bool = False
     benched_by: str | None = None
     last_offer: Micros = 0
+    missed: int = 0
 
 
 class NaiveRouter:
-    def __init__(self, policy: Policy) -> None:
+    """`rates`: of a queue, (mu, theta) per microsecond as the real router has learned them: no rule, but taken over."""
+
+    def __init__(self, policy: Policy, rates: Callable[[str], tuple[float, float]]) -> None:
         self.policy = policy
+        self.rates = rates
         self.now: Micros = 0
         self.items: dict[str, Item] = {}
         self.people: dict[str, Person] = {}
@@ -71,15 +79,82 @@ class NaiveRouter:
     def queue(self, name: str) -> QueuePolicy:
         return next((each for each in self.policy.queues if each.id == name), QueuePolicy(name))
 
+    def slope(self, item: WorkItem) -> int:
+        for each in self.queue(item.queue).ageing:
+            if item.medium in (each.media or {item.medium}) and item.priority >= (each.priority or -99):
+                return each.slope
+        return 100
+
     def key(self, item: WorkItem) -> tuple[int, str]:
+        """In 1/100 microseconds as of now, and what breaks ties: less the score, on a scale where old rules agree."""
         queue = self.queue(item.queue)
         step = 365 * 24 * 60 * MINUTE if queue.order == "strict" else MINUTE
         value = min(item.value * queue.value_weight, queue.value_cap) if item.value else 0
         head_start = queue.priority * MINUTE + item.priority * step + value
-        return item.queued_at + queue.target - head_start, item.id
+        score = (self.now - item.queued_at) * self.slope(item) + 100 * (head_start - queue.target)
+        return 100 * self.now - score, item.id
+
+    def calls_back(self, item: WorkItem) -> CallbackRule:
+        return self.queue(item.queue).callback or CallbackRule()
+
+    def is_resting(self, each: Item) -> bool:
+        callback = each.item.callback
+        return callback is not None and callback.dialled_at is None and self.now < callback.rests_until
+
+    def is_for_nobody(self, each: Item) -> bool:
+        """A callback that rests, sleeps until its turn is near, or is being dialled."""
+        callback = each.item.callback
+        if callback is None:
+            return False
+        by_customer = self.calls_back(each.item).first == "customer"
+        return by_customer or callback.dialled_at is not None or self.is_resting(each)
+
+    def miss(self, each: Item) -> None:
+        callback, rule = each.item.callback, self.calls_back(each.item)
+        if not each.waits or callback is None or callback.dialled_at is None:
+            return
+        if self.now - callback.dialled_at < rule.answer:
+            return
+        times = callback.missed + 1
+        self.out.append(d.CallbackMissed(each.item.id, times, times >= rule.tries))
+        each.item = replace(each.item, callback=Callback(times, self.now + rule.pause))
+        if times >= rule.tries:
+            each.item = replace(each.item, callback=callback)
+            each.place = "parked"
+
+    def dial(self, *, looks: bool) -> None:
+        """Who sleeps and whose turn is near, by place or by expected wait."""
+        for queue in sorted({each.item.queue for each in self.items.values()}):
+            ahead = 0
+            for each in self.line(queue):
+                rule, callback = self.calls_back(each.item), each.item.callback
+                rests = self.is_resting(each)
+                if (
+                    callback is not None
+                    and self.is_for_nobody(each)
+                    and not rests
+                    and not callback.dialled_at
+                ):
+                    wait = self.wait(queue, each.item.medium, ahead) if looks and rule.within else None
+                    if ahead >= rule.position and (wait is None or wait > rule.within):
+                        break
+                    each.item = replace(each.item, callback=replace(callback, dialled_at=self.now))
+                    self.out.append(d.CustomerDialled(each.item.id, callback.missed + 1))
+                ahead += not rests
+
+    def wait(self, queue: str, medium: str, ahead: int) -> Micros | None:
+        places = sum(
+            person.agent.capacity.get(medium, 0)
+            for person in self.people.values()
+            if person.ready and not person.blocked and queue in person.agent.queues
+        )
+        mu, theta = self.rates(queue)
+        return round(expected_wait(ahead, places * mu, theta)) if places else None
 
     def could_serve(self, person: Person, each: Item) -> bool:
         only = each.only
+        if self.is_for_nobody(each):
+            return False
         return (only is None or only.agent == person.agent.id) and self.is_able(person, each, only)
 
     def is_able(self, person: Person, each: Item, wish: Preferred | None) -> bool:
@@ -94,7 +169,11 @@ class NaiveRouter:
                 level = max(level - ring.lower, min(skill.level, 1))
             return agent.skills.get(skill.name, -99) >= level
 
-        skilled = any(all(is_met(skill) for skill in item.requires + term) for term in item.any_of or ((),))
+        skilled = any(
+            all(is_met(skill) for skill in item.requires + term + more)
+            for term in item.any_of or ((),)
+            for more in self.queue(item.queue).any_of or ((),)
+        )
         if wish is not None and wish.override and wish.direct:
             return True
         able = agent.capacity.get(item.medium, 0) >= 1 or (wish is not None and wish.override)
@@ -119,6 +198,8 @@ class NaiveRouter:
     def counts(self, step: Overflow, queue: QueuePolicy, each: Item, *, arrived: bool) -> bool:
         if (queue.id, step.when, step.to) in each.spent:
             return False
+        if each.item.callback is not None and step.to != "queue":
+            return False
         there = [
             other
             for other in self.items.values()
@@ -141,7 +222,8 @@ class NaiveRouter:
         each.only = None
         for wish in each.item.preferred:
             person = self.people.get(wish.agent)
-            in_time = wish.within is None or self.now < each.item.queued_at + wish.within
+            within = self.queue(each.item.queue).waits_for.get(wish.why, wish.within)
+            in_time = within is None or self.now < each.item.queued_at + within
             there = person is not None and person.ready and wish.agent not in each.pauses
             if in_time and there and person is not None and self.is_able(person, each, wish):
                 each.only = wish
@@ -209,18 +291,33 @@ class NaiveRouter:
         return first, person.idle_since, agent.id
 
     def best_levels(self, agent: Agent, each: Item) -> int:
-        """The largest sum of levels over the skills of an alternative that the agent meets."""
+        """The largest sum of levels over the skills of an alternative that the agent meets.
+
+        An alternative that asks for all that another one asks for, and more, is none.
+        """
         if each.only is not None and each.only.direct:
             return 0
-        best = 0
-        for term in normal(each.item.requires + more for more in each.item.any_of or ((),)):
-            rings = self.queue(each.item.queue).rings[: each.ring]
-            left = {skill for ring in rings for skill in ring.drop}
-            asked = [(name, level) for name, level in term if name not in left]
-            lower = sum(ring.lower for ring in rings)
-            if all(agent.skills.get(name, -99) >= max(level - lower, min(level, 1)) for name, level in asked):
-                best = max(best, sum(agent.skills[name] for name, _ in asked))
-        return best
+        queue = self.queue(each.item.queue)
+        rings = queue.rings[: each.ring]
+        left = {skill for ring in rings for skill in ring.drop}
+        lower = sum(ring.lower for ring in rings)
+        written = normal(
+            each.item.requires + more + one
+            for more in each.item.any_of or ((),)
+            for one in queue.any_of or ((),)
+        )
+        asked = normal(
+            tuple(Skill(name, max(level - lower, min(level, 1))) for name, level in term if name not in left)
+            for term in written
+        )
+        return max(
+            (
+                sum(agent.skills[name] for name, _ in term)
+                for term in asked
+                if all(agent.skills.get(name, -99) >= level for name, level in term)
+            ),
+            default=0,
+        )
 
     def line(self, queue: str) -> list[Item]:
         waiting = [each for each in self.items.values() if each.waits and each.item.queue == queue]
@@ -234,17 +331,20 @@ class NaiveRouter:
         self.arrived = None
         self.follow(command)
         for _, each in sorted(self.items.items()):
+            self.miss(each)
             self.overflow(each)
         for each in self.items.values():
             if each.waits:
                 self.stage(each)
         self.tell_unroutable()
         self.match()
+        self.dial(looks=isinstance(command, c.Tick))
         return tuple(self.out)
 
     def tell_unroutable(self) -> None:
         for each in sorted(self.items.values(), key=lambda each: self.key(each.item)):
-            lost = each.waits and not any(self.could_serve(person, each) for person in self.people.values())
+            lost = each.waits and not self.is_for_nobody(each)
+            lost = lost and not any(self.could_serve(person, each) for person in self.people.values())
             if lost and not each.told_unroutable:
                 self.out.append(d.Unroutable(each.item.id))
             each.told_unroutable = lost
@@ -266,7 +366,7 @@ class NaiveRouter:
             "position": [other.item.id for other in line].index(item.id) + 1,
             "waiting": len(line),
             "waited_ms": max(self.now - item.queued_at, 0) // 1000,
-            "key": self.key(item)[0],
+            "key": self.key(item)[0] // 100,
             "target_ms": self.queue(item.queue).target // 1000,
             "head_start_min": self.queue(item.queue).priority + item.priority,
             "candidates": candidates,
@@ -276,11 +376,18 @@ class NaiveRouter:
         }
         if each.only is not None:
             because = {**because, "preferred": each.only.why}
+        if item.callback is not None:
+            first = self.calls_back(item).first
+            because = {**because, "callback": first, "missed": item.callback.missed}
+        if item.kept:
+            because = {**because, "kept": item.kept}
         if each.ring:
             because = {**because, "ring": each.ring}
         queue = self.queue(item.queue)
         if item.value:
             because = {**because, "value_ms": min(item.value * queue.value_weight, queue.value_cap) // 1000}
+        if self.slope(item) != 100:
+            because = {**because, "slope_pct": self.slope(item)}
         if queue.order != "due":
             because = {**because, "order": queue.order}
         if self.takes_turns():
@@ -403,6 +510,7 @@ class NaiveRouter:
             case c.AgentChanged(agent=agent):
                 self.introduce(self.person(agent.id), agent)
             case c.AgentAway(agent=name, reason=reason) if name in self.people:
+                self.people[name].missed = 0
                 self.stop(name, reason)
             case c.AgentGone(agent=name) if name in self.people:
                 self.stop(name, "signed_out")
@@ -455,6 +563,7 @@ class NaiveRouter:
         if not pending and not late:
             return
         person = self.person(command.agent)
+        person.missed = 0
         if late and person.benched_by == command.offer:
             self.unbench(person)
         if isinstance(command, c.OfferAccepted):
@@ -482,6 +591,8 @@ class NaiveRouter:
             if each.place == "parked":
                 each.spent.add((decision.queue, str(decision.because["when"]), str(decision.because["to"])))
                 each.place = "waiting"
+        if isinstance(decision, d.CustomerDialled) and decision.item in self.items:
+            self.not_dialled(self.items[decision.item], reason)
         if isinstance(decision, d.OfferMade) and decision.offer.item in self.items:
             each = self.items[decision.offer.item]
             if each.offer == decision.offer:
@@ -491,14 +602,30 @@ class NaiveRouter:
                 if reason == "agent":
                     self.people[decision.offer.agent].blocked = True
 
+    def not_dialled(self, each: Item, reason: str) -> None:
+        callback = each.item.callback
+        if not each.waits or callback is None or callback.dialled_at is None:
+            return
+        if reason == "item":
+            each.place = "parked"
+        else:
+            until = self.now + self.calls_back(each.item).pause
+            each.item = replace(each.item, callback=Callback(callback.missed, until))
+
     def tick(self) -> None:
-        for _, kind, item, agent in sorted(self.due()):
+        for at, kind, item, agent in sorted(self.due()):
             each = self.items[item]
             if kind == 0 and each.offer:
                 offer = each.offer
                 self.out.append(d.OfferExpired(offer))
                 self.close(each)
                 person = self.people[agent]
+                person.missed += 1
+                if self.policy.bench_after > 1:
+                    each.pauses[agent] = self.now + self.queue(each.item.queue).decline_pause
+                if person.missed < self.policy.bench_after:
+                    continue
+                person.missed = 0
                 person.ready = False
                 person.reason = "no_answer"
                 person.benched_by = offer.id
@@ -507,9 +634,9 @@ class NaiveRouter:
                 self.out.append(d.WrapUpExpired(item, agent))
                 self.take_away(each)
                 self.forget(item)
-            elif kind == 2:
-                # gone already if wrap-up ended in this very tick
-                each.pauses.pop(agent, None)
+            elif kind == 2 and each.pauses.get(agent) == at:
+                # gone already if wrap-up ended in this very tick, another one if an offer of it expired
+                del each.pauses[agent]
 
     def due(self) -> list[tuple[Micros, int, str, str]]:
         found = []

@@ -6,6 +6,7 @@ import pytest
 
 from routing import commands as c
 from routing.model import MINUTE, SECOND, Policy, QueuePolicy, Skill
+from routing.router import Router
 from tests.routing.floors import Floor
 from tests.routing.worlds import START, item, queued, ready
 
@@ -82,3 +83,11 @@ def test_no_offers_towards_the_end_of_the_shift() -> None:
     assert floor.rings() == {}
     floor.do(ready("anna", floor.now, shift_end=START + 20 * MINUTE))  # stays longer
     assert floor.rings() == {"late": "anna"}
+
+
+def test_turns_are_restored_as_they_were_while_an_offer_from_before_the_rule_rings() -> None:
+    """That offer counted for no turn when it was made, so it does not after a restore."""
+    floor = Floor(ready("anna"), queued("call"))
+    floor.do(c.PolicyChanged(replace(by("round_robin"), version=9)))
+    stored = floor.router.snapshot()
+    assert Router.restore(stored).snapshot() == stored

@@ -5,9 +5,22 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 
+from routing.ageing import overtaking
 from routing.codec import encode
-from routing.drafts import changes, faults, overtaking, read
-from routing.model import MINUTE, SECOND, Hours, Overflow, Policy, QueuePolicy, Ring, Span
+from routing.drafts import changes, faults, read
+from routing.model import (
+    MINUTE,
+    SECOND,
+    Ageing,
+    CallbackRule,
+    Hours,
+    Overflow,
+    Policy,
+    QueuePolicy,
+    Ring,
+    Skill,
+    Span,
+)
 from routing.router import Router
 from tests.routing import worlds
 from tests.routing.worlds import START, agent, queued, ready
@@ -45,7 +58,33 @@ def test_a_good_one_has_no_faults() -> None:
     [
         (with_billing(target=-1), "queues.billing.target", "negative"),
         (with_billing(ring=0), "queues.billing.ring", "more than 0"),
+        (
+            with_billing(callback=CallbackRule("robot")),
+            "queues.billing.callback.first",
+            "one of agent, customer",
+        ),
+        (with_billing(callback=CallbackRule(position=0)), "queues.billing.callback.position", "1 or more"),
+        (with_billing(callback=CallbackRule(tries=0)), "queues.billing.callback.tries", "1 or more"),
+        (with_billing(callback=CallbackRule(tries=21)), "queues.billing.callback.tries", "more than 20"),
+        (with_billing(callback=CallbackRule(answer=0)), "queues.billing.callback.answer", "1 or more"),
+        (with_billing(callback=CallbackRule(within=-1)), "queues.billing.callback.within", "negative"),
+        (with_billing(callback=CallbackRule(pause=-1)), "queues.billing.callback.pause", "negative"),
+        (with_billing(recover=-1), "queues.billing.recover", "negative"),
+        (with_billing(waits_for={"owner": -1}), "queues.billing.waits_for.owner", "negative"),
         (with_billing(order="fifo"), "queues.billing.order", "one of due, strict"),
+        (with_billing(ageing=(Ageing(0),)), "queues.billing.ageing.0.slope", "from 1 to 1000 percent"),
+        (with_billing(ageing=(Ageing(1001),)), "queues.billing.ageing.0.slope", "from 1 to 1000 percent"),
+        (
+            with_billing(ageing=(Ageing(50, media=frozenset({"fax"})),)),
+            "queues.billing.ageing.0.media",
+            "no medium 'fax'",
+        ),
+        (
+            with_billing(ageing=(Ageing(200, priority=1), Ageing(300, priority=2))),
+            "queues.billing.ageing.1",
+            "never reached",
+        ),
+        (with_billing(ageing=(Ageing(200),), order="strict"), "queues.billing.ageing", "leave one out"),
         (with_billing(choice="random"), "queues.billing.choice", "one of longest_idle"),
         (with_billing(rings=(Ring(0, ("latin",)),)), "queues.billing.rings.0.drop", "no skill 'latin'"),
         (
@@ -93,6 +132,9 @@ def test_a_good_one_has_no_faults() -> None:
             "cannot interrupt itself",
         ),
         (replace(GOOD, shift_margin=-1), "shift_margin", "negative"),
+        (replace(GOOD, bench_after=0), "bench_after", "1 or more"),
+        (with_billing(any_of=((Skill("latin"),),)), "queues.billing.any_of", "no skill 'latin'"),
+        (with_billing(any_of=((Skill("german"),),) * 9), "queues.billing.any_of", "at most 8"),
         (replace(GOOD, queues=GOOD.queues * 2), "queues.billing", "stands twice"),
     ],
 )

@@ -18,7 +18,7 @@ from routing.invariants import check
 from routing.model import Policy
 from routing.router import Router
 from tests.routing.centre import POLICY, Centre
-from tests.routing.histories.record import FOLDER, SEEDS
+from tests.routing.histories.record import FOLDER, SCENES, record
 
 ROOT = Path(__file__).parents[2]
 
@@ -41,7 +41,7 @@ def test_a_recorded_history_decides_as_it_did(name: str) -> None:
 
 def test_the_recorded_histories_hold_every_kind_of_decision_and_most_commands() -> None:
     kinds: Counter[str] = Counter()
-    for name in SEEDS:
+    for name in SCENES:
         for step in load(name)["steps"]:
             kinds.update([step["command"]["kind"], *(each["kind"] for each in step["decisions"])])
     assert not {
@@ -49,11 +49,34 @@ def test_the_recorded_histories_hold_every_kind_of_decision_and_most_commands() 
         "OfferExpired",
         "OfferWithdrawn",
         "AgentBenched",
+        "Overflowed",
         "Unroutable",
         "WrapUpExpired",
     } - set(kinds)
-    assert len(kinds) >= 17, kinds
+    assert len(kinds) >= 18, kinds
     assert kinds["OfferMade"] > 150
+
+
+def test_each_scene_shows_the_rules_that_it_is_for() -> None:
+    def because(name: str) -> set[str]:
+        steps = load(name)["steps"]
+        return {
+            f"{key}={value}"
+            for step in steps
+            for each in step["decisions"]
+            for key, value in each["because"].items()
+        }
+
+    assert {"ring=1", "ring=2", "ring=3", "preferred=last_agent"} <= because("rings")
+    assert {"when=no_staff", "when=size", "when=wait"} <= because("overflow")
+    assert {"order=strict", "rule=best_skill", "value_ms=60000", "value_ms=10000"} <= because(
+        "strict_and_value"
+    )
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_the_files_are_what_the_recorder_writes(name: str) -> None:
+    assert json.loads(json.dumps(record(SCENES[name]))) == load(name)
 
 
 def test_each_step_can_be_restored_and_goes_on_alike() -> None:

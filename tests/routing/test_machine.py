@@ -15,10 +15,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from routing import callbacks
 from routing import commands as c
 from routing import decisions as d
+from routing.explain import Moment, waiting, witnessed
 from routing.invariants import check
-from routing.model import SECOND, Agent, Micros, Offer, Policy
+from routing.model import SECOND, Agent, CallbackRule, Micros, Offer, Policy, QueuePolicy, WorkItem
 from routing.router import Router
 from tests.routing import worlds
 from tests.routing.naive import Item, NaiveRouter, plain
@@ -40,18 +42,28 @@ class RouterMachine(RuleBasedStateMachine):
         self.decisions: list[d.Decision] = []
         self.latest: tuple[d.Decision, ...] = ()  # of the last command
         self.router = Router(worlds.POLICY)
-        self.naive = NaiveRouter(worlds.POLICY)
+        self.naive = NaiveRouter(worlds.POLICY, self.rates)
 
     def both(self, command: c.Command) -> None:
         type(self).taken += 1
+        found, moments = witnessed(self.router, command, self.now)
         expected = self.naive.apply(command, self.now)
-        found = self.router.apply(command, self.now)
         assert plain(found) == plain(expected)
         check(self.router)
+        self.same_explanations(moments)
         self.same_views()
         self.latest = found
         self.decisions = (self.decisions + list(found))[-20:]
         self.offers = (self.offers + [each.offer for each in found if isinstance(each, d.OfferMade)])[-12:]
+
+    def same_explanations(self, moments: dict[str, Moment]) -> None:
+        now = [waiting(self.router, name) for name in self.naive.items]
+        for picture in (*moments.values(), *now):
+            assert picture is None or picture.disagreements() == ()
+
+    def rates(self, queue: str) -> tuple[float, float]:
+        line = self.router.floor.line(queue)
+        return line.handling.value, line.patience.value
 
     def same_views(self) -> None:
         assert {name for name in self.naive.items if self.router.position(name) is not None} == {
@@ -191,6 +203,23 @@ class RouterMachine(RuleBasedStateMachine):
     @rule(policy=worlds.policies)
     def policy_changed(self, policy: Policy) -> None:
         self.both(c.PolicyChanged(policy))
+
+    @rule(rule=worlds.some_call_rules)
+    def customers_are_called_back(self, rule: CallbackRule) -> None:
+        """Everywhere by one rule, so that it meets what waits."""
+        queues = tuple(QueuePolicy(queue, callback=rule) for queue in worlds.QUEUES)
+        self.both(c.PolicyChanged(replace(self.naive.policy, version=3, queues=queues)))
+
+    @precondition(lambda self: any(each.waits for each in self.naive.items.values()))
+    @rule(data=st.data(), what=st.sampled_from([callbacks.asked, callbacks.asked, callbacks.reached, None]))
+    def callback_moves_on(self, data: st.DataObject, what: Callable[[WorkItem], WorkItem] | None) -> None:
+        """A customer asks for it, answers it or (None) does not."""
+        item = data.draw(st.sampled_from([each.item for each in self.naive.items.values() if each.waits]))
+        rule = self.naive.calls_back(item)
+        new = callbacks.missed(item, rule, self.now) if what is None else what(item)
+        self.both(
+            c.WorkEnded(item.id) if new is None else c.WorkQueued(new, self.naive.items[item.id].attempts)
+        )
 
     @rule()
     def stored_and_restored(self) -> None:

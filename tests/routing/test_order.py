@@ -47,3 +47,10 @@ def test_another_order_counts_for_what_waits_already() -> None:
 def test_numbers_beyond_all_reason_do_no_harm() -> None:
     floor = Floor(c.WorkQueued(item("huge", priority=10**30)), queued("call"))
     assert floor.router.position("huge") == 1
+
+
+def test_the_oldest_is_known_however_often_the_places_in_the_line_changed() -> None:
+    floor = Floor(queued("call", queued_at=START - MINUTE), queued("mail", medium="mail"))
+    for priority in range(200):
+        floor.do(c.WorkChanged(item("call", queued_at=START - MINUTE, priority=priority)))
+        assert floor.router.waiting("billing").oldest == START - MINUTE

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from routing import buckets, requirements
 from routing import commands as c
 from routing import decisions as d
+from routing.drafts import faults
 from routing.model import SECOND, Policy, QueuePolicy, Ring, Skill
 from routing.requirements import met, normal, parse, relaxed, words
 from tests.routing.floors import POLICY, Floor
@@ -156,3 +157,24 @@ def test_levels_never_fall_below_one_and_dropped_skills_are_not_asked_for() -> N
     asked = ((Skill("a", 3), Skill("b", 2)),)
     assert relaxed(asked, (Ring(0, lower=9),)) == ((Skill("a", 1), Skill("b", 1)),)
     assert relaxed(asked, (Ring(0, drop=("a",)), Ring(0, lower=1))) == ((Skill("b", 1),),)
+
+
+def test_what_the_queue_asks_for_counts_besides_for_items_that_wait_already() -> None:
+    floor = Floor(ready("anna", skills={"german": 3, "repair": 1}), ready("bert", skills={"repair": 2}))
+    floor.do(c.AgentAway("anna", "lunch"), c.AgentAway("bert", "lunch"), queued(requires=(Skill("repair"),)))
+    asks = (QueuePolicy("billing", any_of=parse("german>=3 or repair>=3")),)
+    floor.do(c.PolicyChanged(replace(POLICY, version=8, queues=asks)))
+    floor.do(ready("bert", skills={"repair": 2}))
+    assert floor.rings() == {}, "bert has neither"
+    floor.do(ready("anna", skills={"german": 3}))
+    assert floor.rings() == {}, "the item asks for repair itself"
+    floor.do(ready("anna", skills={"german": 3, "repair": 1}))
+    assert floor.rings() == {"call": "anna"}
+
+
+def test_a_queue_that_asks_for_what_nobody_has_is_refused_unless_a_ring_lets_go_of_it() -> None:
+    asks = QueuePolicy("billing", any_of=((Skill("german", 5),),))
+    people = [agent("anna", skills={"german": 2})]
+    assert [fault.field for fault in faults(Policy(1, (asks,)), agents=people)] == ["queues.billing"]
+    let_go = replace(asks, rings=(Ring(SECOND, lower=3),))
+    assert faults(Policy(1, (let_go,)), agents=people) == ()

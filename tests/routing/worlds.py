@@ -9,7 +9,10 @@ from routing.choice import CHOICES
 from routing.model import (
     MINUTE,
     SECOND,
+    Ageing,
     Agent,
+    Callback,
+    CallbackRule,
     Hours,
     Micros,
     Overflow,
@@ -35,6 +38,24 @@ rings = st.sampled_from(
         (),
         (Ring(0, lower=1), Ring(20 * SECOND, drop=("german",))),
         (Ring(15 * SECOND, lower=1), Ring(40 * SECOND, drop=("repair",), lower=1)),
+    ]
+)
+some_call_rules = st.builds(
+    CallbackRule,
+    first=st.sampled_from(["agent", "customer", "customer"]),
+    position=st.integers(1, 3),
+    within=st.sampled_from([0, 0, MINUTE, 5 * MINUTE]),
+    tries=st.integers(1, 3),
+    pause=st.sampled_from([0, 20 * SECOND]),
+    answer=st.sampled_from([10 * SECOND, 30 * SECOND]),
+)
+call_rules = st.one_of(st.none(), some_call_rules)
+ageings = st.sampled_from(
+    [
+        (),
+        (),
+        (Ageing(300, priority=1),),
+        (Ageing(50, media=frozenset({"mail"})), Ageing(1000, priority=2), Ageing(250, priority=1)),
     ]
 )
 NIGHTS = Hours("UTC", ((Span(0, 22 * 60 + 14), Span(22 * 60 + 16, 1440)),) * 7)  # START is 22:13:20
@@ -63,8 +84,14 @@ policies = st.builds(
                 value_weight=st.sampled_from([0, 10 * SECOND]),
                 value_cap=st.just(MINUTE),
                 choice=st.sampled_from(CHOICES),
+                any_of=st.sampled_from([(), (), (), ((Skill("german", 2),), (Skill("repair", 1),))]),
                 hours=st.sampled_from([None, None, NIGHTS]),
                 overflow=overflows,
+                ageing=ageings,
+                callback=call_rules,
+                waits_for=st.sampled_from(
+                    [{}, {}, {"owner": 20 * SECOND}, {"owner": 0, "last_agent": MINUTE}]
+                ),
             )
             for queue in QUEUES[:2]  # the third has no rules of its own
         )
@@ -73,6 +100,7 @@ policies = st.builds(
     interrupts=st.sampled_from([{}, {"phone": frozenset({"mail"})}, {"chat": frozenset({"mail"})}]),
     weights=st.sampled_from([{}, {"phone": 2, "mail": 1}]),
     shift_margin=st.sampled_from([0, 10 * SECOND]),
+    bench_after=st.sampled_from([1, 1, 2, 3]),
 )
 POLICY = Policy(1, (QueuePolicy("billing"), QueuePolicy("repair", target=60 * SECOND)))
 
@@ -120,6 +148,11 @@ def items(now: Micros) -> st.SearchStrategy[WorkItem]:
         any_of=terms,
         preferred=wishes,
         value=st.sampled_from([0, 0, 3, 50]),
+        kept=st.sampled_from(["", "", "called_again"]),
+        callback=st.sampled_from(
+            [None] * 5
+            + [Callback(), Callback(1), Callback(1, now + 20 * SECOND), Callback(0, 0, now - 10 * SECOND)]
+        ),
     )
 
 

@@ -3,13 +3,18 @@
 import itertools
 import re
 import tomllib
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from channels.load import find
+from routing.lines import QueueLine
+from routing.model import Skill, WorkItem
+from service_desk.actions.config_drafts import checked
 from service_desk.app import read_config_seed
+from service_desk.clock import SECOND
 from service_desk.domain.config import DeskConfig
 from service_desk.settings import BadSettings, load_settings
 
@@ -56,17 +61,30 @@ def test_the_router_takes_the_seed(seed: DeskConfig) -> None:
     [
         (("phone_lines", 0, "default_queue"), "nowhere", "there is no queue 'nowhere'"),
         (("widgets", 0, "topics", 0, "queue"), "nowhere", "there is no queue 'nowhere'"),
-        (("queues", 1, "id"), "service", "an id stands twice"),
+        (("queues", 1, "id"), "service", "queues.service: stands twice"),
+        (("queues", 0, "overflow"), [{"when": "wait", "queue": "sales"}], r"overflow.0.after_s: is missing"),
+        (("queues", 0, "overflow"), [{"when": "size", "queue": "sales"}], r"overflow.0.size: is missing"),
+        (("queues", 0, "requires"), "german>=3 and (repair", "queues.service.requires: a bracket is open"),
+        (("shifts",), {"anna": {"zone": "Moon"}}, "shifts.anna.zone: there is no time zone"),
         (("time_zone",), "Europe/Nowhere", "is not known"),
         (("queues", 0, "ring_s"), 0, "greater than or equal to 5"),
         (("queues", 0, "rings_s"), 20, "Extra inputs are not permitted"),
         (("queues", 0, "choice"), "nearest", "longest_idle"),
+        (("queues", 0, "recover_s"), -1, "greater than or equal to 0"),
+        (("queues", 0, "reopened_s"), -1, "greater than or equal to 0"),
+        (("queues", 0, "last_agent_h"), 0, "greater than or equal to 1"),
+        (("queues", 0, "ageing"), [{"slope_pct": 0}], "greater than or equal to 1"),
+        (
+            ("queues", 0, "ageing"),
+            [{"slope_pct": 200}, {"slope_pct": 300, "priority": 5}],
+            "service.ageing.1: is never reached",
+        ),
         (
             ("queues", 0, "overflow"),
-            [{"when": "wait", "queue": "nowhere"}],
+            [{"when": "wait", "after_s": 9, "queue": "nowhere"}],
             "overflow.0.queue: there is no queue",
         ),
-        (("queues", 0, "overflow"), [{"when": "wait", "queue": "service"}], "goes in a circle"),
+        (("queues", 0, "overflow"), [{"when": "wait", "after_s": 9, "queue": "service"}], "goes in a circle"),
         (("queues", 0, "overflow"), [{"when": "closed", "queue": "sales"}], "give it hours"),
         (("queues", 0, "hours"), {"zone": "Moon/Base"}, "hours.zone: there is no time zone"),
         (("queues", 0, "hours"), {"zone": "UTC", "monday": ["8-12"]}, "monday"),
@@ -89,6 +107,80 @@ def test_a_slip_in_the_queues_is_named(path: tuple[Any, ...], value: Any, words:
     part[path[-1]] = value
     with pytest.raises(ValueError, match=words):
         DeskConfig.model_validate(body)
+
+
+def test_every_fault_between_the_fields_is_named_at_once_by_our_own_names() -> None:
+    body: Any = read_config_seed()
+    body["time_zone"] = "Europe/Nowhere"
+    body["widgets"][0]["default_queue"] = "nowhere"
+    body["queues"][0]["rings"] = [{"after_s": 60}, {"after_s": 30}]
+    body["queues"][1]["overflow"] = [{"when": "size", "queue": "service"}]
+    config, problems = checked(body)
+    assert config is None
+    assert [field for field, _ in problems] == [
+        "time_zone",
+        "widgets.demo.default_queue",
+        "queues.sales.overflow.0.size",
+        "queues.service.rings.1.after_s",
+    ]
+
+
+def test_the_router_takes_every_rule_of_the_file() -> None:
+    body: Any = read_config_seed()
+    body |= {"weights": {"phone": 2}, "shift_margin_s": 60, "bench_after": 3, "agent_units": 4}
+    body["queues"][0] |= {
+        "requires": "german>=3 and (repair or network)",
+        "value_weight_s": 5,
+        "value_cap_s": 90,
+    }
+    body["phone_lines"][0]["value"] = 7
+    config, problems = checked(body)
+    assert config is not None, problems
+    policy = config.policy()
+    assert (policy.weights, policy.shift_margin, policy.bench_after) == ({"phone": 2}, 60 * SECOND, 3)
+    queue = policy.queues[0]
+    assert queue.any_of == (
+        (Skill("german", 3), Skill("network", 1)),
+        (Skill("german", 3), Skill("repair", 1)),
+    )
+    assert (queue.value_weight, queue.value_cap) == (5 * SECOND, 90 * SECOND)
+    account = body["phone_lines"][0]["account"]
+    assert (config.value_of(account), config.value_of("elsewhere")) == (7, 0)
+
+
+@pytest.mark.parametrize(("order", "priority"), [("due", 0), ("due", 5), ("strict", 2)])
+def test_the_stored_order_is_the_routers(order: str, priority: int) -> None:
+    """By it customers are told their place."""
+    body: Any = read_config_seed()
+    body["queues"][0] |= {"order": order, "value_weight_s": 10, "value_cap_s": 45, "priority": 3}
+    line = body["phone_lines"][0]
+    line["value"] = 7
+    config, _ = checked(body)
+    assert config is not None
+    queue = config.queues[0]
+    item = WorkItem("call", "phone", queue.id, 1_000_000, priority, value=7)
+    stored = config.ordering_key(queue.id, 1_000_000, priority, line["account"])
+    assert stored == QueueLine(queue.for_router()).key(item)
+
+
+def test_a_shift_ends_for_who_said_ready_in_it_or_before_it() -> None:
+    body: Any = read_config_seed()
+    body["shifts"] = {
+        "anna": {"zone": "Europe/Berlin", "thursday": ["08:00-16:30"], "friday": ["08:00-12:00"]}
+    }
+    config, problems = checked(body)
+    assert config is not None, problems
+
+    def at(text: str) -> int:
+        return int(datetime.fromisoformat(f"{text}+01:00").timestamp()) * SECOND
+
+    ends = at("2026-12-03T16:30")
+    assert config.shift_end("anna", at("2026-12-03T07:40")) == ends, "early"
+    assert config.shift_end("anna", at("2026-12-03T12:00")) == ends
+    assert config.shift_end("anna", at("2026-12-03T17:00")) == at("2026-12-04T12:00"), (
+        "longer, by their own word"
+    )
+    assert config.shift_end("bert", at("2026-12-03T12:00")) is None
 
 
 @pytest.mark.parametrize("name", PROCESS_FILES)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -17,8 +18,11 @@ from service_desk.cli import main
 from service_desk.clock import HOUR, SECOND, Micros, SystemClock
 from service_desk.demo.past import Size
 from service_desk.demo.seed import PASSWORDS, seed_demo
+from service_desk.domain.config import DeskConfig
 from service_desk.domain.events import AgentStateChanged
+from service_desk.domain.media import ASYNCHRONOUS
 from service_desk.planning.recorded import RecordedDay, recorded_day
+from service_desk.planning.rehearsal import CannotBePlayed, compared, under
 from service_desk.queries.figures import midnight
 from service_desk.storage import schema
 from service_desk.storage.store import Store, migrate
@@ -132,3 +136,31 @@ def test_more_agents_on_a_recorded_day_are_compared(
     assert found["difference"]["total"]["p_wait"]["value"] <= 0
     for arguments in ([], ["x.toml", "--from-log", str(day)]):
         assert CliRunner().invoke(main, ["simulate", *arguments]).exit_code == 2
+
+
+def test_a_rehearsal_goes_by_interrupts_and_the_promises_of_messages(store: Store, day: date) -> None:
+    before = store.read(lambda reader: reader.config)
+    body = before.model_dump(mode="json")
+    body["interrupts"] = {"phone": ["email"]}
+    body["agent_units"] = 4
+    for queue in body["queues"]:
+        queue["message_target_s"] += 3_600
+    after = DeskConfig.model_validate(body)
+    scenario = replayed(store, day).scenario
+    same, other = under(scenario, before, before), under(scenario, before, after)
+    assert same == scenario
+    assert scenario.rules == {}
+    assert other.rules == {"interrupts": {"phone": ["email"]}}
+    assert {group.routing["units"] for group in other.groups} == {4}
+    pairs = list(zip(scenario.contacts, other.contacts, strict=True))
+    assert {one.medium for one, _ in pairs} >= {"phone", "email"}
+    for one, changed in pairs:
+        later = 3_600 if one.medium in ASYNCHRONOUS else 0
+        assert changed.priority == one.priority - later // 60, one.medium
+        assert changed.within_s == before.target_s(one.queue, one.medium) + later
+
+
+async def test_rules_that_cannot_be_played_are_said_in_words(store: Store, day: date) -> None:
+    scenario = replayed(store, day, replications=2).scenario
+    with pytest.raises(CannotBePlayed, match="nonsense"):
+        await compared(scenario, replace(scenario, rules={"nonsense": 1}))

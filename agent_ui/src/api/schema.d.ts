@@ -724,6 +724,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/interactions/{interaction_id}/pull": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take a contact that waits, out of its turn. Needs `contact.pull`; it is counted. */
+        post: operations["pull_interaction"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/interactions/{interaction_id}/resume": {
         parameters: {
             query?: never;
@@ -837,6 +854,23 @@ export interface paths {
         put?: never;
         /** Leave it to somebody else, with a reason; the customer keeps their place. */
         post: operations["decline_offer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/pulls": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who took contacts by hand on a day, and which share of theirs that was. */
+        get: operations["get_pulls"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -987,6 +1021,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/waiting": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What waits, with place and expected wait: in one's own queues, for supervisors in all. Needs `contact.pull`. */
+        get: operations["get_waiting"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1057,6 +1108,25 @@ export interface components {
             since: number;
             /** Version */
             version: number;
+        };
+        /**
+         * AgentPullsView
+         * @description An agent's day: contacts that they answered, and took by hand among them.
+         */
+        AgentPullsView: {
+            /** Agent Id */
+            agent_id: string;
+            /** Answered */
+            answered: number;
+            /** Name */
+            name: string;
+            /** Pulled */
+            pulled: number;
+            /**
+             * Share
+             * @description pulled / answered, from 0 to 1.
+             */
+            share: number | null;
         };
         /**
          * AgentStateView
@@ -2512,6 +2582,16 @@ export interface components {
             [key: string]: unknown;
         };
         /**
+         * PullsView
+         * @description A day of the desk's time zone, who took most first.
+         */
+        PullsView: {
+            /** Agents */
+            agents: components["schemas"]["AgentPullsView"][];
+            /** Day */
+            day: string;
+        };
+        /**
          * PutView
          * @description Whole new values by collection and id.
          */
@@ -3045,6 +3125,52 @@ export interface components {
             start: number;
             /** Waiting */
             waiting: (number | null)[];
+        };
+        /**
+         * WaitingContactView
+         * @description One contact that waits. `position` counts from 1 in its queue, whatever its medium.
+         */
+        WaitingContactView: {
+            /** Channel */
+            channel: string;
+            /**
+             * Expected Wait S
+             * @description From now on; null if nobody knows.
+             */
+            expected_wait_s: number | null;
+            /** Id */
+            id: string;
+            /** Position */
+            position: number;
+            /** Queue Id */
+            queue_id: string;
+            /** Queued At */
+            queued_at: number;
+            /**
+             * State
+             * @enum {string}
+             */
+            state: "queued" | "offered";
+            /** Title */
+            title: string;
+            /**
+             * Wait Basis
+             * @description model: places, handling time and patience of now (QLm). head_age: nobody serves the queue, so the age of the first in line.
+             * @enum {string}
+             */
+            wait_basis: "ringing" | "model" | "head_age" | "unknown";
+            /** Waited S */
+            waited_s: number;
+        };
+        /**
+         * WaitingView
+         * @description The first of each line before the second of any; `total` wait.
+         */
+        WaitingView: {
+            /** Items */
+            items: components["schemas"]["WaitingContactView"][];
+            /** Total */
+            total: number;
         };
         /**
          * WhoseContact
@@ -4745,6 +4871,44 @@ export interface operations {
             };
         };
     };
+    pull_interaction: {
+        parameters: {
+            query?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
+            path: {
+                interaction_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description One continuous contact on one channel. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InteractionView"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     resume_interaction: {
         parameters: {
             query?: never;
@@ -4984,6 +5148,37 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_pulls: {
+        parameters: {
+            query?: {
+                day?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A day of the desk's time zone, who took most first. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PullsView"];
+                };
             };
             /** @description Refused, with the reason. */
             default: {
@@ -5402,6 +5597,37 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["StoryPageView"];
+                };
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_waiting: {
+        parameters: {
+            query?: {
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The first of each line before the second of any; `total` wait. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WaitingView"];
                 };
             };
             /** @description Refused, with the reason. */

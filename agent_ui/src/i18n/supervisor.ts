@@ -145,6 +145,7 @@ export const supervisor = {
   "outcome.abandoned": "abandoned",
   "outcome.reassigned": "given to another agent",
   "outcome.agent_lost": "put back: agent lost",
+  "outcome.agent_silent": "put back: not answered",
   "outcome.agent_signed_out": "put back: agent signed out",
   "outcome.softphone_missing": "put back: softphone missing",
   "outcome.parked": "answered, parked",
@@ -209,6 +210,8 @@ export const supervisor = {
 
   "system.routing.moved": "Moved to another queue by a supervisor",
   "system.routing.overflow": "Moved to another queue by the rules of its queue",
+  "system.routing.reclaimed": "Back into line: it was not answered in time",
   "system.routing.put_back": "Put back into line by a supervisor",
   "system.routing.assigned": "Assigned by a supervisor",
+  "system.routing.pulled": "Taken by hand, out of its turn",
 } as const;

@@ -21,7 +21,7 @@ from service_desk.domain.config_views import (
 )
 from service_desk.errors import Conflict, Invalid, NotFound
 from service_desk.planning.recorded import recorded_day
-from service_desk.planning.rehearsal import MOST_S, TooLong, compared, under
+from service_desk.planning.rehearsal import MOST_S, CannotBePlayed, TooLong, compared, under
 from service_desk.queries import configs
 from service_desk.storage.store import Reader
 from service_desk.storage.transaction import Tx
@@ -188,10 +188,13 @@ async def rehearse_config_draft(request: web.Request, draft_id: str, body: Rehea
             field, words = problems[0]
             raise Invalid(f"{field}: {words}.", field=field)
         try:
+            in_force = await desk.read(lambda reader: reader.config)
             past = await desk.read(recorded_day, body.day, seed=body.seed, replications=body.replications)
-            found = await compared(past.scenario, under(past.scenario, config))
+            found = await compared(past.scenario, under(past.scenario, in_force, config))
         except ScenarioError as error:
             raise Invalid(str(error).removeprefix("--from-log: ").capitalize(), field="day") from None
+        except CannotBePlayed as error:
+            raise Invalid(f"These rules cannot be played: {error}", field="body") from None
         except TooLong:
             raise Invalid(
                 f"This took more than {MOST_S:g} s: ask for fewer replications, or a quieter day.",

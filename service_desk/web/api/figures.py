@@ -8,8 +8,8 @@ from pydantic import Field
 
 from service_desk.clock import SECOND
 from service_desk.domain.csv_text import Cell, csv_text
-from service_desk.domain.supervision_views import CountedPageView, IntervalsView, IntervalView
-from service_desk.queries import figures
+from service_desk.domain.supervision_views import CountedPageView, IntervalsView, IntervalView, PullsView
+from service_desk.queries import figures, waiting
 from service_desk.storage.store import Reader
 from service_desk.web.api.inputs import Input, Key, Page
 from service_desk.web.keys import DESK
@@ -52,6 +52,12 @@ class Day(Input):
     queue: Key | None = None
 
 
+class PullsDay(Input):
+    """A day of the desk's time zone, today if it is left out."""
+
+    day: date | None = Field(None, ge=date(2000, 1, 1), le=date(2100, 1, 1))
+
+
 class CsvDay(Day):
     """`bom` puts a byte-order mark first, by which spreadsheets on Windows know UTF-8."""
 
@@ -62,6 +68,12 @@ class CsvDay(Day):
 def counted_contacts(reader: Reader, figure: str, query: Counted) -> CountedPageView:
     """The contacts that a figure is made of."""
     return found(figures.counted_page(reader, figure, query.queue, query.start, query.before, query.limit))
+
+
+@routes.get("/api/v1/pulls", needs="figures.read")
+def get_pulls(reader: Reader, query: PullsDay) -> PullsView:
+    """Who took contacts by hand on a day, and which share of theirs that was."""
+    return waiting.pulls_view(reader, query.day)
 
 
 @routes.get("/api/v1/intervals", needs="figures.read")

@@ -5,32 +5,51 @@ Only after a change that is meant to decide differently; the difference belongs 
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from routing.codec import encode
+from routing.model import Policy
 from routing.router import Router
-from tests.routing.centre import POLICY, Centre
+from tests.routing.centre import OVERFLOW, POLICY, RINGS, STRICT, Centre, ChoosyCentre
 
 FOLDER = Path(__file__).parent
-SEEDS = {"morning": (11, 6), "short_of_staff": (12, 2), "many_hands": (13, 15)}
-LENGTH = 250
 
 
-def record(seed: int, agents: int) -> dict[str, Any]:
+class Scene(NamedTuple):
+    """Who plays it, so many agents, so many commands, under which rules."""
+
+    seed: int
+    agents: int
+    length: int = 250
+    policy: Policy = POLICY
+    centre: type[Centre] = Centre
+
+
+SCENES = {
+    "morning": Scene(11, 6),
+    "short_of_staff": Scene(12, 2),
+    "many_hands": Scene(13, 15),
+    "rings": Scene(14, 5, 200, RINGS, ChoosyCentre),
+    "overflow": Scene(15, 4, 200, OVERFLOW),
+    "strict_and_value": Scene(16, 6, 200, STRICT, ChoosyCentre),
+}
+
+
+def record(scene: Scene) -> dict[str, Any]:
     """Commands, times and decisions, and the snapshot that they end in."""
-    router = Router(POLICY)
+    router = Router(scene.policy)
     steps = []
-    for command, now in Centre(seed, agents).history(LENGTH):
+    for command, now in scene.centre(scene.seed, scene.agents, scene.policy).history(scene.length):
         decisions = router.apply(command, now)
         steps.append(
             {"now": now, "command": encode(command), "decisions": [encode(each) for each in decisions]}
         )
-    return {"policy": encode(POLICY), "steps": steps, "snapshot": router.snapshot()}
+    return {"policy": encode(scene.policy), "steps": steps, "snapshot": router.snapshot()}
 
 
 def main() -> None:
-    for name, (seed, agents) in SEEDS.items():
-        steps = record(seed, agents)
+    for name, scene in SCENES.items():
+        steps = record(scene)
         lines = [json.dumps(step, sort_keys=True) for step in steps["steps"]]  # a line per step, for diffs
         text = (
             f'{{"policy": {json.dumps(steps["policy"], sort_keys=True)},\n"steps": [\n'

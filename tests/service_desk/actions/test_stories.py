@@ -208,19 +208,45 @@ async def test_agent_lost_and_back_within_the_time(desk: Desk) -> None:
     assert (await row_of(desk, schema.agent, ann))["chosen"] == "ready"
 
 
+async def test_a_call_is_not_taken_from_who_talks_though_their_console_is_gone(desk: Desk) -> None:
+    """Their leg is alive. When it ends, the call has its time to wait for them, and then goes back."""
+    ann = await make_agent(desk, "ann")
+    contact = await phone(desk, "CA1")
+    queued = (await row_of(desk, schema.interaction, contact))["queued_at"]
+    await desk.run(offers.accept_offer, await offer_to(desk, contact, ann), ann)
+    leg = await join_both(desk, contact, ann, "CA1")
+    await desk.run(sockets.closed, ["sid-ann"])
+    await desk.run(agents.lost, ann, {})
+    await desk.run(reclaim.reclaim, ann, {})
+    row = await row_of(desk, schema.interaction, contact)
+    assert (row["state"], row["agent_id"]) == ("active", ann)
+    (later,) = await rows_of(desk, schema.timer, kind="agent_reclaim", subject=ann)
+    await desk.run(
+        calls.leg_changed, PHONE, CallChanged(leg, CallStatus.COMPLETED, "end-leg", 5), actor=PHONE
+    )
+    (rejoin,) = await rows_of(desk, schema.timer, kind="rejoin_timeout", subject=contact)
+    assert later["due_at"] <= rejoin["due_at"]
+    await desk.run(calls.rejoin_timeout, contact, rejoin["data"])
+    row = await row_of(desk, schema.interaction, contact)
+    assert (row["state"], row["agent_id"], row["queued_at"]) == ("queued", None, queued)
+
+
 async def test_agent_lost_for_good_gives_the_call_back(desk: Desk) -> None:
     ann = await make_agent(desk, "ann")
     contact = await phone(desk, "CA1")
     queued = (await row_of(desk, schema.interaction, contact))["queued_at"]
     await desk.run(offers.accept_offer, await offer_to(desk, contact, ann), ann)
-    await join_both(desk, contact, ann, "CA1")
+    leg = await join_both(desk, contact, ann, "CA1")
     await desk.run(sockets.closed, ["sid-ann"])
     await desk.run(agents.lost, ann, {})
+    await desk.run(
+        calls.leg_changed, PHONE, CallChanged(leg, CallStatus.COMPLETED, "end-leg", 5), actor=PHONE
+    )
     await desk.run(reclaim.reclaim, ann, {})
     row = await row_of(desk, schema.interaction, contact)
     assert (row["state"], row["agent_id"], row["queued_at"]) == ("queued", None, queued)
     kinds = [effect["kind"] for effect in await rows_of(desk, schema.effect)]
-    assert kinds == ["connect_call", "hang_up_call", "put_back_call"]
+    assert kinds == ["connect_call", "put_back_call"]
 
 
 async def test_softphone_that_never_joins(desk: Desk) -> None:

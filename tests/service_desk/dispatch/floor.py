@@ -17,6 +17,7 @@ from service_desk.desk import Desk
 from service_desk.dispatch.host import RoutingHost
 from service_desk.errors import DeskError
 from service_desk.lease import Lease, SoleLease
+from service_desk.queries.lines import line_facts
 from service_desk.storage import schema
 from service_desk.storage.store import Reader, Store
 from tests.service_desk.conftest import CONFIG
@@ -87,14 +88,14 @@ class Floor:
 
     async def call(self, line: str = PHONE) -> str:
         self.contacts += 1
-        return self._named(await phone(self.desk, f"CA{self.contacts}", f"+1415555{self.contacts:04d}", line))
+        return self.named(await phone(self.desk, f"CA{self.contacts}", f"+1415555{self.contacts:04d}", line))
 
     async def chat(self) -> str:
         self.contacts += 1
         _, contact = await open_chat(self.desk, f"v{self.contacts}", "hello", key=f"k{self.contacts}")
-        return self._named(contact)
+        return self.named(contact)
 
-    def _named(self, contact: str) -> str:
+    def named(self, contact: str) -> str:
         name = f"C{self.contacts}"
         self.names[name], self.names[contact] = contact, name
         return name
@@ -132,6 +133,13 @@ class Floor:
 
     async def contact(self, name: str) -> dict[str, Any]:
         return await row_of(self.desk, schema.interaction, self.names[name])
+
+    async def told(self, name: str) -> int | None:
+        """The place in line that the customer is told."""
+        row = await self.contact(name)
+        facts = await self.desk.read(line_facts, row["account"], row["external_id"])
+        assert facts is not None
+        return facts.position
 
     async def _ringing(self, name: str) -> dict[str, Any]:
         (offer,) = await rows_of(self.desk, schema.offer, interaction_id=self.names[name], state="pending")

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from channels.contract import CallChanged, CallStatus
 from routing.decisions import OfferMade
-from service_desk.actions import calls
+from service_desk.actions import admin, calls
 from service_desk.audit import Finding
 from service_desk.audit.router import replay
 from service_desk.bus.local import LocalBus
@@ -349,3 +349,36 @@ async def test_what_is_counted_is_what_the_rows_say(sqlite_url: str) -> None:
     assert counted["made"] == len(rows) > 10
     assert counted["expired"] == states["expired"]
     assert counted["accepted"] == states["accepted"]
+
+
+async def test_who_lets_two_in_a_row_ring_is_away_and_a_restart_in_between_forgets_nothing(
+    db_url: str,
+) -> None:
+    async with floor(db_url) as place:
+        config = await place.desk.read(lambda reader: reader.config)
+        await place.desk.run(admin.publish_config, {**config.model_dump(mode="json"), "bench_after": 2})
+        for login in ("bob", "cyd", "dan"):
+            await place.say(login, "away")
+        place.start()
+        await place.settle()
+        first = await place.call()
+        await place.settle()
+        await place.advance(21)
+        ann = await row_of(place.desk, schema.agent, place.names["ann"])
+        assert (ann["chosen"], (await place.contact(first))["state"]) == ("ready", "queued"), (
+            "one is not enough"
+        )
+        await place.stop()
+        place.start()
+        await place.settle()
+        assert (await place.contact(first))["state"] == "queued", "they are not asked again at once"
+        await place.call()
+        await place.settle()
+        await place.advance(21)
+        ann = await row_of(place.desk, schema.agent, place.names["ann"])
+        assert (ann["chosen"], ann["reason"]) == ("away", "no_answer")
+        assert await faults(place.desk) == []
+        await place.say("ann", "ready")
+        await place.advance(15)
+        (offer,) = await rows_of(place.desk, schema.offer, state="pending")
+        assert offer["agent_id"] == place.names["ann"], "by their own word they are back"

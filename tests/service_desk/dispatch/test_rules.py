@@ -4,7 +4,7 @@ from copy import deepcopy
 from typing import Any
 
 from routing.decisions import Overflowed
-from service_desk.actions import admin, offers
+from service_desk.actions import admin, offers, supervision
 from service_desk.storage import schema
 from tests.service_desk.dispatch.floor import SHORT, Floor, floor
 from tests.service_desk.people import rows_of
@@ -98,6 +98,30 @@ async def test_a_caller_who_hangs_up_as_the_rules_move_them_is_gone(db_url: str)
         await place.settle()
         row = await place.contact(name)
         assert (row["queue_id"], row["state"]) == ("service", "ended")
+        assert await faults(place.desk) == []
+
+
+async def test_a_class_that_ages_faster_overtakes_in_the_line_and_in_what_callers_are_told(
+    db_url: str,
+) -> None:
+    async with floor(db_url) as place:
+        await only_sales(place)
+        await publish(place, ageing=[{"slope_pct": 300, "priority": 1}])
+        ordinary, urgent = await place.call(), await place.call()
+        await place.advance(60)
+        row = await place.contact(urgent)
+        await place.desk.run(supervision.prioritise_contact, row["id"], row["version"], 1, "asked for it")
+        third = await place.call()
+        told = [await place.told(name) for name in (urgent, ordinary, third)]
+        assert told == [1, 2, 3]
+        row = await place.contact(third)
+        await place.desk.run(supervision.prioritise_contact, row["id"], row["version"], 1, "asked for it")
+        assert await place.told(third) == 3  # a minute's head start is what the other has waited: level
+        await place.advance(1)
+        assert [await place.told(name) for name in (urgent, third, ordinary)] == [1, 2, 3]
+        await place.say("bob", "ready")
+        await place.settle()
+        assert (await place.contact(urgent))["state"] == "offered"
         assert await faults(place.desk) == []
 
 

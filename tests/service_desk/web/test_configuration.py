@@ -1,16 +1,24 @@
 """The rules are changed at run time: draft, check, compare, publish, roll back."""
 
 import asyncio
+import contextlib
+import threading
 from copy import deepcopy
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
+from service_desk.actions.config_drafts import DRAFTS_MOST, new_draft
 from service_desk.clock import SECOND
 from service_desk.demo.past import Size
 from service_desk.demo.seed import PASSWORDS, seed_demo
+from service_desk.errors import Conflict
 from service_desk.storage import schema
+from service_desk.storage.transaction import Tx
+from tests.service_desk.people import make_agent, rows_of
+from tests.service_desk.storage.two_nodes import nodes
 from tests.service_desk.web.world import Caller, World
 
 BASE = "/api/v1/config"
@@ -119,6 +127,76 @@ async def test_what_nobody_could_serve_is_refused(world: World) -> None:
     refused = await publish(admin, await draft(admin, body))
     assert refused.status == 422
     assert refused.json()["field"] == f"phone_lines.{line['account']}.requires.juggling"
+
+
+async def test_skills_that_nobody_has_and_queues_that_nobody_serves_are_refused(world: World) -> None:
+    admin = await world.person("ruth", "admin")
+    await make_agent(world.desk, "gert", ready=False, skills={"german": 3})
+    body = deepcopy((await admin.get(BASE)).json()["body"])
+    first, more = body["queues"][0], deepcopy(body["queues"][0])
+    first["rings"] = [{"after_s": 20, "drop": ["germann"]}]
+    body["queues"][1]["requires"] = "german>=5"
+    made = await draft(admin, body)
+    problems = (await admin.get(f"{BASE}/drafts/{made['id']}/check")).json()["problems"]
+    assert [problem["field"] for problem in problems] == [
+        f"queues.{first['id']}.rings.0.drop",
+        f"queues.{body['queues'][1]['id']}",
+    ]
+    assert "nobody can serve it" in problems[1]["detail"]
+    refused = await publish(admin, made)
+    assert (refused.status, refused.json()["field"]) == (422, f"queues.{first['id']}.rings.0.drop")
+
+    body = deepcopy((await admin.get(BASE)).json()["body"])
+    body["queues"].append(more | {"id": "later", "name": "Later"})
+    assert (await publish(admin, await draft(admin, body))).status == 200, "nothing leads there yet"
+    body["widgets"][0]["default_queue"] = "later"
+    refused = await publish(admin, await draft(admin, body))
+    assert (refused.status, refused.json()["field"]) == (422, "queues.later")
+    assert "widgets.demo.default_queue" in refused.json()["detail"]
+
+
+async def test_what_waits_and_who_works_hear_of_the_new_rules(world: World) -> None:
+    admin = await world.person("ruth", "admin")
+    await world.call()
+    body = deepcopy((await admin.get(BASE)).json()["body"])
+    for queue in body["queues"]:
+        queue |= {"target_s": queue["target_s"] + 10, "value_weight_s": 60, "value_cap_s": 600}
+    for line in body["phone_lines"]:
+        line["value"] = 2
+    body["agent_units"] = 3
+    before = (await rows_of(world.desk, schema.interaction))[0]
+    assert (await publish(admin, await draft(admin, body))).status == 200
+    after = (await rows_of(world.desk, schema.interaction))[0]
+    assert after["ordering_key"] == before["ordering_key"] + (10 - 120) * SECOND
+    commands = [row["body"] for row in await rows_of(world.desk, schema.command)]
+    changed = [body for body in commands if body["kind"] == "WorkChanged"]
+    assert [body["item"]["value"] for body in changed] == [2]
+    agents = [body["agent"] for body in commands if body["kind"] == "AgentChanged"]
+    assert {agent["units"] for agent in agents} == {3}
+
+
+@pytest.mark.postgres
+async def test_two_nodes_do_not_pass_the_bound_of_drafts_together(postgres_url: str) -> None:
+    async with nodes(postgres_url) as (left, right):
+        for _ in range(DRAFTS_MOST - 1):
+            await left.run(new_draft, None, "a try")
+        counted, go = threading.Event(), threading.Event()
+
+        def slowly(tx: Tx) -> None:
+            new_draft(tx, None, "the last")
+            counted.set()
+            assert go.wait(20)
+
+        writing = asyncio.create_task(left.run(slowly))
+        await asyncio.to_thread(counted.wait, 10)
+        other = asyncio.create_task(right.run(new_draft, None, "one more"))
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(other), 0.3)
+        go.set()
+        await writing
+        with pytest.raises(Conflict):
+            await other
+        assert len(await rows_of(left, schema.config_draft)) == DRAFTS_MOST
 
 
 async def test_a_queue_with_waiting_contacts_stays(world: World) -> None:

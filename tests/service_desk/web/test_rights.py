@@ -38,6 +38,12 @@ EXPECTED: dict[tuple[str, str], set[str] | None] = {
     ("GET", "/api/v1/entries/{entry_id}/html"): ALL,
     ("POST", "/api/v1/interactions/{interaction_id}/end"): ALL,
     ("POST", "/api/v1/interactions/{interaction_id}/wrap-up"): ALL,
+    (
+        "POST",
+        "/api/v1/interactions/{interaction_id}/pull",
+    ): SUPERVISORS,  # agents by the configuration: test_pull.py
+    ("GET", "/api/v1/waiting"): SUPERVISORS,
+    ("GET", "/api/v1/pulls"): SUPERVISORS,
     ("POST", "/api/v1/tickets"): ALL,
     ("GET", "/api/v1/tickets/{ticket_id}"): ALL,
     ("PATCH", "/api/v1/tickets/{ticket_id}"): ALL,

@@ -1,0 +1,79 @@
+"""What is decided about callbacks in a turn: whom to dial, and who was missed."""
+
+from routing import callbacks
+from routing.decisions import Because, CallbackMissed, CustomerDialled, Decision
+from routing.estimate import expected_wait
+from routing.floor import Floor
+from routing.lines import QueueLine
+from routing.model import Micros
+from routing.records import ItemRecord
+
+
+def dial_who_is_near(floor: Floor, out: list[Decision], *, looks: bool) -> None:
+    """Dial who sleeps and whose turn is near, in the order of their lines; `looks`: also by their expected wait."""
+    for queue in sorted(floor.sleepy):
+        line = floor.sleepy[queue]
+        rule = callbacks.rule_of(line.policy)
+        while (head := line.sleepers.head) is not None:
+            record: ItemRecord = head[2]
+            position = _ahead(line, record) + 1
+            wait = _wait(floor, line, record, position) if looks and rule.within else None
+            if position > rule.position and (wait is None or wait > rule.within):
+                break  # who is behind them is further away
+            attempt = 1 + (record.item.callback.missed if record.item.callback else 0)
+            because: Because = {
+                "rule": "turn_is_near",
+                "queue": queue,
+                "position": position,
+                "wait_ms": None if wait is None else wait // 1000,
+                "waited_ms": max(floor.now - record.item.queued_at, 0) // 1000,
+                "policy_version": floor.rules.version,
+            }
+            floor.dial(record)
+            out.append(CustomerDialled(record.item.id, attempt, because))
+
+
+def _ahead(line: QueueLine, record: ItemRecord) -> int:
+    """How many are before it. What rests will not be served before it is dialled again."""
+    place = line.waiting.rank(record.entry)
+    resting = sum(line.waiting.rank(other.entry) < place for other in line.resting.values())
+    return place - resting
+
+
+def _wait(floor: Floor, line: QueueLine, record: ItemRecord, position: int) -> Micros | None:
+    """How long until its turn, as far as is known."""
+    item = record.item
+    team = floor.buckets.team(item.queue)
+    places = sum(
+        agent.agent.capacity.get(item.medium, 0) for agent in team if agent.ready and not agent.blocked
+    )
+    if not places:
+        return None
+    return round(expected_wait(position - 1, places * line.handling.value, line.patience.value))
+
+
+def next_look(floor: Floor) -> Micros | None:
+    """When expected waits are to be looked at again; None if no rule asks for that."""
+    if any(callbacks.rule_of(line.policy).within for line in floor.sleepy.values()):
+        return (floor.now // callbacks.LOOK_EVERY + 1) * callbacks.LOOK_EVERY
+    return None
+
+
+def miss_who_is_overdue(floor: Floor, record: ItemRecord, out: list[Decision]) -> bool:
+    """Whether a customer is being dialled for too long and was missed: they rest, or that was the last try."""
+    callback, rule = record.item.callback, callbacks.rule_of(record.line.policy)
+    if callback is None or callback.dialled_at is None or floor.now < callback.dialled_at + rule.answer:
+        return False
+    because: Because = {
+        "rule": "no_answer",
+        "dialled_ms": (floor.now - callback.dialled_at) // 1000,
+        "tries": rule.tries,
+        "policy_version": floor.rules.version,
+    }
+    again = callbacks.missed(record.item, rule, floor.now)
+    out.append(CallbackMissed(record.item.id, callback.missed + 1, again is None, because))
+    floor.take_from_line(record)
+    if again is not None:
+        record.item = again
+        floor.enqueue(record)
+    return True

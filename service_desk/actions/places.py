@@ -1,0 +1,112 @@
+"""Which place a contact takes that comes into a line, and whom it would rather have: by the rules of its queue.
+
+A queue without such rules asks nothing of the database.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from routing.places import Wait, arrival
+from service_desk.clock import DAY, HOUR, SECOND, Micros
+from service_desk.domain import interaction as life
+from service_desk.domain.config import Queue
+from service_desk.domain.media import ASYNCHRONOUS
+from service_desk.storage import schema
+from service_desk.storage.prepared import Prepared
+from service_desk.storage.transaction import Row, Tx
+
+CONTACT = schema.interaction
+LOOKED_AT = 20
+"""Of a customer's newest contacts."""
+NO_HINTS: Final[dict[str, Any]] = {}
+
+Hints = dict[str, Any]
+"""`interaction.hints`: "kept", why the arrival is that of an earlier wait, and "preferred", pairs of agent and why."""
+
+_BEFORE = Prepared(
+    sa.select(
+        CONTACT.c.id,
+        CONTACT.c.channel,
+        CONTACT.c.queue_id,
+        CONTACT.c.state,
+        CONTACT.c.agent_id,
+        CONTACT.c.queued_at,
+        CONTACT.c.answered_at,
+        CONTACT.c.ended_at,
+    )
+    .where(
+        CONTACT.c.customer_id == sa.bindparam("customer"),
+        CONTACT.c.created_at >= sa.bindparam("since", type_=CONTACT.c.created_at.type),
+    )
+    .order_by(CONTACT.c.created_at.desc(), CONTACT.c.id.desc())
+    .limit(LOOKED_AT)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """When it joined its line, as far as its order goes; `hints` for the row."""
+
+    queued_at: Micros
+    hints: Hints | None
+
+
+def place_in(
+    tx: Tx,
+    queue_id: str,
+    channel: str,
+    customer_id: str | None,
+    *,
+    own_id: str = "",
+    had_by: str | None = None,
+) -> Place:
+    """For a contact that joins a queue now. `had_by`: the agent whose work it goes on with."""
+    queue = tx.config.queue(queue_id)
+    recovers = queue.recover_s > 0 and channel not in ASYNCHRONOUS
+    preferred = _reopened(queue, had_by)
+    if customer_id is None or not (recovers or queue.last_agent_s):
+        return Place(tx.now, _hints("", preferred))
+    since = tx.now - max(queue.recover_s * SECOND + DAY, queue.last_agent_h * HOUR)
+    found = tx.all(_BEFORE, {"customer": customer_id, "since": since})
+    before = [row for row in found if row["id"] != own_id]
+    queued_at, kept = tx.now, ""
+    if recovers:
+        queued_at, kept = arrival(queue.recover_s * SECOND, tx.now, _last_wait(before, queue_id, channel))
+    if queue.last_agent_s and (last := _last_agent(before, tx.now - queue.last_agent_h * HOUR)) is not None:
+        preferred = [*preferred, [last, "last_agent"]]
+    return Place(queued_at, _hints(kept, preferred))
+
+
+def reopened_hints(tx: Tx, queue_id: str, had_by: str | None) -> Hints | None:
+    """Of work that was parked and goes on."""
+    return _hints("", _reopened(tx.config.queue(queue_id), had_by))
+
+
+def _reopened(queue: Queue, had_by: str | None) -> list[list[str]]:
+    return [[had_by, "reopened"]] if had_by is not None and queue.reopened_s else []
+
+
+def _hints(kept: str, preferred: list[list[str]]) -> Hints | None:
+    hints: Hints = {"kept": kept} if kept else {}
+    if preferred:
+        hints["preferred"] = preferred
+    return hints or None
+
+
+def _last_wait(before: list[Row], queue_id: str, channel: str) -> Wait | None:
+    """The newest contact of this kind, whatever became of it: a place that somebody took back is taken."""
+    for row in before:
+        if row["queue_id"] == queue_id and row["channel"] == channel:
+            left_at = row["ended_at"] if row["state"] == life.ENDED else None
+            return Wait(row["queued_at"], left_at, row["answered_at"] is not None)
+    return None
+
+
+def _last_agent(before: list[Row], since: Micros) -> str | None:
+    """Who had the newest contact that somebody had."""
+    for row in before:
+        if row["agent_id"] is not None and (row["ended_at"] is None or row["ended_at"] >= since):
+            return str(row["agent_id"])
+    return None

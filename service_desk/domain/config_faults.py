@@ -1,0 +1,118 @@
+"""What is wrong with a configuration between its fields: every fault, each with the configuration's own field name."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Final, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from routing import drafts
+from routing.model import Agent
+from routing.requirements import parse
+from service_desk.domain.media import Channel
+
+if TYPE_CHECKING:  # the configuration asks for its faults
+    from service_desk.domain.config import DeskConfig
+
+Problem = tuple[str, str]
+"""The field, and what is wrong with it or the cure."""
+
+FIELDS: Final = {
+    name: f"{name}_s"
+    for name in (
+        "target",
+        "ring",
+        "wrap_up",
+        "decline_pause",
+        "after",
+        "value_weight",
+        "value_cap",
+        "shift_margin",
+    )
+} | {"any_of": "requires"}
+"""The router's names of fields, and ours."""
+
+
+class ConfigFaults(ValueError):
+    """A configuration that cannot be; `problems` has them all."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(f"{field}: {says}" for field, says in problems))
+        self.problems = tuple(problems)
+
+
+def faults_of(config: "DeskConfig") -> list[Problem]:
+    """All that is wrong with it in itself."""
+    found = [*_names(config), *_overflow_steps(config), *_shifts(config)]
+    unreadable = list(_requirements(config))
+    if unreadable:  # the router's policy cannot be made of it
+        return [*found, *unreadable]
+    return [*found, *in_our_words(drafts.faults(config.policy(), media=get_args(Channel)))]
+
+
+def unservable(config: "DeskConfig", agents: Sequence[Agent]) -> list[Problem]:
+    """Skills that nobody has, and queues that contacts come to and nobody can serve. `agents`: all who are here."""
+    skills = sorted({skill for agent in agents for skill in agent.skills})
+    ways = dict[str, str]()
+    for where, queue in config.ways_in():
+        ways.setdefault(queue, where)
+    found = drafts.faults(config.policy(), skills=skills, agents=agents)
+    own = drafts.faults(config.policy())
+    problems: list[Problem] = []
+    for field, says in in_our_words([fault for fault in found if fault not in own]):
+        queue = field.removeprefix("queues.")
+        if queue in {each.id for each in config.queues}:  # a whole queue: one that is being set up may wait
+            if queue in ways:
+                problems.append((field, f"{says}; contacts come to it by {ways[queue]}"))
+        else:
+            problems.append((field, says))
+    return problems
+
+
+def in_our_words(faults: Sequence[drafts.Fault]) -> Iterator[Problem]:
+    """The router's faults with the configuration's names."""
+    for fault in faults:
+        path, dot, name = fault.field.rpartition(".")
+        yield f"{path}{dot}{FIELDS.get(name, name)}", fault.says
+
+
+def _names(config: "DeskConfig") -> Iterator[Problem]:
+    """Every queue that is named exists, and the time zone is known; no id stands twice."""
+    try:
+        ZoneInfo(config.time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        yield "time_zone", f"{config.time_zone!r} is not known; write it like Europe/Berlin"
+    queues = {queue.id for queue in config.queues}
+    for name in _twice([rule.id for rule in config.alerts]):
+        yield "alerts", f"an id stands twice: {name}"
+    for where, queue in [*config.ways_in(), *config.watched()]:
+        if queue not in queues:
+            yield where, f"there is no queue {queue!r}"
+
+
+def _twice(names: Sequence[str]) -> list[str]:
+    return sorted({name for name in names if names.count(name) > 1})
+
+
+def _overflow_steps(config: "DeskConfig") -> Iterator[Problem]:
+    """What a step looks at is said: nobody means "at once" or "if anybody waits" by leaving it out."""
+    for queue in config.queues:
+        for number, step in enumerate(queue.overflow):
+            at = f"queues.{queue.id}.overflow.{number}"
+            if step.when == "wait" and step.after_s is None:
+                yield f"{at}.after_s", "is missing: say after how many seconds of waiting"
+            if step.when == "size" and step.size is None:
+                yield f"{at}.size", "is missing: say how many others wait then"
+
+
+def _requirements(config: "DeskConfig") -> Iterator[Problem]:
+    for queue in config.queues:
+        field = f"queues.{queue.id}.requires"
+        try:
+            if queue.requires:
+                parse(queue.requires, field)
+        except ValueError as error:
+            yield field, str(error).removeprefix(f"{field}: ")
+
+
+def _shifts(config: "DeskConfig") -> Iterator[Problem]:
+    for login, hours in config.shifts.items():
+        yield from drafts.hours_faults(hours.for_router(), f"shifts.{login}")

@@ -1,0 +1,172 @@
+"""A callback keeps its place: agent first and customer first, missed and tried again, with a bound."""
+
+from dataclasses import replace
+
+import pytest
+
+from routing import callbacks
+from routing import commands as c
+from routing import decisions as d
+from routing.model import MINUTE, SECOND, Callback, CallbackRule, Micros, Policy, QueuePolicy, WorkItem
+from routing.router import Router
+from tests.routing.floors import Floor, kinds
+from tests.routing.worlds import START, item, queued, ready
+
+BY_AGENT = CallbackRule("agent", tries=3, pause=MINUTE)
+BY_CUSTOMER = CallbackRule("customer", position=2, tries=3, pause=MINUTE, answer=30 * SECOND)
+
+
+def by(rule: CallbackRule, version: int = 1) -> Policy:
+    return Policy(version, (QueuePolicy("billing", callback=rule),))
+
+
+def place_of(floor: Floor, name: str) -> WorkItem:
+    return floor.router.floor.items[name].item
+
+
+def tell(floor: Floor, new: WorkItem | None, name: str = "call", after: Micros = 0) -> list[d.Decision]:
+    """What became of the customer, as the rows would say it."""
+    return floor.do(c.WorkEnded(name) if new is None else c.WorkQueued(new), after=after)
+
+
+def test_a_call_that_becomes_a_callback_keeps_arrival_priority_and_target() -> None:
+    call = item("call", queued_at=START - MINUTE, priority=1)
+    floor = Floor(
+        queued("first", queued_at=START - 3 * MINUTE), c.WorkQueued(call), queued("late"), policy=by(BY_AGENT)
+    )
+    key = floor.router.floor.items["call"].entry[0]
+    floor.do(c.WorkQueued(callbacks.asked(call)))
+    assert floor.router.position("call") == 2
+    assert floor.router.floor.items["call"].entry[0] == key
+    floor.do(c.WorkEnded("first"))
+    (made,) = floor.do(ready("anna"))
+    assert floor.rings() == {"call": "anna"}
+    assert (made.because["callback"], made.because["missed"]) == ("agent", 0)
+
+
+def test_who_does_not_answer_the_agents_call_rests_in_their_place() -> None:
+    call = callbacks.asked(item("call"))
+    floor = Floor(ready("anna"), c.WorkQueued(call), queued("late", queued_at=START + 1), policy=by(BY_AGENT))
+    floor.accept("call")  # she dials, and nobody answers
+    tell(floor, callbacks.missed(call, BY_AGENT, floor.now))
+    assert floor.rings() == {"late": "anna"}, "the one who rests holds up nobody"
+    assert floor.router.position("call") == 1
+    floor.accept("late")
+    floor.do(c.WorkEnded("late"))
+    assert floor.rings() == {}
+    assert floor.router.next_deadline() == START + MINUTE
+    (made,) = floor.do(c.Tick(), after=MINUTE)
+    assert floor.rings() == {"call": "anna"}
+    assert made.because["missed"] == 1
+    last = replace(call, callback=Callback(2))
+    assert callbacks.missed(last, BY_AGENT, floor.now) is None, "after three tries it is over"
+
+
+def test_the_customer_is_dialled_when_their_turn_is_near_and_enters_at_their_place() -> None:
+    call = callbacks.asked(item("call", queued_at=START - MINUTE))
+    floor = Floor(
+        *(queued(f"before{n}", queued_at=START - 5 * MINUTE + n) for n in range(3)), policy=by(BY_CUSTOMER)
+    )
+    assert floor.do(c.WorkQueued(call)) == []
+    assert floor.router.position("call") == 4
+    assert floor.do(c.WorkEnded("before0")) == []
+    (dialled,) = floor.do(c.WorkEnded("before1"))
+    assert isinstance(dialled, d.CustomerDialled)
+    assert (dialled.item, dialled.attempt, dialled.because["position"]) == ("call", 1, 2)
+    floor.do(queued("late"), ready("anna"))
+    assert floor.rings() == {"before2": "anna"}
+    floor.accept("before2")
+    floor.do(c.WorkEnded("before2"))
+    assert floor.rings() == {"late": "anna"}, "nobody is offered a customer who is still being dialled"
+    floor.decline("late")
+    tell(floor, callbacks.reached(place_of(floor, "call")), after=10 * SECOND)
+    assert floor.rings() == {"call": "anna"}
+    floor.accept("call")
+    assert floor.router.agent("anna").serving == ("call",)  # type: ignore[union-attr]  # she is known
+
+
+def test_who_is_not_reached_in_time_is_tried_again_and_then_it_is_over() -> None:
+    floor = Floor(policy=by(BY_CUSTOMER))
+    at: list[tuple[str, Micros]] = []
+    decisions = floor.do(c.WorkQueued(callbacks.asked(item("call"))))
+    while decisions and len(at) < 20:
+        at += [(kind, floor.now - START) for kind in kinds(decisions)]
+        due = floor.router.next_deadline()
+        decisions = [] if due is None else floor.do(c.Tick(), after=max(due - floor.now, 0))
+    expected = []
+    for begin in (0, 90 * SECOND, 180 * SECOND):
+        expected += [("CustomerDialled", begin), ("CallbackMissed", begin + BY_CUSTOMER.answer)]
+    assert at == expected
+    assert floor.router.position("call") is None
+    longest = BY_CUSTOMER.tries * (BY_CUSTOMER.answer + BY_CUSTOMER.pause)
+    assert floor.now - START <= longest
+
+
+def test_who_rests_is_not_ahead_of_others_who_sleep() -> None:
+    near = replace(BY_CUSTOMER, position=1)
+    floor = Floor(c.WorkQueued(callbacks.asked(item("call"))), policy=by(near))
+    assert floor.do(c.WorkQueued(callbacks.asked(item("next", queued_at=START + 1)))) == []
+    (missed, dialled) = floor.do(c.Tick(), after=near.answer)
+    assert isinstance(missed, d.CallbackMissed)
+    assert isinstance(dialled, d.CustomerDialled)
+    assert dialled.item == "next"
+
+
+def test_a_late_answer_is_believed() -> None:
+    floor = Floor(c.WorkQueued(callbacks.asked(item("call"))), ready("anna"), policy=by(BY_CUSTOMER))
+    floor.do(c.Tick(), after=BY_CUSTOMER.answer)
+    tell(floor, callbacks.reached(place_of(floor, "call")))
+    assert floor.rings() == {"call": "anna"}
+
+
+def test_the_expected_wait_dials_too_and_is_looked_at_in_time() -> None:
+    """Ten ahead of them, and thirty people who each take four minutes: it is their turn in less than two minutes."""
+    rule = replace(BY_CUSTOMER, position=1, within=2 * MINUTE)
+    floor = Floor(*(queued(f"before{n}", queued_at=START - MINUTE + n) for n in range(10)), policy=by(rule))
+    assert floor.do(c.WorkQueued(callbacks.asked(item("call")))) == []
+    due = floor.router.next_deadline()
+    assert due is not None
+    assert due - floor.now <= callbacks.LOOK_EVERY
+    assert floor.do(c.Tick(), after=due - floor.now) == [], "nobody is there: nothing is known"
+    for n in range(30):  # all of them busy
+        name = f"agent{n}"
+        floor.do(c.WorkTaken(item(f"busy{n}", queue="sales"), name), ready(name))
+    decisions = floor.do(c.Tick(), after=callbacks.LOOK_EVERY)
+    assert kinds(decisions) == ["CustomerDialled"]
+    assert decisions[0].because["position"] == 11
+
+
+@pytest.mark.parametrize("reason", ["item", "treatment"])
+def test_a_refused_dial_leaves_nobody_being_dialled(reason: str) -> None:
+    floor = Floor(policy=by(BY_CUSTOMER))
+    (dialled,) = floor.do(c.WorkQueued(callbacks.asked(item("call"))))
+    assert floor.do(c.DecisionRefused(dialled, reason)) == []
+    assert floor.router.position("call") == (None if reason == "item" else 1)
+    again = floor.do(c.Tick(), after=BY_CUSTOMER.pause)
+    assert kinds(again) == ([] if reason == "item" else ["CustomerDialled"])
+
+
+def test_the_rule_counts_for_callbacks_that_wait_already() -> None:
+    floor = Floor(ready("anna"), c.AgentAway("anna", "lunch"), policy=by(replace(BY_CUSTOMER, position=1)))
+    floor.do(queued("first", queued_at=START - MINUTE), c.WorkQueued(callbacks.asked(item("call"))))
+    assert kinds(floor.do(c.PolicyChanged(by(BY_CUSTOMER, 2)))) == ["CustomerDialled"]
+    tell(floor, callbacks.missed(place_of(floor, "call"), BY_CUSTOMER, floor.now))
+    floor.do(c.PolicyChanged(by(BY_AGENT, 3)), c.WorkEnded("first"), c.Tick(), after=MINUTE)
+    floor.do(ready("anna"))
+    assert floor.rings() == {"call": "anna"}
+
+
+def test_a_router_from_the_rows_knows_who_is_being_dialled_and_since_when() -> None:
+    floor = Floor(policy=by(BY_CUSTOMER))
+    floor.do(
+        c.WorkQueued(callbacks.asked(item("call"))),
+        c.WorkQueued(callbacks.asked(item("next", queued_at=START + 1))),
+    )
+    floor.do(c.WorkQueued(callbacks.asked(item("third", queued_at=START + 2))))
+    waiting = [(record.item, record.attempts) for record in floor.router.floor.items.values()]
+    twin = Router.rebuild(by(BY_CUSTOMER), floor.now, waiting=waiting)
+    twin.apply(c.Tick(), floor.now)
+    for step in (c.Tick(), c.WorkEnded("next"), c.Tick()):
+        floor.now += 15 * SECOND
+        assert twin.apply(step, floor.now) == floor.router.apply(step, floor.now)
+    assert twin.snapshot() == floor.router.snapshot()

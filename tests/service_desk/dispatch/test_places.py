@@ -1,0 +1,131 @@
+"""Places that are kept, and whom work would rather have, on real rows and over a restart of the host."""
+
+from channels.contract import TextReceived
+from service_desk.actions import parking, texts, wrap_up
+from service_desk.storage import schema
+from tests.service_desk.dispatch.floor import Floor, floor
+from tests.service_desk.dispatch.test_rules import only_sales, publish
+from tests.service_desk.people import PHONE, phone, rows_of
+from tests.service_desk.storage.two_nodes import faults
+
+TEXTS = "text-main"
+
+
+async def call_from(place: Floor, number: str, line: str = PHONE) -> str:
+    place.contacts += 1
+    return place.named(await phone(place.desk, f"CA{place.contacts}", number, line))
+
+
+async def text_from(place: Floor, number: str, words: str) -> str:
+    """The contact that took the text; a new name where it is a new one."""
+    place.contacts += 1
+    event = TextReceived(f"SM{place.contacts}", number, "+15005550006", words, f"text-{place.contacts}")
+    await place.desk.run(texts.receive_text, TEXTS, event, actor="customer")
+    (thread,) = await rows_of(place.desk, schema.thread, number=number)
+    newest = thread["interaction_id"]
+    return place.names[newest] if newest in place.names else place.named(newest)
+
+
+async def test_who_hangs_up_and_calls_again_in_time_has_their_place_back(db_url: str) -> None:
+    async with floor(db_url) as place:
+        await only_sales(place)
+        await publish(place, recover_s=60)
+        first = await call_from(place, "+14155550111")
+        came = (await place.contact(first))["queued_at"]
+        await place.advance(5)
+        other = await place.call()
+        await place.advance(5)
+        await place.hang_up(first)
+        await place.advance(60)
+        again = await call_from(place, "+14155550111")
+        assert (await place.contact(again))["queued_at"] == came
+        assert [await place.told(name) for name in (again, other)] == [1, 2]
+        twice = await call_from(place, "+14155550111")  # from a second phone of theirs: the place is taken
+        assert (await place.contact(twice))["queued_at"] == place.clock.now()
+        await place.stop()
+        place.start()  # the reason survives in the row
+        await place.settle()
+        await place.say("bob", "ready")
+        await place.settle()
+        (offer,) = await rows_of(place.desk, schema.offer, state="pending")
+        assert offer["interaction_id"] == place.names[again]
+        assert offer["because"]["kept"] == "called_again"
+        assert await faults(place.desk) == []
+
+
+async def test_who_comes_too_late_or_to_another_queue_begins_anew(db_url: str) -> None:
+    async with floor(db_url) as place:
+        await only_sales(place)
+        await publish(place, recover_s=10)
+        first = await call_from(place, "+14155550111")
+        await place.advance(5)
+        await place.hang_up(first)
+        await place.advance(11)
+        late = await call_from(place, "+14155550111")
+        stranger = await call_from(place, "+14155550112")
+        for name in (late, stranger):
+            assert (await place.contact(name))["queued_at"] == place.clock.now()
+            assert (await place.contact(name))["hints"] is None
+        assert await faults(place.desk) == []
+
+
+async def test_a_reopened_text_waits_for_who_had_it_and_no_longer_than_the_rule_says(db_url: str) -> None:
+    async with floor(db_url) as place:
+        place.start()
+        await place.settle()
+        await publish(place, reopened_s=30)
+        name = await text_from(place, "+14155550111", "Where is my oven?")
+        await place.settle()
+        await place.accept(name)
+        row = await place.contact(name)
+        owner = place.names[row["agent_id"]]
+        await place.desk.run(parking.park, row["id"], row["agent_id"])
+        await place.settle()
+
+        assert await text_from(place, "+14155550111", "Are you there?") == name
+        await place.settle()
+        (offer,) = await rows_of(place.desk, schema.offer, state="pending")
+        assert place.names[offer["agent_id"]] == owner
+        assert offer["because"]["preferred"] == "reopened"
+
+        await place.accept(name)
+        await place.desk.run(wrap_up.end_contact, row["id"], row["agent_id"])
+        await place.finish(name)
+        await place.say(owner, "away")
+        again = await text_from(place, "+14155550111", "It came broken.")
+        await place.settle()
+        assert again != name
+        (offer,) = await rows_of(place.desk, schema.offer, state="pending")  # off shift: anybody, at once
+        assert place.names[offer["agent_id"]] != owner
+        assert "preferred" not in offer["because"]
+        assert await faults(place.desk) == []
+
+
+async def test_a_caller_waits_for_who_served_them_last_and_then_anybody_will_do(db_url: str) -> None:
+    async with floor(db_url) as place:
+        place.start()
+        await place.settle()
+        await publish(place, last_agent_s=20)
+        first = await call_from(place, "+14155550111")
+        await place.settle()
+        await place.accept(first)
+        last = place.names[(await place.contact(first))["agent_id"]]
+        await place.end(first)
+        await place.finish(first)
+        busy = {}
+        for _ in range(3):  # everybody of the queue has a call
+            name = await place.call()
+            await place.settle()
+            await place.accept(name)
+            busy[place.names[(await place.contact(name))["agent_id"]]] = name
+        again = await call_from(place, "+14155550111")
+        await place.settle()
+        other = next(agent for agent in busy if agent != last)
+        await place.end(busy[other])
+        await place.finish(busy[other])
+        await place.settle()
+        assert (await place.contact(again))["state"] == "queued"
+        await place.advance(20)
+        (offer,) = await rows_of(place.desk, schema.offer, state="pending")
+        assert place.names[offer["agent_id"]] == other
+        assert await faults(place.desk) == []
