@@ -175,7 +175,7 @@ def _ms(span: Micros) -> int:
 def _asks(record: ItemRecord) -> Because:
     """What it asks for at this moment: skills after the rings it has passed, and whom it waits for."""
     need, only = record.bucket.need, record.only
-    skills = "too many requirements" if not need.terms else words(need.terms)
+    skills = words(need.terms) if need.terms else "nobody yet" if need.asleep else "too many requirements"
     return {
         "skills": skills,
         "ring": record.ring,
@@ -209,6 +209,10 @@ def _exclusions(floor: Floor, record: ItemRecord, agent: AgentRecord) -> Iterato
 def _unable(record: ItemRecord, agent: AgentRecord) -> Iterator[Because]:
     """What they could not take at any time, as the item asks now."""
     item, need, who = record.item, record.bucket.need, agent.agent
+    if need.asleep:
+        dialled = item.callback is not None and item.callback.dialled_at is not None
+        yield {"rule": "callback", "state": "dialled" if dialled else "sleeps" if record.sleeps else "rests"}
+        return
     if need.only and need.only != agent.name:
         why = "" if record.only is None else record.only.why
         yield {"rule": "waits_for_another", "agent": need.only, "why": why}
