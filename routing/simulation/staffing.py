@@ -9,6 +9,8 @@ from routing.simulation.report import Figures, Report, simulate
 from routing.simulation.scenario import Scenario, ScenarioError
 
 MOST_AGENTS = 100_000
+LONGEST_LINE = 1_000_000
+"""Of those who wait with patience if nobody serves them: the formula adds up every length of the line."""
 MOST_TIMES = 32  # the search goes up to so many times the scenario's own heads
 
 Definition: TypeAlias = Literal["of_offered", "of_answered", "without_short"]
@@ -60,6 +62,11 @@ def agents_needed(
     if load > MOST_AGENTS:
         raise NotReachable(
             f"{load:,.0f} erlangs are more than {MOST_AGENTS:,} agents can serve: look whether the load is right."
+        )
+    if patience_s is not None and per_s * patience_s > LONGEST_LINE:
+        raise NotReachable(
+            f"With {patience_s:,.0f} s of patience {per_s * patience_s:,.0f} might wait at a time, too many to reckon "
+            "with: patience is a matter of minutes; without a number for it nobody gives up."
         )
 
     def enough(agents: int) -> bool:

@@ -53,6 +53,11 @@ def test_a_load_that_nobody_can_serve_is_said_at_once(patience: float | None) ->
         agents_needed(1e12 / 3600, 240, patience, 20, Target(0.8))
 
 
+def test_patience_without_end_is_refused_and_not_added_up() -> None:
+    with pytest.raises(NotReachable, match="too many to reckon with"):
+        agents_needed(1 / 30, 240, 1e12, 20, Target(abandoned=0.5))
+
+
 def test_the_simulation_finds_what_the_formula_finds() -> None:
     """A world in which both may answer; the target lies in the middle between two numbers of agents."""
     scenario = one_queue(3, 9.0, 120.0, 180.0, 20.0, hours=6, replications=5)
