@@ -41,11 +41,13 @@ from pydantic_settings import (
 
 from channels.load import UnknownChannelError, find
 from service_desk.ids import random_bytes
+from service_desk.wording import UNKNOWN_FIELD, in_words
 
 PREFIX = "SERVICE_DESK_"
 NOT_OURS = ("BUILD_UI", "TEST_", "TWILIO_OPENAPI", "URL", "CONFIG")
 """Names with our prefix that belong to the build, the tests and the command line."""
 
+DATABASES = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
 KEY_BYTES = 32
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
@@ -213,6 +215,22 @@ class Settings(BaseSettings):
         False, description="Compress sockets: six times the memory, for slow lines only."
     )
 
+    @field_validator("database_url")
+    @classmethod
+    def a_database_of_ours(cls, value: SecretStr) -> SecretStr:
+        """Of the two kinds that there are. What was given is not repeated: it may hold a password."""
+        import sqlalchemy as sa  # noqa: PLC0415 - what needs no database should start quickly
+
+        cure = "write it like sqlite:///var/desk.sqlite3 or postgresql://desk:password@host:5432/desk"
+        url = value.get_secret_value()
+        try:
+            sa.make_url(url)
+        except (sa.exc.ArgumentError, ValueError):
+            raise ValueError(cure) from None
+        if not url.startswith(DATABASES):
+            raise ValueError(cure)
+        return value
+
     @field_validator("roles", "trusted_proxies", mode="before")
     @classmethod
     def listed(cls, value: Any) -> Any:
@@ -298,7 +316,7 @@ def load_settings(path: Path | None = None, **over: Any) -> Settings:
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             return init_settings, env_settings, InitSettingsSource(settings_cls, init_kwargs=values)
 
-    problems = [_unknown(["environment variable", PREFIX + name], None) for name in _unknown_variables()]
+    problems = [_unknown_variable(name) for name in _unknown_variables()]
     try:
         settings = Loaded(**over)
     except ValidationError as error:
@@ -350,14 +368,22 @@ def _account(channel: str, name: str, given: Any) -> Any:
 
 def _in_words(detail: ErrorDetails, base: str = "") -> str:
     path = [base, *map(str, detail["loc"])] if base else [str(part) for part in detail["loc"]]
-    if detail["type"] == "extra_forbidden":
+    if detail["type"] == UNKNOWN_FIELD:
         return _unknown(path, None if base else _names_at(detail["loc"][:-1]))
-    message = detail["msg"].removeprefix("Value error, ")
+    message = in_words(detail)
     return f"{'.'.join(path)}: {message}" if path else message
 
 
+def _unknown_variable(name: str) -> str:
+    """What to say of a variable without its prefix; further in, only its first name is looked at."""
+    first, nested, rest = name.partition("__")
+    close = difflib.get_close_matches(first.lower(), Settings.model_fields, n=1)
+    cure = f"Did you mean {PREFIX}{close[0].upper()}{nested}{rest}?" if close else "Remove it."
+    return f"environment variable {PREFIX}{name}: this setting is not known. {cure}"
+
+
 def _unknown(path: list[str], known: list[str] | None) -> str:
-    name = " ".join(path) if path[0] == "environment variable" else ".".join(path)
+    name = ".".join(path)
     close = difflib.get_close_matches(path[-1], known or [], n=1)
     if close:
         return f"{name}: this setting is not known. Did you mean {close[0]}?"

@@ -50,8 +50,10 @@ class Courier:
         self._faults = faults
         self._signer: Any = RequestValidator(settings.auth_token.get_secret_value())
         self._session: aiohttp.ClientSession | None = None
-        self._queues: dict[str, asyncio.Task[None]] = {}
-        self._strays: set[asyncio.Task[None]] = set()
+        self._last: dict[
+            str, asyncio.Task[None]
+        ] = {}  # of each subject, the callback that the next waits for
+        self._running: set[asyncio.Task[None]] = set()  # all of them, and stray repetitions
         self._closing = False
 
     async def ask(self, url: str, method: str, form: Mapping[str, str]) -> Reply:
@@ -59,25 +61,24 @@ class Courier:
         token = new_sid("")
         struck = self._faults.on_webhook(url)
         if Fault.DUPLICATE in struck:
-            self._stray(self._send_quietly(url, method, form, token))
+            self._keep(asyncio.create_task(self._send_quietly(url, method, form, token)))
         return await self._deliver(url, method, form, token, struck)
 
     def tell(self, subject: str, url: str, form: Mapping[str, str]) -> None:
         """Send a callback after the earlier ones of its subject. Its answer changes nothing."""
         struck = self._faults.on_webhook(url)
         held = Fault.REORDER in struck
-        before = None if held else self._queues.get(subject)
+        before = None if held else self._last.get(subject)
         task = asyncio.create_task(self._callback(url, form, struck, before))
-        if held:
-            self._keep(task)
-        else:
-            self._queues[subject] = task
+        self._keep(task)
+        if not held:
+            self._last[subject] = task
             task.add_done_callback(lambda done: self._forget(subject, done))
 
     async def close(self) -> None:
         """Stop what is under way and close the connections."""
         self._closing = True
-        running = [*self._queues.values(), *self._strays]
+        running = list(self._running)
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
@@ -131,6 +132,8 @@ class Courier:
 
     async def _attempts(self, url: str, method: str, form: Mapping[str, str], token: str) -> Reply:
         for attempt in range(1, ATTEMPTS + 1):
+            if self._closing:
+                break
             try:
                 reply = await self._attempt(url, method, form, token)
             except aiohttp.ClientError as error:
@@ -177,13 +180,10 @@ class Courier:
             facts |= {"status": reply.status, "answer": answer}
         self._record.add("webhook", url=url, form=dict(form), attempt=attempt, token=token, **facts)
 
-    def _stray(self, work: Any) -> None:
-        self._keep(asyncio.create_task(work))
-
     def _keep(self, task: "asyncio.Task[None]") -> None:
-        self._strays.add(task)
-        task.add_done_callback(self._strays.discard)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
     def _forget(self, subject: str, done: "asyncio.Task[None]") -> None:
-        if self._queues.get(subject) is done:
-            del self._queues[subject]
+        if self._last.get(subject) is done:
+            del self._last[subject]

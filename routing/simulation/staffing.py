@@ -9,6 +9,8 @@ from routing.simulation.report import Figures, Report, simulate
 from routing.simulation.scenario import Scenario, ScenarioError
 
 MOST_AGENTS = 100_000
+LONGEST_LINE = 1_000_000
+"""Of those who wait with patience if nobody serves them: the formula adds up every length of the line."""
 MOST_TIMES = 32  # the search goes up to so many times the scenario's own heads
 
 Definition: TypeAlias = Literal["of_offered", "of_answered", "without_short"]
@@ -50,14 +52,28 @@ class Target:
 def agents_needed(
     per_s: float, handling_s: float, patience_s: float | None, within_s: float, target: Target
 ) -> int:
-    """The least number of agents by Erlang A, or C without patience. NotReachable, ValueError for impossible input."""
+    """The least number of agents by Erlang A, or C without patience. NotReachable, ValueError for impossible input.
+
+    Without patience it is more than the load, whatever the target: else the line grows for ever.
+    """
+    load = per_s * handling_s
     if target.level is not None and target.level >= 1:
         raise NotReachable("Chance leaves no number of agents that is enough for 100 %: ask for less.")
+    if load > MOST_AGENTS:
+        raise NotReachable(
+            f"{load:,.0f} erlangs are more than {MOST_AGENTS:,} agents can serve: look whether the load is right."
+        )
+    if patience_s is not None and per_s * patience_s > LONGEST_LINE:
+        raise NotReachable(
+            f"With {patience_s:,.0f} s of patience {per_s * patience_s:,.0f} might wait at a time, too many to reckon "
+            "with: patience is a matter of minutes; without a number for it nobody gives up."
+        )
 
     def enough(agents: int) -> bool:
-        return target.met_by(performance(agents, per_s * handling_s, handling_s, patience_s, within_s))
+        stable = patience_s is not None or agents > load
+        return stable and target.met_by(performance(agents, load, handling_s, patience_s, within_s))
 
-    found = _least(enough, start=max(round(per_s * handling_s), 1), most=MOST_AGENTS)
+    found = _least(enough, start=max(round(load), 1), most=MOST_AGENTS)
     if found is None:
         raise NotReachable(f"Not even {MOST_AGENTS:,} agents meet this target: ask for less.")
     return found

@@ -115,8 +115,8 @@ def revoke_session(tx: Tx, fingerprint: str, reason: str) -> None:
         tx.route(AgentGone(agent_id))
 
 
-def publish_config(tx: Tx, body: dict[str, Any]) -> int:
-    """Check a configuration and put it in force; its version. The one before stays, retired."""
+def publish_config(tx: Tx, body: dict[str, Any], note: str = "") -> int:
+    """Check a configuration and put it in force; its version. The one before stays, retired. `note` is kept with it."""
     version = 1 + (tx.scalar(sa.select(sa.func.max(CONFIG.c.version))) or 0)
     config = DeskConfig.model_validate({**body, "version": version})
     before = tx.config if version > 1 else None
@@ -134,7 +134,7 @@ def publish_config(tx: Tx, body: dict[str, Any]) -> int:
     tx.forget_config()
     tx.emit(events.ConfigPublished(str(version)))
     in_force.take_effect(tx, before, config)
-    tx.audit("config.published", str(version))
+    tx.audit("config.published", str(version), note=note)
     return version
 
 

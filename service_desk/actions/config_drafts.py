@@ -9,13 +9,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from service_desk.actions import admin, agents
 from service_desk.domain import config_faults
 from service_desk.domain.config import DeskConfig
-from service_desk.domain.config_faults import ConfigFaults, Problem
+from service_desk.domain.config_check import read
+from service_desk.domain.config_faults import Problem
 from service_desk.domain.interaction import LIVE
 from service_desk.errors import Conflict, Invalid, NotFound, StaleVersion
 from service_desk.storage import schema
@@ -29,39 +28,14 @@ DRAFTS_MOST = 50
 PROBLEMS_MOST = 50
 
 
-def checked(body: Mapping[str, Any]) -> tuple[DeskConfig | None, list[Problem]]:
-    """The configuration that a document is, or all that is wrong with it; without looking at people and contacts."""
-    try:
-        return DeskConfig.model_validate({**body, "version": 0}), []
-    except ValidationError as error:
-        details = error.errors(include_input=False, include_url=False)
-        return None, [problem for detail in details for problem in _problems(detail)][:PROBLEMS_MOST]
-
-
-def _problems(detail: ErrorDetails) -> Sequence[Problem]:
-    """A check over several fields has all that it found."""
-    error = detail.get("ctx", {}).get("error")
-    return error.problems if isinstance(error, ConfigFaults) else [_problem(detail)]
-
-
-def _problem(detail: ErrorDetails) -> Problem:
-    """A check over a part's fields begins its words with the field that it means."""
-    words = detail["msg"].removeprefix("Value error, ")
-    where = ".".join(str(part) for part in detail["loc"])
-    named, colon, rest = words.partition(": ")
-    if detail["type"] == "value_error" and colon and " " not in named:
-        return named, rest
-    if detail["type"] == "extra_forbidden":
-        return where, "this field is not known here: leave it out"
-    if detail["type"] == "missing":
-        return where, "this field is missing"
-    return where or "body", words
-
-
 def problems_of(look: Tx | Reader, body: Mapping[str, Any]) -> list[Problem]:
-    """Everything that is wrong with a document: in itself first, and only then with who and what is here."""
-    config, problems = checked(body)
-    return problems if config is None else unservable(look, config)
+    """Everything that is wrong with a document: in itself, and of what can be read with who and what is here."""
+    found = read(body)
+    problems = list(found.problems)
+    if found.config is not None:
+        doubtful = {f"queues.{queue}" for queue in found.doubtful}
+        problems += [each for each in unservable(look, found.config) if each[0] not in doubtful]
+    return problems[:PROBLEMS_MOST]
 
 
 def unservable(look: Tx | Reader, config: DeskConfig) -> list[Problem]:
@@ -78,7 +52,7 @@ def unservable(look: Tx | Reader, config: DeskConfig) -> list[Problem]:
     problems = [
         (
             f"queues.{row['queue_id']}",
-            f"{row['open']} contacts of this queue are not over: keep it until they are, or move them",
+            f"{_not_over(row['open'])}: keep it until then, or move them",
         )
         for row in waiting
         if row["queue_id"] is not None and row["queue_id"] not in known
@@ -87,12 +61,21 @@ def unservable(look: Tx | Reader, config: DeskConfig) -> list[Problem]:
     if staff:
         for line in config.phone_lines:
             problems += _missing_skills(line.account, line.requires, staff)
-        problems += config_faults.unservable(config, [agents.agent_for(row, config) for row in staff])
+        anytime = config.model_copy(update={"shifts": {}})  # who could ever serve, whatever their shift
+        problems += config_faults.unservable(config, [agents.agent_for(row, anytime) for row in staff])
         logins = {row["login"] for row in staff}
         problems += [
             (f"shifts.{login}", "nobody has this login") for login in config.shifts if login not in logins
         ]
     return problems
+
+
+def _not_over(contacts: int) -> str:
+    return (
+        "1 contact of this queue is not over"
+        if contacts == 1
+        else f"{contacts:,} contacts of this queue are not over"
+    )
 
 
 def _missing_skills(
@@ -179,7 +162,7 @@ def publish_draft(tx: Tx, draft_id: str, version: int) -> int:
             code="base_moved",
             published=tx.config.version,
         )
-    number = publish_checked(tx, row["body"])
+    number = publish_checked(tx, row["body"], row["note"])
     tx.write(sa.delete(DRAFT).where(DRAFT.c.id == draft_id))
     return number
 
@@ -198,19 +181,25 @@ def roll_back(tx: Tx, to: int, in_force: int) -> int:
 
 def publish_file(tx: Tx, body: Mapping[str, Any]) -> int:
     """Publish a document that may say which version it was made from. Conflict (base_moved) if that is another."""
-    base = body.get("version", tx.config.version)
-    if base != tx.config.version:
-        raise Conflict(
-            f"Version {tx.config.version} is in force, and this file was made from version {base}: look at what "
-            "differs, and write the number of the one in force into the file.",
-            code="base_moved",
-            published=tx.config.version,
-        )
+    moved = moved_on(body, tx.config.version)
+    if moved is not None:
+        raise Conflict(moved, code="base_moved", published=tx.config.version)
     return publish_checked(tx, body)
 
 
-def publish_checked(tx: Tx, body: Mapping[str, Any]) -> int:
-    """Publish what is right in itself and can be served; else Invalid, with every problem."""
+def moved_on(body: Mapping[str, Any], in_force: int) -> str | None:
+    """What is to be said of a file that says another `version` than the one in force; None if it can be published."""
+    base = body.get("version", in_force)
+    if base == in_force:
+        return None
+    return (
+        f"Version {in_force} is in force, and this file was made from version {base}: look at what "
+        "differs, and write the number of the one in force into the file."
+    )
+
+
+def publish_checked(tx: Tx, body: Mapping[str, Any], note: str = "") -> int:
+    """Publish what is right in itself and can be served; else Invalid, with every problem. `note`: why, in words."""
     problems = problems_of(tx, body)
     if problems:
         field, words = problems[0]
@@ -218,7 +207,7 @@ def publish_checked(tx: Tx, body: Mapping[str, Any]) -> int:
         if len(problems) > 1:
             refusal.extras["also"] = [{"field": name, "detail": said} for name, said in problems[1:]]
         raise refusal
-    return admin.publish_config(tx, _without_version(body))
+    return admin.publish_config(tx, _without_version(body), note)
 
 
 def _must_get(tx: Tx, draft_id: str, version: int) -> Row:

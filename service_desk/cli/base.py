@@ -23,6 +23,23 @@ class Misuse(Sentence):
     exit_code = 2
 
 
+class Whole(click.IntRange):
+    """A whole number within bounds, called so when it is none."""
+
+    name = "whole number"
+
+
+class Number(click.FloatRange):
+    """A number within bounds, called so when it is none."""
+
+    name = "number"
+
+
+def counted(number: int, noun: str) -> str:
+    """As in "1 agent" and "2,000 agents"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 @contextlib.contextmanager
 def clear_errors() -> Iterator[None]:
     """Refusals and the usual troubles as a sentence; anything else is a fault of ours and keeps its trace."""
@@ -35,7 +52,8 @@ def clear_errors() -> Iterator[None]:
     except BadSettings as error:
         raise Misuse(str(error)) from None
     except DeskError as error:
-        raise Sentence(error.detail) from error
+        also = [f"{one['field']}: {one['detail']}." for one in error.extras.get("also", ())]
+        raise Sentence("\n".join([error.detail, *also])) from error
     except (BackupError, FileInUse, StageError) as error:
         raise Sentence(str(error)) from None
     except OSError as error:

@@ -1,6 +1,7 @@
 """What the planning commands share: scenario files and their errors."""
 
 import contextlib
+import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,9 @@ from service_desk.cli.base import Misuse, Sentence
 
 if TYPE_CHECKING:  # --help should be quick: the simulation is loaded where it is used
     from routing.simulation.scenario import Scenario
+
+PARTS = frozenset({"day", "contacts", "groups"})
+"""What a scenario has and no other file of ours: without any of them it is something else."""
 
 readable_file = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -33,10 +37,22 @@ def scenario_errors() -> Iterator[None]:
 
 
 def read_file(path: Path, seed: int | None, replications: int | None) -> "Scenario":
-    """The scenario of a file; `seed` and `replications`, unless None, come over its own."""
-    from routing.simulation.scenario_file import read_scenario  # noqa: PLC0415
+    """The scenario of a file; `seed` and `replications`, unless None, come over its own.
 
-    scenario = read_scenario(path.read_text(encoding="utf-8"))
+    Raises ScenarioError; and Misuse, with the file's name, for a file of another kind.
+    """
+    from routing.simulation.scenario_file import scenario_of  # noqa: PLC0415
+
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise Misuse(f"{path} is no TOML, as a scenario is: {error}.") from None
+    if not data.keys() & PARTS:
+        raise Misuse(
+            f"{path} is no scenario: it has no [day], no [[contacts]] and no [[groups]]. "
+            "config/scenarios/ has examples."
+        )
+    scenario = scenario_of(data)
     return replace(
         scenario,
         seed=scenario.seed if seed is None else seed,

@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from service_desk.cli.base import Misuse, clear_errors, config_option, open_store, settings_url
+from service_desk.cli.base import (
+    Misuse,
+    Whole,
+    clear_errors,
+    config_option,
+    counted,
+    open_store,
+    settings_url,
+)
 from service_desk.cli.scenarios import read_file, readable_file, scenario_errors
 
 if TYPE_CHECKING:  # --help should be quick: the simulation is loaded where it is used
@@ -27,10 +35,8 @@ if TYPE_CHECKING:  # --help should be quick: the simulation is loaded where it i
     help="Instead of a scenario: a day of the desk's own log, in its time zone.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-@click.option("--seed", type=int, help="Other customers than the scenario's seed gives.")
-@click.option(
-    "--replications", type=click.IntRange(1, 10_000), help="Days to play instead of the scenario's."
-)
+@click.option("--seed", type=Whole(), help="Other customers than the scenario's seed gives.")
+@click.option("--replications", type=Whole(1, 10_000), help="Days to play instead of the scenario's.")
 @click.option(
     "--decisions",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
@@ -148,7 +154,7 @@ def _recorded(
     click.echo(f"In the log: {found.answered} answered, {found.abandoned} not.", err=True)
     if found.left_out:
         click.echo(
-            f"{found.left_out} contacts are left out: nobody who was there could have answered them.",
+            f"{counted(found.left_out, 'contact')} left out: nobody who was there could have answered.",
             err=True,
         )
     scenario: Scenario = found.scenario

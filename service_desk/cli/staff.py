@@ -3,12 +3,13 @@
 import json
 import sys
 from dataclasses import asdict, replace
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from service_desk.cli.base import Misuse
+from service_desk.cli.base import Misuse, Number, Whole, counted
 from service_desk.cli.scenarios import read_file, readable_file, scenario_errors
 
 if TYPE_CHECKING:  # --help should be quick: the simulation is loaded where it is used
@@ -20,31 +21,21 @@ DEFINITIONS = ("of_offered", "of_answered", "without_short")
 
 @click.command()
 @click.argument("scenario", type=readable_file, required=False)
-@click.option(
-    "--per-hour", type=click.FloatRange(0, min_open=True), help="Contacts an hour, without a scenario."
-)
-@click.option(
-    "--handling-s", type=click.FloatRange(0, min_open=True), help="Mean handling time with wrap-up."
-)
-@click.option(
-    "--patience-s", type=click.FloatRange(0, min_open=True), help="Mean patience. Left out: nobody gives up."
-)
-@click.option(
-    "--within-s", type=click.FloatRange(0), default=20.0, show_default=True, help="In time is within ..."
-)
+@click.option("--per-hour", type=Number(0, min_open=True), help="Contacts an hour, without a scenario.")
+@click.option("--handling-s", type=Number(0, min_open=True), help="Mean handling time with wrap-up.")
+@click.option("--patience-s", type=Number(0, min_open=True), help="Mean patience. Left out: nobody gives up.")
+@click.option("--within-s", type=Number(0), default=20.0, show_default=True, help="In time is within ...")
 @click.option(
     "--level",
-    type=click.FloatRange(0, 100),
+    type=Number(0, 100),
     help="Per cent in time. 80, or in a scenario the queues' goal_pct, if nothing is asked for.",
 )
 @click.option("--definition", type=click.Choice(DEFINITIONS), default="of_offered", show_default=True)
-@click.option("--asa-s", type=click.FloatRange(0), help="Mean wait of those answered, at most.")
-@click.option("--abandoned-pct", type=click.FloatRange(0, 100), help="Who gives up, at most.")
+@click.option("--asa-s", type=Number(0), help="Mean wait of those answered, at most.")
+@click.option("--abandoned-pct", type=Number(0, 100), help="Who gives up, at most.")
 @click.option("--group", "groups", multiple=True, help="Scenario: whose heads may change; all, if left out.")
-@click.option("--seed", type=int, help="Scenario: other customers.")
-@click.option(
-    "--replications", type=click.IntRange(1, 10_000), help="Scenario: days to play for each number."
-)
+@click.option("--seed", type=Whole(), help="Scenario: other customers.")
+@click.option("--replications", type=Whole(1, 10_000), help="Scenario: days to play for each number.")
 @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 def staff(
     scenario: Path | None,
@@ -90,6 +81,10 @@ def staff(
             raise Misuse("Name a scenario, or --per-hour and --handling-s.")
         if groups or seed is not None or replications is not None:
             raise Misuse("--group, --seed and --replications belong to a scenario.")
+        if patience_s is None and abandoned_pct is not None and level is None and asa_s is None:
+            raise Misuse(
+                "Without patience nobody gives up, however long they wait: give --patience-s with --abandoned-pct."
+            )
         if level is None and asa_s is None and abandoned_pct is None:
             target = replace(target, level=0.8)
         _staff_by_formula(per_hour, handling_s, patience_s, within_s, target, as_json=as_json)
@@ -114,14 +109,18 @@ def _staff_by_formula(
     found = [(n, performance(n, per_s * handling_s, handling_s, patience_s, within_s)) for n in around]
     model = "Erlang C" if patience_s is None else "Erlang A"
     if as_json:
-        said = {"method": model, "agents": needed, "load_erlang": per_s * handling_s}
-        rows = [{"agents": agents, **asdict(figures)} for agents, figures in found]
-        click.echo(json.dumps({**said, "around": rows}, indent=2))
+        answer = {"method": model, "agents": needed, "load_erlang": per_s * handling_s}
+        rows = [{"agents": agents, **_finite(asdict(figures))} for agents, figures in found]
+        click.echo(json.dumps({**answer, "around": rows}, indent=2))
         return
-    click.echo(
-        f"{needed} agents, by {model} for {per_s * handling_s:.1f} erlangs; in time is within {within_s:g} s.\n"
-    )
+    said = f"{counted(needed, 'agent')}, by {model} for {per_s * handling_s:.1f} erlangs"
+    click.echo(f"{said}; in time is within {within_s:g} s.\n")
     click.echo(show.formula_table(found, needed))
+
+
+def _finite(figures: dict[str, float]) -> dict[str, float | None]:
+    """JSON has no infinity: the wait in a line that grows for ever is null."""
+    return {name: value if isfinite(value) else None for name, value in figures.items()}
 
 
 def _staff_scenario(
@@ -137,7 +136,7 @@ def _staff_scenario(
         click.echo(
             json.dumps(said, indent=2)
             if as_json
-            else f"{needed} agents, by formula: nothing stands against it."
+            else f"{counted(needed, 'agent')}, by formula: nothing stands against it."
         )
         return
     names = groups or tuple(group.id for group in scenario.groups)

@@ -17,10 +17,13 @@ import click
 from service_desk import __version__
 from service_desk.cli.base import (
     Misuse,
+    Number,
     Sentence,
+    Whole,
     check_schema,
     clear_errors,
     config_option,
+    counted,
     open_store,
     settings_url,
     shown,
@@ -64,17 +67,15 @@ def main() -> None:
 
 
 @main.command()
-@click.option(
-    "--port", type=click.IntRange(0, 65_535), default=8080, show_default=True, help="0: any free one."
-)
+@click.option("--port", type=Whole(0, 65_535), default=8080, show_default=True, help="0: any free one.")
 @click.option(
     "--traffic",
-    type=click.FloatRange(0, TRAFFIC_MOST),
+    type=Number(0, TRAFFIC_MOST),
     default=4.0,
     show_default=True,
     help="Customers who call by themselves, per minute; others chat, mail and text.",
 )
-@click.option("--seed", type=int, default=7, show_default=True, help="Other people, another past.")
+@click.option("--seed", type=Whole(), default=7, show_default=True, help="Other people, another past.")
 @click.option("--fresh", is_flag=True, help="Throw away what an earlier demo left in var/ and begin anew.")
 @click.option("--log-level", type=click.Choice(LEVELS), default="warning", show_default=True)
 def demo(*, port: int, traffic: float, seed: int, fresh: bool, log_level: Level) -> None:
@@ -363,7 +364,7 @@ def backup_command(file: Path, config: Path | None, *, no_files: bool) -> None:
         if made.files is not None and made.files.missing:
             lost = len(made.files.missing)
             raise Sentence(
-                f"The backup is complete but for {lost} file{'s' if lost > 1 else ''} of messages that "
+                f"The backup is complete but for {counted(lost, 'file')} of messages that "
                 f"var_dir does not hold (any more); the first is {made.files.missing[0]}."
             )
 
@@ -501,7 +502,7 @@ def audit_command(config: Path | None) -> None:
     click.echo(
         table(("CHECK", "SUBJECT", "FINDING"), [(each.check, each.subject, each.detail) for each in found])
     )
-    raise Sentence(f"{len(found)} finding{'s' if len(found) > 1 else ''}.")
+    raise Sentence(f"{counted(len(found), 'finding')}.")
 
 
 @main.command()

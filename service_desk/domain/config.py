@@ -6,7 +6,7 @@ Process settings (addresses, secrets, limits) are not here but in `service_desk.
 from functools import cached_property
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from routing import model as routing
 from routing.hours import is_open, next_change
@@ -15,7 +15,12 @@ from routing.requirements import parse
 from service_desk.domain.config_faults import ConfigFaults, faults_of
 from service_desk.domain.media import ASYNCHRONOUS, Channel
 
-Key = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
+KEY_PATTERN = r"^[a-z][a-z0-9_-]{0,39}$"
+TIMES_PATTERN = r"^([01]\d|2[0-3]):[0-5]\d-([01]\d:[0-5]\d|2[0-3]:[0-5]\d|24:00)$"
+DIGIT_PATTERN = r"^[0-9*#]$"
+COLOUR_PATTERN = r"^#[0-9a-fA-F]{6}$"
+LANGUAGE_PATTERN = r"^[a-z]{2}$"
+Key = Annotated[str, Field(pattern=KEY_PATTERN)]
 QUEUES_MOST = 500
 STEPS_MOST = 20
 """Of a list within a queue: rings, steps, spans of a day."""
@@ -53,7 +58,7 @@ class Ring(Part):
     lower: int = Field(0, ge=0, le=4)
 
 
-Times = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d:[0-5]\d|2[0-3]:[0-5]\d|24:00)$")]
+Times = Annotated[str, Field(pattern=TIMES_PATTERN)]
 """As in "08:00-18:00", by the clock on the wall; midnight is 24:00."""
 
 
@@ -219,7 +224,7 @@ class Queue(Part):
 class MenuOption(Part):
     """One key of the menu and where it leads."""
 
-    digit: Annotated[str, Field(pattern=r"^[0-9*#]$")]
+    digit: Annotated[str, Field(pattern=DIGIT_PATTERN)]
     queue: Key
     label: str
 
@@ -255,7 +260,7 @@ class Widget(Part):
     id: Key
     brand_id: Key
     brand: str
-    accent: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")] = "#3d5afe"
+    accent: Annotated[str, Field(pattern=COLOUR_PATTERN)] = "#3d5afe"
     greeting: Words
     topics: list[Topic]
     default_queue: Key
@@ -273,7 +278,7 @@ class Mailbox(Part):
     name: str
     brand_id: Key
     default_queue: Key
-    language: Annotated[str, Field(pattern=r"^[a-z]{2}$")] = "en"
+    language: Annotated[str, Field(pattern=LANGUAGE_PATTERN)] = "en"
     signature: str = ""
     value: Value = 0
 
@@ -286,7 +291,7 @@ class TextLine(Part):
     brand_id: Key
     label: str
     default_queue: Key
-    language: Annotated[str, Field(pattern=r"^[a-z]{2}$")] = "en"
+    language: Annotated[str, Field(pattern=LANGUAGE_PATTERN)] = "en"
     value: Value = 0
 
 
@@ -380,11 +385,9 @@ class DeskConfig(Part):
     )
 
     @model_validator(mode="after")
-    def parts_fit(self) -> Self:
-        """Raises all that is wrong between the fields at once, see `config_faults`."""
-        found = faults_of(self)
-        if found:
-            raise ConfigFaults(found)
+    def parts_fit(self, info: ValidationInfo) -> Self:
+        """Raises all that is wrong between the fields at once, see `config_faults`; or gathers it, for who asks so."""
+        ConfigFaults.tell(faults_of(self), info.context)
         return self
 
     def ways_in(self) -> list[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """What is wrong with a configuration between its fields: every fault, each with the configuration's own field name."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from routing import drafts
@@ -38,14 +38,37 @@ class ConfigFaults(ValueError):
         super().__init__("; ".join(f"{field}: {says}" for field, says in problems))
         self.problems = tuple(problems)
 
+    @staticmethod
+    def into(gathered: list[Problem]) -> dict[str, Any]:
+        """The validation's context for somebody who wants the configuration with its faults beside it."""
+        return {"faults": gathered}
+
+    @classmethod
+    def tell(cls, found: Sequence[Problem], context: dict[str, Any] | None) -> None:
+        """Raise them if there are any, unless they are gathered."""
+        if context is not None:
+            context["faults"] += found
+        elif found:
+            raise cls(found)
+
 
 def faults_of(config: "DeskConfig") -> list[Problem]:
     """All that is wrong with it in itself."""
     found = [*_names(config), *_overflow_steps(config), *_shifts(config)]
-    unreadable = list(_requirements(config))
-    if unreadable:  # the router's policy cannot be made of it
-        return [*found, *unreadable]
-    return [*found, *in_our_words(drafts.faults(config.policy(), media=get_args(Channel)))]
+    found += _requirements(config)
+    return [*found, *in_our_words(drafts.faults(readable(config).policy(), media=get_args(Channel)))]
+
+
+def readable(config: "DeskConfig") -> "DeskConfig":
+    """Without the requirements that cannot be read: the router's policy can be made of it, and asks for less."""
+    unreadable = {field for field, _ in _requirements(config)}
+    if not unreadable:
+        return config
+    queues = [
+        queue.model_copy(update={"requires": ""}) if f"queues.{queue.id}.requires" in unreadable else queue
+        for queue in config.queues
+    ]
+    return config.model_copy(update={"queues": queues})
 
 
 def unservable(config: "DeskConfig", agents: Sequence[Agent]) -> list[Problem]:

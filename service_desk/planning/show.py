@@ -1,6 +1,7 @@
 """Reports of simulations as text for people and as JSON for programs."""
 
 from collections.abc import Iterable, Sequence
+from math import isfinite
 from typing import Any
 
 from routing.simulation.erlang import Performance
@@ -74,10 +75,11 @@ def _one_table(
 
 
 def cell(unit: str, found: Estimate | None, *, signed: bool = False) -> str:
-    """Like 94.3 ±0.8 %; a dash where there is nothing."""
+    """Like 94.3 ±0.8 %; a dash where there is nothing. `signed`: a difference, of shares in percentage points (pp)."""
     if found is None:
         return "-"
     scale = 100 if unit == "%" else 1
+    unit = "pp" if signed and unit == "%" else unit
     rounded = round(found.value * scale, 1) + 0.0  # no -0.0
     value = f"{rounded:{'+' if signed else ''},.1f}"
     half = "" if found.half is None else f" ±{found.half * scale:,.1f}"
@@ -95,7 +97,10 @@ def aligned(cells: Sequence[Sequence[str]]) -> str:
 
 
 def formula_table(found: Iterable[tuple[int, Performance]], needed: int) -> str:
-    """Formula results for a few numbers of agents; the least that is enough is marked."""
+    """Formula results for a few numbers of agents; the least that is enough is marked.
+
+    Where the line grows for ever, so does the mean wait.
+    """
     head = ["", "agents", "P(wait)", "ASA", "abandoned", "occupancy"]
     head += ["of offered", "of answered", "without short"]
     cells = [head]
@@ -107,7 +112,7 @@ def formula_table(found: Iterable[tuple[int, Performance]], needed: int) -> str:
                 "->" if agents == needed else "",
                 str(agents),
                 _percent(figures.p_wait),
-                f"{figures.asa:,.1f} s",
+                f"{figures.asa:,.1f} s" if isfinite(figures.asa) else "grows",
                 *map(_percent, shares),
                 *map(_percent, levels),
             ]

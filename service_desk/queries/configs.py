@@ -1,5 +1,7 @@
 """The configuration, its versions and its drafts."""
 
+from dataclasses import dataclass
+
 import sqlalchemy as sa
 
 from service_desk.domain.config_diff import differences
@@ -13,10 +15,12 @@ from service_desk.domain.config_views import (
     ConfigVersionsView,
     ConfigView,
 )
+from service_desk.domain.views import Micros
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
 
 CONFIG, DRAFT = schema.config_version, schema.config_draft
+AGENT, AUDIT = schema.agent, schema.audit
 LINE = (CONFIG.c.version, CONFIG.c.state, CONFIG.c.at, CONFIG.c.actor)
 DRAFT_LINE = tuple(column for column in DRAFT.c if column.name != "body")
 
@@ -39,6 +43,34 @@ def versions_page(reader: Reader, before: int | None, limit: int) -> ConfigVersi
     page = rows[:limit]
     more = page[-1]["version"] if len(rows) > limit else None
     return ConfigVersionsView(items=[ConfigLineView(**row) for row in page], more=more)
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedLine:
+    """A version for people: who put it in force, by login where it was an agent, and the note of its draft."""
+
+    version: int
+    state: str
+    at: Micros
+    who: str
+    note: str
+
+
+def published_lines(reader: Reader, limit: int) -> list[PublishedLine]:
+    """The last versions, the newest first."""
+    who = sa.func.coalesce(AGENT.c.login, CONFIG.c.actor).label("who")
+    joined = CONFIG.outerjoin(AGENT, AGENT.c.id == CONFIG.c.actor)
+    rows = reader.all(
+        sa.select(*LINE, who).select_from(joined).order_by(CONFIG.c.version.desc()).limit(limit)
+    )
+    published = sa.select(AUDIT.c.subject, AUDIT.c.data).where(
+        AUDIT.c.action == "config.published", AUDIT.c.subject.in_([str(row["version"]) for row in rows])
+    )
+    notes = {row["subject"]: row["data"].get("note", "") for row in reader.all(published)}
+    return [
+        PublishedLine(row["version"], row["state"], row["at"], row["who"], notes.get(str(row["version"]), ""))
+        for row in rows
+    ]
 
 
 def drafts_view(reader: Reader) -> ConfigDraftsView:

@@ -33,6 +33,7 @@ from service_desk.web.openapi import (
 )
 from service_desk.web.problems import BadRequest, PreconditionRequired, UnsupportedMedia
 from service_desk.web.sessions import SESSION, SESSIONS
+from service_desk.wording import in_words
 
 V = TypeVar("V", bound=View)
 
@@ -199,8 +200,8 @@ def _json(status: int, body: str) -> web.Response:
 
 def invalid(error: ValidationError) -> Invalid:
     """The first thing that is wrong, with its field and a cure; the others beside it."""
-    details = error.errors(include_input=False, include_url=False, include_context=False)
-    first, *rest = [(_field(detail), _cure(detail)) for detail in details]
+    details = error.errors(include_input=False, include_url=False)
+    first, *rest = [(_field(detail), f"{in_words(detail)}.") for detail in details]
     more = [{"field": name, "detail": words} for name, words in rest[:20]]
     refusal = Invalid(f"{first[0]}: {first[1]}", field=first[0])
     if more:
@@ -210,11 +211,3 @@ def invalid(error: ValidationError) -> Invalid:
 
 def _field(detail: ErrorDetails) -> str:
     return ".".join(str(part) for part in detail["loc"]) or "body"
-
-
-def _cure(detail: ErrorDetails) -> str:
-    if detail["type"] == "extra_forbidden":
-        return "this field is not known here: leave it out."
-    if detail["type"] == "missing":
-        return "this field is missing."
-    return f"{detail['msg'].removeprefix('Value error, ')}."

@@ -115,6 +115,37 @@ def test_a_missing_settings_file_is_named() -> None:
     assert "nowhere.toml" in answer.output
 
 
+@pytest.mark.parametrize(
+    "url", ["foo", "mysql://desk:hushhush@db/desk", "postgresql://desk:hushhush@db:port/desk", "sqlite:desk"]
+)
+@pytest.mark.parametrize("command", [["config", "show"], ["migrate"], ["serve"], ["audit"]])
+def test_a_database_address_that_cannot_be_is_one_sentence(
+    command: list[str], url: str, own_folder: Path
+) -> None:
+    (own_folder / "desk.toml").write_text(f'database_url = "{url}"\n')
+    answer = run(*command, "--config", "desk.toml")
+    assert answer.exit_code == 2
+    assert "database_url: write it like sqlite:///var/desk.sqlite3 or postgresql://" in answer.output
+    assert "hushhush" not in answer.output
+    assert "Traceback" not in answer.output
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("SERVICE_DESK_DATABSE_URL", "SERVICE_DESK_DATABASE_URL"),
+        ("SERVICE_DESK_SERVR__PORT", "SERVICE_DESK_SERVER__PORT"),
+    ],
+)
+def test_an_unknown_variable_is_named_with_what_was_meant(
+    name: str, meant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "1")
+    answer = run("config", "show")
+    assert answer.exit_code == 2
+    assert f"environment variable {name}: this setting is not known. Did you mean {meant}?" in answer.output
+
+
 def test_a_database_that_is_away_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # nobody listens there
@@ -174,15 +205,45 @@ def test_a_wrong_rule_is_named_and_changes_nothing(tmp_path: Path) -> None:
     run("migrate")
     body = json.loads(run("config", "show").output)
     body["queues"][0]["target_s"] = -1
+    body["time_zone"] = "Europe/Nowhere"
     file = tmp_path / "rules.json"
     file.write_text(json.dumps(body), encoding="utf-8")
     for verb in ("check", "publish"):
         answer = run("config", verb, str(file))
         assert answer.exit_code == 1
-        assert "queues.0.target_s" in answer.output
+        assert f"queues.{body['queues'][0]['id']}.target_s: must be at least 1" in answer.output
+        assert "time_zone: 'Europe/Nowhere' is not known" in answer.output, "all of it at once"
+    answer = run("config", "diff", str(file))
+    assert answer.exit_code == 1, "what is no configuration differs in nothing that can be said"
+    assert f"queues.{body['queues'][0]['id']}.target_s: must be at least 1" in answer.output
+    assert "version" not in answer.output
     assert sql(DATABASE, "SELECT version, state FROM config_version") == [(1, "published")]
     (tmp_path / "rules.toml").write_text("queues = [", encoding="utf-8")
     assert "cannot be read" in run("config", "check", str(tmp_path / "rules.toml")).output
+    (tmp_path / "rules.yaml").write_text("queues:\n  - id: service\n", encoding="utf-8")
+    said = run("config", "check", str(tmp_path / "rules.yaml")).output
+    assert "rules.yaml cannot be read: it must be TOML, or JSON with a name that ends in .json" in said
+
+
+def test_a_file_made_from_another_version_is_warned_of(tmp_path: Path) -> None:
+    run("migrate")
+    body = json.loads(run("config", "show").output)
+    file = tmp_path / "rules.json"
+    file.write_text(json.dumps({**body, "version": 7}), encoding="utf-8")
+    check = run("config", "check", str(file))
+    assert check.exit_code == 1
+    assert "version: Version 1 is in force, and this file was made from version 7" in check.output
+    assert "1 fault in" in check.output
+    diff = run("config", "diff", str(file))
+    assert diff.exit_code == 0
+    assert diff.stdout == "Nothing differs.\n"
+    assert "Version 1 is in force, and this file was made from version 7" in diff.stderr
+
+
+def test_a_version_that_is_no_number_is_called_so() -> None:
+    answer = run("config", "roll-back", "abc")
+    assert answer.exit_code == 2
+    assert "'abc' is not a valid whole number." in answer.output
 
 
 def test_migrate_works_on_postgres(postgres_server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -354,6 +415,9 @@ def test_a_second_server_on_the_same_file_is_refused(own_folder: Path) -> None:
         answer = run("serve", "--config", "desk.toml")
         assert answer.exit_code == 1
         assert f"Another server (process {first.process.pid}) is working on var" in answer.output
+        again = run("config", "roll-back", "1")
+        assert again.exit_code == 1
+        assert "POST /api/v1/config/drafts" in again.output, "what can be done beside a server is said"
         first.process.kill()
         first.process.wait()
     with running(own_folder, "serve", "--config", "desk.toml") as second:

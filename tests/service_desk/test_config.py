@@ -12,10 +12,10 @@ import pytest
 from channels.load import find
 from routing.lines import QueueLine
 from routing.model import Skill, WorkItem
-from service_desk.actions.config_drafts import checked
 from service_desk.app import read_config_seed
 from service_desk.clock import SECOND
 from service_desk.domain.config import DeskConfig
+from service_desk.domain.config_check import checked
 from service_desk.settings import BadSettings, load_settings
 
 FOLDER = Path(__file__).resolve().parents[2] / "config"
@@ -123,6 +123,90 @@ def test_every_fault_between_the_fields_is_named_at_once_by_our_own_names() -> N
         "queues.sales.overflow.0.size",
         "queues.service.rings.1.after_s",
     ]
+
+
+def test_what_cannot_be_read_hides_nothing_that_can() -> None:
+    """Faults of single values, between the fields and of parts in one answer, each named by id where there is one."""
+    body: Any = read_config_seed()
+    body["time_zone"] = "Europe/Nowhere"
+    body["queues"][0] |= {"target_s": 0, "colour": "red", "requires": "german and (repair"}
+    body["queues"][1] |= {"hours": {"zone": 7}, "overflow": [{"when": "closed", "queue": "nowhere"}]}
+    body["queues"][2] |= {"overflow": [{"when": "wait", "after_s": -1, "queue": "sales"}, {"when": "size"}]}
+    body["phone_lines"][0]["options"][2]["digit"] = "12"
+    body["widgets"][0]["default_queue"] = "elsewhere"
+    body["mailboxes"][0].pop("address")
+    body["reclaim_s"] = "long"
+    config, problems = checked(body)
+    assert config is None
+    account = body["phone_lines"][0]["account"]
+    box = body["mailboxes"][0]["account"]
+    assert [field for field, _ in problems] == [
+        "queues.service.target_s",
+        "queues.service.colour",
+        "queues.sales.hours.zone",
+        "queues.billing.overflow.0.after_s",
+        "queues.billing.overflow.1.queue",
+        f"phone_lines.{account}.options.12.digit",
+        f"mailboxes.{box}.address",
+        "reclaim_s",
+        "time_zone",
+        "widgets.demo.default_queue",
+        "queues.service.requires",
+        "queues.sales.overflow.0.queue",
+    ]
+    said = dict(problems)
+    assert said["queues.service.target_s"] == "must be at least 1"
+    assert said["reclaim_s"] == "must be a whole number"
+    assert said[f"phone_lines.{account}.options.12.digit"] == "must be written as one of 0 to 9, * and #"
+
+
+def test_what_refers_to_a_queue_without_a_readable_name_is_not_guessed_at() -> None:
+    body: Any = read_config_seed()
+    body["queues"][0]["id"] = "Service!"
+    _, problems = checked(body)
+    assert problems == [
+        (
+            "queues.Service!.id",
+            "must be written in small letters, digits, - and _, beginning with a letter, 40 characters at most",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("queues",), 7),
+        (("queues",), [7]),
+        (("queues", 0, "overflow"), "sales"),
+        (("queues", 0, "ageing"), [3]),
+        (("queues", 0, "name"), None),
+        (("brand",), 1),
+        (("away_reasons",), {}),
+        (("away_reasons", 0), "break"),
+        (("widgets",), "none"),
+        (("shifts",), {"anna": 3}),
+        (("shifts",), {"": {"zone": "UTC"}}),
+        (("shifts",), 3),
+        (("interrupts",), {"fax": ["phone"]}),
+        (("weights",), {"phone": 101}),
+        (("alerts",), [{"id": "x"}]),
+        (("may_pull",), ["admin"]),
+        (("lost_s",), 1.5),
+    ],
+)
+def test_any_nonsense_is_refused_in_our_words(path: tuple[Any, ...], value: Any) -> None:
+    body: Any = read_config_seed()
+    body["time_zone"] = "Europe/Nowhere"
+    part = body
+    for step in path[:-1]:
+        part = part[step]
+    part[path[-1]] = value
+    config, problems = checked(body)
+    assert config is None
+    assert problems
+    assert all("nput should" not in words and "Value error" not in words for _, words in problems)
+    read_on = path[0] != "queues" or len(path) > 2  # else nobody knows which queues there are
+    assert ("time_zone" in dict(problems)) is read_on
 
 
 def test_the_router_takes_every_rule_of_the_file() -> None:

@@ -103,7 +103,13 @@ def test_other_agents_and_rules_are_compared_with_the_same_customers(plain: str,
     )
     assert difference["service_level_of_offered"]["value"] == pytest.approx(after - before)
     printed = run("simulate", plain, "--agents", "+2")
-    assert "after - before" in printed.stdout
+    before_text, after_text = printed.stdout.split("after - before")
+    level = "service level: answered in time, of all offered"
+    (was,) = [line for line in before_text.splitlines() if line.startswith(level)]
+    (differs,) = [line for line in after_text.splitlines() if line.startswith(level)]
+    assert was.endswith(" %")
+    assert differs.endswith(" pp"), "the difference of two percentages is in percentage points"
+    assert "%" not in differs
     assert "+0.0 ±0.0" in printed.stdout
 
 
@@ -153,6 +159,9 @@ def test_staff_takes_the_formula_where_it_holds_and_says_why_where_it_does_not(p
         (("--per-hour", "10", "--handling-s", "60", "--group", "x"), "belong to a scenario"),
         ((TWO_TIERS, "--group", "x"), "no group x"),
         (("--per-hour", "10", "--handling-s", "0"), "--handling-s"),
+        (("--per-hour", "120", "--handling-s", "240", "--abandoned-pct", "3"), "give --patience-s"),
+        (("--per-hour", "ten", "--handling-s", "240"), "'ten' is not a valid number."),
+        ((TWO_TIERS, "--replications", "abc"), "'abc' is not a valid whole number."),
     ],
 )
 def test_wrong_ways_of_asking_are_explained(arguments: tuple[str, ...], words: str) -> None:
@@ -165,6 +174,32 @@ def test_what_no_number_reaches_ends_with_one_sentence() -> None:
     answer = run("staff", "--per-hour", "10", "--handling-s", "60", "--level", "100")
     assert answer.exit_code == 1
     assert answer.stderr.startswith("Error: Chance leaves no number")
+
+
+def test_a_line_that_grows_for_ever_is_shown_as_that() -> None:
+    load = ("staff", "--per-hour", "120", "--handling-s", "240", "--asa-s", "1e9")
+    answer = run(*load)
+    assert answer.exit_code == 0, answer.output
+    assert answer.stdout.startswith("9 agents, by Erlang C for 8.0 erlangs")
+    assert "inf" not in answer.stdout
+    rows = [line.split() for line in answer.stdout.splitlines() if "%" in line]
+    assert [row[0] for row in rows if "grows" in row] == ["7", "8"]
+    found = json.loads(run(*load, "--json").stdout, parse_constant=pytest.fail)
+    assert [row["asa"] is None for row in found["around"]] == [True, True, False, False, False]
+    assert run("staff", "--per-hour", "1", "--handling-s", "240").stdout.startswith("1 agent, by")
+
+
+def test_a_load_beyond_all_agents_ends_with_one_sentence() -> None:
+    answer = run("staff", "--per-hour", "1e12", "--handling-s", "240")
+    assert answer.exit_code == 1
+    assert answer.stderr.strip().endswith("agents can serve: look whether the load is right.")
+
+
+def test_a_file_of_another_kind_is_named() -> None:
+    queues = str(SCENARIOS.parent / "queues.example.toml")
+    answer = run("simulate", queues)
+    assert answer.exit_code == 2
+    assert answer.stderr.startswith(f"Error: {queues} is no scenario:")
 
 
 def test_the_definitions_are_the_simulations() -> None:

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, Strict, StringConstraints
 
 from routing.simulation.scenario import ScenarioError
 from service_desk.actions import config_drafts as drafts
+from service_desk.domain.config_check import checked
 from service_desk.domain.config_views import (
     ConfigCheckView,
     ConfigDiffView,
@@ -183,7 +184,7 @@ async def rehearse_config_draft(request: web.Request, draft_id: str, body: Rehea
     async with running:
         desk = request.app[DESK]
         row = await desk.read(lambda reader: reader.get(drafts.DRAFT, draft_id))
-        config, problems = drafts.checked(there(row)["body"])
+        config, problems = checked(there(row)["body"])
         if config is None:
             field, words = problems[0]
             raise Invalid(f"{field}: {words}.", field=field)

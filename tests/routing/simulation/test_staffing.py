@@ -41,6 +41,23 @@ def test_what_no_number_reaches_is_said() -> None:
         agents_needed(1000, 240, None, 20, Target(0.8))
 
 
+@pytest.mark.parametrize("target", [Target(abandoned=0.03), Target(level=0.0), Target(asa_s=float("inf"))])
+def test_without_patience_a_line_that_grows_for_ever_is_no_answer(target: Target) -> None:
+    assert agents_needed(8 / 240, 240, None, 20, target) == 9
+    assert agents_needed(0.4 / 240, 240, None, 20, target) == 1
+
+
+@pytest.mark.parametrize("patience", [None, 60.0])
+def test_a_load_that_nobody_can_serve_is_said_at_once(patience: float | None) -> None:
+    with pytest.raises(NotReachable, match="are more than 100,000 agents can serve"):
+        agents_needed(1e12 / 3600, 240, patience, 20, Target(0.8))
+
+
+def test_patience_without_end_is_refused_and_not_added_up() -> None:
+    with pytest.raises(NotReachable, match="too many to reckon with"):
+        agents_needed(1 / 30, 240, 1e12, 20, Target(abandoned=0.5))
+
+
 def test_the_simulation_finds_what_the_formula_finds() -> None:
     """A world in which both may answer; the target lies in the middle between two numbers of agents."""
     scenario = one_queue(3, 9.0, 120.0, 180.0, 20.0, hours=6, replications=5)

@@ -15,6 +15,7 @@ from service_desk.clock import SECOND
 from service_desk.demo.past import Size
 from service_desk.demo.seed import PASSWORDS, seed_demo
 from service_desk.errors import Conflict
+from service_desk.queries.configs import published_lines
 from service_desk.storage import schema
 from service_desk.storage.transaction import Tx
 from tests.service_desk.people import make_agent, rows_of
@@ -87,6 +88,47 @@ async def test_a_draft_is_compared_published_and_rolled_back(world: World) -> No
     assert told[-2:] == [before["version"] + 1, before["version"] + 2], "the router hears of each"
 
 
+async def test_versions_say_to_people_who_published_them_and_why(world: World) -> None:
+    admin = await world.person("ruth", "admin")
+    made = await admin.post(f"{BASE}/drafts", {"note": "longer nights"})
+    assert (await publish(admin, made.json())).status == 200
+    newest, first = await world.desk.read(published_lines, 2)
+    assert (newest.who, newest.note) == ("ruth", "longer nights")
+    assert (first.who, first.note) == ("system", "")
+
+
+async def test_a_check_says_what_is_wrong_with_values_and_with_who_is_here_together(world: World) -> None:
+    admin = await world.person("ruth", "admin")
+    await world.call()
+    body = deepcopy((await admin.get(BASE)).json()["body"])
+    waiting = await world.desk.read(
+        lambda reader: reader.scalar(sa.select(schema.interaction.c.queue_id).limit(1))
+    )
+    renamed = _renamed(body, waiting)
+    other = next(queue for queue in renamed["queues"] if queue["id"] != "renamed")
+    other["target_s"] = -5
+    other["requires"] = "german and ("
+    await make_agent(world.desk, "gert", ready=False, skills={"german": 3})
+    doubtful = renamed["queues"][-1]
+    doubtful |= {"requires": "german>=5", "rings": [{"after_s": -1, "lower": 2}]}
+    renamed["phone_lines"][0]["requires"] = {"juggling": 3}
+    renamed["shifts"] = {"nobody": {"zone": "Moon"}}
+    made = await draft(admin, renamed)
+    problems = (await admin.get(f"{BASE}/drafts/{made['id']}/check")).json()["problems"]
+    account = renamed["phone_lines"][0]["account"]
+    assert {problem["field"] for problem in problems} >= {
+        f"queues.{other['id']}.target_s",
+        f"queues.{other['id']}.requires",
+        "shifts.nobody.zone",
+        f"queues.{waiting}",
+        f"phone_lines.{account}.requires.juggling",
+        "shifts.nobody",
+    }
+    assert f"queues.{doubtful['id']}" not in {problem["field"] for problem in problems}, (
+        "its rings are unknown"
+    )
+
+
 async def test_a_draft_on_another_base_would_undo_unseen_work(world: World) -> None:
     admin = await world.person("ruth", "admin")
     one, other = await with_first_queue(admin, priority=1), await with_first_queue(admin, priority=2)
@@ -112,10 +154,13 @@ async def test_what_is_wrong_is_kept_as_a_draft_and_never_published(world: World
     made = await with_first_queue(admin, target_s=-5, colour="red")
     queue = before["body"]["queues"][0]["id"]
     problems = (await admin.get(f"{BASE}/drafts/{made['id']}/check")).json()["problems"]
-    assert {problem["field"] for problem in problems} == {"queues.0.target_s", "queues.0.colour"}, queue
+    assert {problem["field"] for problem in problems} == {
+        f"queues.{queue}.target_s",
+        f"queues.{queue}.colour",
+    }
     refused = await publish(admin, made)
-    assert (refused.status, refused.json()["field"]) == (422, "queues.0.target_s")
-    assert [one["field"] for one in refused.json()["also"]] == ["queues.0.colour"]
+    assert (refused.status, refused.json()["field"]) == (422, f"queues.{queue}.target_s")
+    assert [one["field"] for one in refused.json()["also"]] == [f"queues.{queue}.colour"]
     assert (await admin.get(BASE)).json() == before
 
 
@@ -213,7 +258,7 @@ async def test_a_queue_with_waiting_contacts_stays(world: World) -> None:
     refused = await publish(admin, await draft(admin, renamed))
     assert refused.status == 422
     assert refused.json()["field"] == f"queues.{waiting}"
-    assert "1 contacts" in refused.json()["detail"]
+    assert "1 contact of this queue is not over" in refused.json()["detail"]
 
 
 def _renamed(body: Any, queue: str) -> Any:
@@ -299,7 +344,7 @@ async def test_a_rehearsal_says_what_it_lacks(world: World) -> None:
     empty = await rehearsed(admin, await draft(admin), "2001-01-01")
     assert (empty.status, empty.json()["field"]) == (422, "day")
     wrong = await rehearsed(admin, await with_first_queue(admin, target_s=-5), "2001-01-01")
-    assert (wrong.status, wrong.json()["field"]) == (422, "queues.0.target_s")
+    assert (wrong.status, wrong.json()["field"]) == (422, "queues.service.target_s")
     assert (await rehearsed(admin, await draft(admin), "yesterday")).json()["field"] == "day"
 
 
