@@ -210,13 +210,15 @@ WHERE name = :name AND expires_at >= CAST(EXTRACT(EPOCH FROM clock_timestamp()) 
 _THROW_OUT = """
 SELECT count(pg_terminate_backend(standing.pid)) FROM lease
 JOIN pg_stat_activity AS standing ON standing.application_name = lease.holder
-WHERE lease.name = :name AND lease.holder <> :holder
+WHERE lease.name = :name AND lease.holder <> :holder AND lease.expires_at > 0
     AND lease.expires_at < CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)
     AND standing.datname = current_database() AND standing.usename = current_user
     AND standing.xact_start < clock_timestamp() - interval '1 second'
+    AND (standing.wait_event_type = 'Lock' OR standing.state LIKE 'idle in transaction%')
 """
 """A holder that stopped in the middle of its transactions holds rows, the lease's among them. Left alone, PostgreSQL
-ends each after `STANDSTILL_S`, and the ones that waited behind it only then begin to stand still."""
+ends each after `STANDSTILL_S`, and the ones that waited behind it only then begin to stand still. What still computes
+is left alone, and so is everything of a holder that gave its lease back (`expires_at` is 0)."""
 _TAKE = """
 INSERT INTO lease (name, holder, fence, expires_at)
 VALUES (:name, :holder, 1, CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT) + :lifetime)

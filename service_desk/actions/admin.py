@@ -117,6 +117,7 @@ def revoke_session(tx: Tx, fingerprint: str, reason: str) -> None:
 
 def publish_config(tx: Tx, body: dict[str, Any], note: str = "") -> int:
     """Check a configuration and put it in force; its version. The one before stays, retired. `note` is kept with it."""
+    tx.own_rules()
     version = 1 + (tx.scalar(sa.select(sa.func.max(CONFIG.c.version))) or 0)
     config = DeskConfig.model_validate({**body, "version": version})
     before = tx.config if version > 1 else None

@@ -154,6 +154,7 @@ def publish_draft(tx: Tx, draft_id: str, version: int) -> int:
 
     Raises Conflict (base_moved) if something was published since it was saved, and Invalid for what is wrong in it.
     """
+    tx.own_rules()
     row = _must_get(tx, draft_id, version)
     if row["base_version"] != tx.config.version:
         raise Conflict(
@@ -169,6 +170,7 @@ def publish_draft(tx: Tx, draft_id: str, version: int) -> int:
 
 def roll_back(tx: Tx, to: int, in_force: int) -> int:
     """Put an earlier version in force again, as a new one. `in_force`: the version that the caller wants to leave."""
+    tx.own_rules()
     if tx.config.version != in_force:
         raise StaleVersion(f"Version {tx.config.version} is in force by now.")
     row = tx.first(sa.select(CONFIG.c.body).where(CONFIG.c.version == to))
@@ -181,6 +183,7 @@ def roll_back(tx: Tx, to: int, in_force: int) -> int:
 
 def publish_file(tx: Tx, body: Mapping[str, Any]) -> int:
     """Publish a document that may say which version it was made from. Conflict (base_moved) if that is another."""
+    tx.own_rules()
     moved = moved_on(body, tx.config.version)
     if moved is not None:
         raise Conflict(moved, code="base_moved", published=tx.config.version)

@@ -64,7 +64,7 @@ def _touched(reader: Reader) -> Touched:
 
 
 def _compare_items(told: dict[str, Any], rows: dict[str, Any], skip: Touched) -> Findings:
-    """Where each item is, whose it is and which offer rings."""
+    """Where each item is, whose it is, which offer rings, and what its place in the line is made of."""
     one, other = _places(told), _places(rows)
     for item in sorted(one.keys() | other.keys()):
         if item not in skip.items and one.get(item) != other.get(item):
@@ -72,14 +72,25 @@ def _compare_items(told: dict[str, Any], rows: dict[str, Any], skip: Touched) ->
             yield Finding("dispatch", item, detail)
 
 
-Place = tuple[str, str | None, str | None]
+Place = tuple[str, str | None, str | None, str]
 
 
 def _places(snapshot: dict[str, Any]) -> dict[str, Place]:
     return {
-        row["item"]["id"]: (row["place"], row["owner"], row["offer"]["id"] if row["offer"] else None)
+        row["item"]["id"]: (
+            row["place"],
+            row["owner"],
+            row["offer"]["id"] if row["offer"] else None,
+            _standing(row["item"]) if row["place"] in ("waiting", "offered") else "",
+        )
         for row in snapshot["items"]
     }
+
+
+def _standing(item: dict[str, Any]) -> str:
+    """What decides on the place of one that waits."""
+    value = item.get("value", 0)
+    return f"in {item['queue']} since {item['queued_at']}, priority {item['priority']}, value {value}"
 
 
 def _words(place: Place | None) -> str:

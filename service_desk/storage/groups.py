@@ -217,7 +217,9 @@ class Groups:
             self._say("BEGIN IMMEDIATE")
         else:
             self._connection.begin()
-        return Group(self._connection, self._configs)
+        group = Group(self._connection, self._configs)
+        group.driver.share_rules()
+        return group
 
     def _commit(self, group: Group) -> None:
         connection, begun = group.connection, self._clock.monotonic()

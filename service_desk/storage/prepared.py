@@ -26,6 +26,8 @@ Convert = Callable[[Any], Any]
 Place = tuple[str, str, int | None]
 NAMED = re.compile(r"%\((\w+)\)s")
 NO_VALUES: Values = {}
+RULES_LOCK = 7_265_001
+"""The advisory lock of the published rules; the number means nothing."""
 CURSOR = "straight cursor"
 """Where a connection keeps its one cursor, which knows what is prepared there, until it is opened anew."""
 
@@ -60,6 +62,22 @@ class Driver:
         if self.straight is not None:
             with self.errors("lock_timeout"):
                 self.straight.later("SELECT set_config('lock_timeout', %s, true)", [f"{seconds}s"])
+
+    def share_rules(self) -> None:
+        """As the first of a transaction that acts by the published rules: nobody publishes others until it ends.
+
+        An advisory lock, so that no row is written for it. Taken before any row, as whoever publishes does.
+        """
+        if self.straight is not None:
+            with self.errors("pg_advisory_xact_lock_shared"):
+                self.straight.later(f"SELECT pg_advisory_xact_lock_shared({RULES_LOCK})", [])
+
+    def own_rules(self) -> None:
+        """Wait until nobody acts by the published rules any more, and let nobody begin until this transaction ends."""
+        if self.straight is not None:
+            with self.errors("pg_advisory_xact_lock"):
+                self.straight.later(f"SELECT pg_advisory_xact_lock({RULES_LOCK})", [])
+                self.straight.settle()
 
     @contextlib.contextmanager
     def errors(self, text: str) -> Iterator[None]:

@@ -376,6 +376,11 @@ class Tx:
         """The published configuration."""
         return self._group.config
 
+    def own_rules(self) -> None:
+        """Before publishing: on every node, what acts by the rules has ended, and nothing begins before we do."""
+        self._flush()
+        self._driver.own_rules()
+
     def forget_config(self) -> None:
         """Another version was published in this transaction."""
         self._group.forget_config()

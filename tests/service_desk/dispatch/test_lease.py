@@ -117,6 +117,20 @@ def _never_both(one: DatabaseLease, other: DatabaseLease) -> bool:
 
 
 @pytest.mark.postgres
+async def test_who_gives_its_lease_back_goes_on_with_its_work(postgres_url: str) -> None:
+    engine = engines.make_engine(postgres_url, node="leaving")
+    async with leases(postgres_url, "leaving", "next") as (leaving, following):
+        await leaving.acquire()
+        with engine.connect() as working:
+            working.execute(sa.select(1))
+            await asyncio.sleep(1.2)  # long enough to be taken for one who stands still
+            await leaving.release()
+            assert await asyncio.wait_for(following.acquire(), 3) == 2
+            assert working.execute(sa.select(1)).scalar() == 1
+    engine.dispose()
+
+
+@pytest.mark.postgres
 async def test_what_one_who_stands_still_holds_is_freed(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
