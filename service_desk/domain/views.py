@@ -442,6 +442,7 @@ class BootstrapView(View):
     live_schema: int
     server_time: Micros
     brand: str
+    time_zone: str = Field(description="The desk's own, whose midnight begins the figures' day.")
     queues: list[QueueView]
     away_reasons: list[NamedView]
     decline_reasons: list[NamedView]

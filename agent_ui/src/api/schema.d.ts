@@ -1319,6 +1319,11 @@ export interface components {
              * @enum {string}
              */
             softphone: "simulator" | "twilio" | "none";
+            /**
+             * Time Zone
+             * @description The desk's own, whose midnight begins the figures' day.
+             */
+            time_zone: string;
         };
         /**
          * CallView

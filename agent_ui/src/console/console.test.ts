@@ -46,6 +46,7 @@ beforeEach(() => {
     live_schema: 1,
     server_time: T0,
     brand: "Test",
+    time_zone: "Europe/Berlin",
     queues: [{ id: "service", name: "Service", brand_id: "b", wrap_up_s: 60 }],
     away_reasons: [{ id: "lunch", name: "Lunch" }],
     decline_reasons: [{ id: "busy", name: "Busy" }],
