@@ -108,8 +108,10 @@ async def test_a_mail_waits_by_its_own_promise(plain: Desk) -> None:
     call = await phone(plain, "CA1")
     board = await plain.read(compute_board)
     service, _ = board.queues
-    assert service.oldest_at is not None
-    assert service.oldest_message_at < service.oldest_at, "the mail came first"
+    first_mail, first_call = service.oldest_message_at, service.oldest_at
+    assert first_mail is not None
+    assert first_call is not None
+    assert first_mail < first_call, "the mail came first"
     _, everything = readings(board)
     assert (everything.waiting, everything.oldest_at) == (2, service.oldest_at), "what alert rules look at"
     page = await plain.read(counted_page, "longest_wait", None, None, None, 9)
