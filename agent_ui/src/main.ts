@@ -18,12 +18,12 @@ const router = createRouter({
       children: [
         { path: "tickets", component: () => import("@/pages/TicketListPage.vue") },
         { path: "tickets/:id", component: () => import("@/pages/TicketPage.vue"), props: true },
+        { path: ":rest(.*)+", component: () => import("@/pages/NoSuchPage.vue") },
         { path: "customers/:id", component: () => import("@/pages/CustomerPage.vue"), props: true },
       ],
     },
     { path: "/supervisor", component: () => import("@/supervisor/Supervisor.vue") },
     { path: "/wallboard", component: () => import("@/wallboard/Wallboard.vue") },
-    { path: "/:rest(.*)*", redirect: "/" },
   ],
 });
 

@@ -73,6 +73,7 @@ def open_chat(tx: Tx, account: str, event: ChatOpened, first: MessageReceived) -
         return _add(tx, running, visitor, first)
     text = messages.clean_text(first.text)
     widget = _widget(tx, account)
+    topic = next((each for each in widget.topics if each.id == event.topic), None)
     customer_id = _who(tx, visitor, event)
     tx.input_is_about(customer_id)
     row = interactions.open_interaction(
@@ -83,7 +84,7 @@ def open_chat(tx: Tx, account: str, event: ChatOpened, first: MessageReceived) -
         brand_id=widget.brand_id,
         customer_id=customer_id,
         caller=event.mailbox or event.name,
-        topic=event.topic,
+        topic=event.topic if topic is None else topic.name,  # in words, as a mail's subject is
         language=event.language,
         visitor_online=True,
     )
@@ -101,7 +102,7 @@ def open_chat(tx: Tx, account: str, event: ChatOpened, first: MessageReceived) -
         text=text,
         key=first.message_id,
     )
-    queue_id = next((t.queue for t in widget.topics if t.id == event.topic), widget.default_queue)
+    queue_id = widget.default_queue if topic is None else topic.queue
     if staffed(tx, queue_id):
         interactions.join_queue(tx, row, queue_id)
     else:

@@ -250,7 +250,7 @@ class Past:
         visitor = register.visitor(client, self._widget.id, plan.at)
         widget = self._widget
         caller = client.mailbox.value if client.mailbox else client.name
-        topic = next(topic.id for topic in widget.topics if topic.queue == plan.scenario.queue)
+        topic = next(topic.name for topic in widget.topics if topic.queue == plan.scenario.queue)
         origin = Origin("web_chat", widget.id, widget.brand_id, client.id, caller, topic, client.words.code)
         contact = Contact(self._book, plan.at, origin)
         visitor.update(interaction_id=contact.id, seen_at=plan.at)

@@ -84,7 +84,8 @@ class Team:
             return False
         free = any(each["status"] == "ready" and each["id"] not in self._robots for each in board["agents"])
         too_long = self._clock.now() - WAIT_MOST
-        waits = any(q["oldest_at"] is not None and q["oldest_at"] < too_long for q in board["queues"])
+        firsts = [q[first] for q in board["queues"] for first in ("oldest_at", "oldest_message_at")]
+        waits = any(first is not None and first < too_long for first in firsts)
         return free and not waits
 
 

@@ -29,6 +29,7 @@ class Readings:
 
     waiting: int
     oldest_at: Micros | None
+    """Of the waiting calls and chats: a mail may wait for hours by its own promise."""
     agents_ready: int
     today: Count
 

@@ -12,6 +12,7 @@ from service_desk.clock import DAY, HOUR, Micros
 from service_desk.domain import interaction as life
 
 Channel = Literal["phone", "web_chat", "email", "sms"]
+LIVE = frozenset({"phone", "web_chat"})
 ASYNCHRONOUS = frozenset({"email", "sms"})
 
 CONTINUE = "continue"

@@ -77,7 +77,7 @@ class InteractionView(View):
     title: str = Field(
         description="What to call it in a list: the customer's name, else the caller, else a phrase."
     )
-    topic: str | None
+    topic: str | None = Field(description="In words: a mail's subject, or the name of what a chat is about.")
     agent_id: str | None
     priority: int
     created_at: Micros
@@ -340,7 +340,12 @@ class QueueBoardView(View):
     id: str
     name: str
     waiting: int
-    oldest_at: Micros | None
+    oldest_at: Micros | None = Field(
+        description="When the first of the waiting calls and chats began to wait; `target_s` judges it."
+    )
+    oldest_message_at: Micros | None = Field(
+        description="The same of mail and texts; `message_target_s` judges it."
+    )
     expected_wait_s: int | None
     active: int
     agents_ready: int
@@ -350,6 +355,7 @@ class QueueBoardView(View):
     abandoned_today: int
     answered_in_target_today: int
     target_s: int
+    message_target_s: int
     abandoned_in_target_today: int
     moved_out_today: int = Field(description="Left for another queue before anybody answered.")
     wait_us_today: int = Field(description="Sum of the waits of the answered ones.")
@@ -436,6 +442,7 @@ class BootstrapView(View):
     live_schema: int
     server_time: Micros
     brand: str
+    time_zone: str = Field(description="The desk's own, whose midnight begins the figures' day.")
     queues: list[QueueView]
     away_reasons: list[NamedView]
     decline_reasons: list[NamedView]

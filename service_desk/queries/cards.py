@@ -190,13 +190,13 @@ def _highlights(row: sa.RowMapping, found: list[TicketView], totals: CardTotals)
         phrases.append(f"{_ordinal(totals.contacts_last_7_days)} contact in 7 days")
     still_open = [ticket for ticket in found if ticket.closed_at is None]
     if still_open:
-        phrases.append(f"open ticket {still_open[0].number}: {still_open[0].subject}")
+        phrases.append(f"Open ticket #{still_open[0].number}: {still_open[0].subject}")
     if len(still_open) > 1:
         phrases.append(f"{totals.open_tickets} open tickets")
     if row["tier"] != "standard":
-        phrases.append(str(row["tier"]))
+        phrases.append(str(row["tier"]).capitalize())
     if totals.interactions <= 1:
-        phrases.append("first contact")
+        phrases.append("First contact")
     return phrases
 
 

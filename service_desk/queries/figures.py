@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from service_desk.clock import SECOND, Micros
+from service_desk.domain import media
 from service_desk.domain.config import DeskConfig
 from service_desk.domain.interaction import ACTIVE, CONNECTING, WAITING
 from service_desk.domain.recount import INTERVAL, Count
@@ -37,7 +38,7 @@ LIVE: dict[str, sa.ColumnElement[bool]] = {
     "in_contact": sa.and_(_OPEN, _LIVING, INTERACTION.c.state.in_((CONNECTING, ACTIVE))),
 }
 """Figures of this moment: the segments that are open now, put-back ones included."""
-LIVE["longest_wait"] = LIVE["waiting"]
+LIVE["longest_wait"] = sa.and_(LIVE["waiting"], INTERACTION.c.channel.in_(sorted(media.LIVE)))
 
 COUNTED: dict[str, sa.ColumnElement[bool]] = {
     "offered": sa.true(),

@@ -58,6 +58,7 @@ def bootstrap(reader: Reader, softphone: Softphone) -> BootstrapView:
         live_schema=LIVE_SCHEMA,
         server_time=reader.now,
         brand=config.brand,
+        time_zone=config.time_zone,
         queues=[
             QueueView(id=queue.id, name=queue.name, brand_id=queue.brand_id, wrap_up_s=queue.wrap_up_s)
             for queue in config.queues

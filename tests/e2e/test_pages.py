@@ -59,6 +59,13 @@ async def work_on_a_ticket(agent: Page, base: str, number: str) -> None:
     await expect(agent.get_by_test_id("list-row")).to_have_count(1)
 
 
+async def mistype_an_address(agent: Page, base: str) -> None:
+    """Said in words, beside the work list; what rings and runs stays in sight."""
+    await agent.goto(f"{base}/nonsense/of/mine")
+    await expect(agent.get_by_test_id("no-such-page")).to_contain_text("There is no such page")
+    await expect(agent.get_by_test_id("no-such-page").get_by_role("button")).to_be_visible()
+
+
 async def test_a_call_that_is_somebody_else_s_and_a_look_at_the_pages(
     db_url: str, tmp_path: Path, chromium: Path
 ) -> None:
@@ -104,4 +111,5 @@ async def test_a_call_that_is_somebody_else_s_and_a_look_at_the_pages(
         assert len([url for url in sockets if "/live" in url]) == 2, (
             "one more by the reload, none by the pages"
         )
+        await mistype_an_address(agent, desk.base)
     assert faults == []

@@ -74,6 +74,7 @@ async def test_a_supervisor_s_quarter_of_an_hour(  # noqa: PLR0915 - a story, to
         await until(four_wait, "four calls wait")
         await expect(sue.get_by_test_id("floor-contact")).to_have_count(4)
         await expect(sue.get_by_test_id("figure-waiting")).to_have_attribute("data-tone", "urgent")
+        await expect(sue.get_by_test_id("alert-detail")).to_contain_text("now 4 waiting, threshold")
         await sue.get_by_test_id("alert-take").click()
         await expect(sue.get_by_test_id("alert-taken")).to_be_visible()
 
@@ -96,6 +97,7 @@ async def test_a_supervisor_s_quarter_of_an_hour(  # noqa: PLR0915 - a story, to
             await expect(sue.get_by_test_id("intervene")).to_have_count(0)
             assert (await contact(desk, each))["queue_id"] == "sales"
         await choose(sue, waiting[3], "prioritise")
+        await expect(sue.get_by_test_id("intervene-missing")).to_contain_text("its place already")
         await sue.get_by_test_id("intervene-ahead-15").check(force=True)
         await sue.get_by_test_id("intervene-reason").fill("A regular")
         await sue.get_by_test_id("intervene-do").click()
@@ -124,6 +126,9 @@ async def test_a_supervisor_s_quarter_of_an_hour(  # noqa: PLR0915 - a story, to
             again = await ann.offer()
             await expect(agent).to_have_attribute("data-status", "offered")
             await choose(sue, again["interaction_id"], "assign")
+            await expect(sue.get_by_test_id("intervene-do")).to_be_disabled()
+            await expect(sue.get_by_test_id("intervene-missing")).to_have_text("Choose an agent first.")
+            await sue.get_by_test_id("intervene-agent").select_option(ann.agent_id)
             await sue.get_by_test_id("intervene-reason").fill("She knows the customer")
             await sue.get_by_test_id("intervene-do").click()
             view = await ann.interaction(again["interaction_id"], "connecting")

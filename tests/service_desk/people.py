@@ -99,12 +99,12 @@ async def join_both(desk: Desk, interaction_id: str, agent_id: str, call_id: str
 
 
 async def open_chat(
-    desk: Desk, name: str, text: str, *, mailbox: str | None = None, key: str = "k1"
+    desk: Desk, name: str, text: str, *, mailbox: str | None = None, key: str = "k1", topic: str | None = None
 ) -> tuple[str, str]:
     """A visitor opens a chat: (visitor, interaction)."""
     visitor = await desk.run(chats.meet_visitor, "demo", None, f"print-{name}", actor="customer")
     chat_id = f"{visitor['id']}.{key}"
-    opened = ChatOpened(chat_id, visitor["id"], f"open-{chat_id}", name=name, mailbox=mailbox)
+    opened = ChatOpened(chat_id, visitor["id"], f"open-{chat_id}", name=name, mailbox=mailbox, topic=topic)
     first = MessageReceived(chat_id, key, visitor["id"], text, f"say-{chat_id}")
     line = await desk.run(chats.open_chat, "demo", opened, first, actor="customer")
     return visitor["id"], line.interaction_id

@@ -613,8 +613,9 @@ def test_a_written_chat_is_what_the_actions_write(ended_by: str, stage: Stage) -
     first = MessageReceived(opened.chat_id, "0" * 24, visitor, "Guten Tag", "k2")
     contact = stage.act(at, "customer", chats.open_chat, widget.id, opened, first).interaction_id
     point = customer_of(stage, "lena.fuchs@example.org")
+    topic = next(topic.name for topic in widget.topics if topic.id == "repair")
     origin = Origin(
-        "web_chat", widget.id, widget.brand_id, point["customer_id"], point["display"], "repair", "de"
+        "web_chat", widget.id, widget.brand_id, point["customer_id"], point["display"], topic, "de"
     )
     written = Contact(stage.book, at, origin)
     stage.book.rows[schema.interaction][0]["external_id"] = opened.chat_id

@@ -1319,6 +1319,11 @@ export interface components {
              * @enum {string}
              */
             softphone: "simulator" | "twilio" | "none";
+            /**
+             * Time Zone
+             * @description The desk's own, whose midnight begins the figures' day.
+             */
+            time_zone: string;
         };
         /**
          * CallView
@@ -2114,7 +2119,10 @@ export interface components {
              * @description What to call it in a list: the customer's name, else the caller, else a phrase.
              */
             title: string;
-            /** Topic */
+            /**
+             * Topic
+             * @description In words: a mail's subject, or the name of what a chat is about.
+             */
             topic: string | null;
             /** Version */
             version: number;
@@ -2655,6 +2663,8 @@ export interface components {
             expected_wait_s: number | null;
             /** Id */
             id: string;
+            /** Message Target S */
+            message_target_s: number;
             /**
              * Moved Out Today
              * @description Left for another queue before anybody answered.
@@ -2664,8 +2674,16 @@ export interface components {
             name: string;
             /** Offered Today */
             offered_today: number;
-            /** Oldest At */
+            /**
+             * Oldest At
+             * @description When the first of the waiting calls and chats began to wait; `target_s` judges it.
+             */
             oldest_at: number | null;
+            /**
+             * Oldest Message At
+             * @description The same of mail and texts; `message_target_s` judges it.
+             */
+            oldest_message_at: number | null;
             /** Target S */
             target_s: number;
             /**

@@ -81,6 +81,7 @@ beforeEach(() => {
     live_schema: 1,
     server_time: T0,
     brand: "Test",
+    time_zone: "Europe/Berlin",
     queues: [{ id: "service", name: "Service", brand_id: "b", wrap_up_s: 60 }],
     away_reasons: [],
     decline_reasons: [],

@@ -7,11 +7,12 @@ import { createMemoryHistory, createRouter } from "vue-router";
 import { api } from "@/api/index.ts";
 import { Problem } from "@/api/problem.ts";
 import type { SnapshotView } from "@/api/types.ts";
-import { card, customer, interaction, me, offer, snapshot, T0, ticket } from "@/live/fixtures/samples.ts";
+import { card, customer, entry, interaction, me, offer, snapshot, T0, ticket } from "@/live/fixtures/samples.ts";
 import { useLive } from "@/live/store.ts";
 import CallStage from "@/channels/phone/CallStage.vue";
 import { useSoftphone } from "@/channels/phone/store.ts";
 import Composer from "./Composer.vue";
+import ConnectionBar from "./ConnectionBar.vue";
 import CustomerPane from "./CustomerPane.vue";
 import { useDesk } from "./desk.ts";
 import Idle from "./Idle.vue";
@@ -19,6 +20,7 @@ import OfferCard from "./OfferCard.vue";
 import { useSession } from "./session.ts";
 import StateMenu from "./StateMenu.vue";
 import TimelineRow from "./TimelineRow.vue";
+import WorkItem from "./WorkItem.vue";
 import WrapUp from "./WrapUp.vue";
 
 enableAutoUnmount(afterEach);
@@ -46,6 +48,7 @@ beforeEach(() => {
     live_schema: 1,
     server_time: T0,
     brand: "Test",
+    time_zone: "Europe/Berlin",
     queues: [{ id: "service", name: "Service", brand_id: "b", wrap_up_s: 60 }],
     away_reasons: [{ id: "lunch", name: "Lunch" }],
     decline_reasons: [{ id: "busy", name: "Busy" }],
@@ -462,6 +465,31 @@ describe("the state", () => {
     await chosen;
     expect(choose.mock.calls.map(([, version]) => version)).toEqual([3, 5]);
     expect(desk.wantedState).toBeNull();
+  });
+});
+
+describe("while the connection is lost", () => {
+  it("nobody is told that contacts will ring, or to go on writing what they do not write", () => {
+    show({ me: { agt_1: me() } });
+    useLive().connection = "offline";
+    const view = draw(Idle);
+    expect(view.find("h1").text()).toBe("You are not connected");
+    expect(find(view, "idle-go-ready").exists()).toBe(false);
+    expect(draw(ConnectionBar).text()).toContain("Nothing rings here");
+    expect(draw(ConnectionBar, { figures: true }).text()).toContain("What you see is of the time before");
+    show({ interactions: { int_1: chat } });
+    expect(draw(ConnectionBar).text()).toContain("You can go on writing");
+  });
+});
+
+describe("a row of the work list", () => {
+  it("marks one's own last words, not the customer's", () => {
+    const last = { ...chat, last_entry: "It fits." };
+    const from = (kind: "agent" | "customer", id: string) => entry({ text: "It fits.", author: { kind, id, name: "A" } });
+    show({ interactions: { int_1: last }, entries: { ent_1: from("agent", "agt_1") } });
+    expect(draw(WorkItem, { interaction: last }).text()).toContain("You: It fits.");
+    show({ interactions: { int_1: last }, entries: { ent_1: from("customer", "cus_1") } });
+    expect(draw(WorkItem, { interaction: last }).text()).not.toContain("You:");
   });
 });
 

@@ -48,9 +48,13 @@ export function formatAgo(at: Micros, now: Micros): string {
   });
 }
 
-/** The exact local date and time, for a tooltip. */
-export function formatExact(at: Micros): string {
-  return dateOf(at).toLocaleString(locale(), { dateStyle: "full", timeStyle: "medium" });
+/** The exact date and time, here or in a zone, for a tooltip. */
+export function formatExact(at: Micros, timeZone?: string): string {
+  return dateOf(at).toLocaleString(locale(), {
+    dateStyle: "full",
+    timeStyle: "medium",
+    ...(timeZone === undefined ? {} : { timeZone }),
+  });
 }
 
 /** The time of day, here or in a zone: `14:05`, with seconds `14:05:09`. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { AgentBoardView, LiveContactView } from "@/api/types.ts";
-import { agentChoices, sameForUs } from "./choices.ts";
+import type { AgentBoardView, BoardView, LiveContactView } from "@/api/types.ts";
+import { agentChoices, isLate, sameForUs } from "./choices.ts";
 
 const contact = (change: Partial<LiveContactView> = {}): LiveContactView => ({
   id: "int_1",
@@ -55,5 +55,22 @@ describe("what changed meanwhile", () => {
     expect(sameForUs(contact(), contact({ queue_id: "sales" }))).toBe(false);
     expect(sameForUs(contact(), contact({ state: "ended" }))).toBe(false);
     expect(sameForUs(contact(), contact({ head_start_min: 5 }))).toBe(false);
+  });
+});
+
+describe("who waits too long", () => {
+  const board = { at: 100_000_000, queues: [{ id: "service", target_s: 20, message_target_s: 120 }] } as unknown as BoardView;
+  const waitsFor = (seconds: number, change: Partial<LiveContactView> = {}) =>
+    isLate(contact({ queued_at: board.at - seconds * 1_000_000, ...change }), board);
+
+  it("is a call or chat by the target of calls, a mail or text by that of messages", () => {
+    expect([waitsFor(20), waitsFor(21), waitsFor(21, { channel: "web_chat" })]).toEqual([false, true, true]);
+    expect([waitsFor(90, { channel: "email" }), waitsFor(90, { channel: "sms" })]).toEqual([false, false]);
+    expect([waitsFor(121, { channel: "email" }), waitsFor(121, { channel: "sms" })]).toEqual([true, true]);
+  });
+
+  it("is nobody who is served, or in a queue that has gone", () => {
+    expect(waitsFor(500, { state: "active" })).toBe(false);
+    expect(waitsFor(500, { queue_id: "closed" })).toBe(false);
   });
 });

@@ -1,5 +1,5 @@
 /** What a supervisor can do with whom. Pure; the server decides all the same. */
-import type { AgentBoardView, LiveContactView } from "@/api/types.ts";
+import type { AgentBoardView, BoardView, LiveContactView } from "@/api/types.ts";
 
 export type ContactAct = "move" | "assign" | "prioritise";
 
@@ -40,4 +40,15 @@ export function sameForUs(one: LiveContactView, other: LiveContactView): boolean
 /** Minutes that are shown as a head start; a longer promise of a medium is none. */
 export function aheadOf(contact: LiveContactView): number {
   return Math.max(0, contact.head_start_min);
+}
+
+/** Media whose customers are not at the other end while they wait: judged by the queue's promise for messages. */
+const MESSAGES: ReadonlySet<LiveContactView["channel"]> = new Set(["email", "sms"]);
+
+/** Whether it has waited beyond its queue's promise for its medium, as of the board. */
+export function isLate(contact: LiveContactView, board: BoardView): boolean {
+  const queue = board.queues.find(({ id }) => id === contact.queue_id);
+  if (!isWaiting(contact) || contact.queued_at === null || queue === undefined) return false;
+  const target = MESSAGES.has(contact.channel) ? queue.message_target_s : queue.target_s;
+  return board.at - contact.queued_at > target * 1_000_000;
 }

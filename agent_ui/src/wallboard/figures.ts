@@ -9,7 +9,7 @@ export const STALE_AFTER_S = 10;
 
 export interface Summary {
   waiting: number;
-  /** Seconds; null when nobody waits. */
+  /** Of calls and chats, seconds; null when none waits. */
   longestWait: number | null;
   /** Share of today's offered contacts that were answered within the target, 0 to 1; null before the first one. */
   serviceLevel: number | null;
@@ -51,6 +51,18 @@ export function summarise(board: BoardView, now: Micros): Summary {
     agentsReady: board.agents.filter(({ status }) => status === "ready").length,
     agentsWorking: working,
     occupancy: working + free === 0 ? null : working / (working + free),
+  };
+}
+
+/** The board of one queue: its own rows, alerts and the agents who serve it; trends and targets are of all together. */
+export function ofQueue(board: BoardView, id: string): BoardView {
+  return {
+    ...board,
+    queues: board.queues.filter((queue) => queue.id === id),
+    agents: board.agents.filter((agent) => agent.queues.includes(id)),
+    alerts: board.alerts.filter((alert) => alert.queue_id === id),
+    trend: null,
+    targets: {},
   };
 }
 

@@ -280,6 +280,6 @@ async def test_who_is_it_in_a_few_words(plain: Desk) -> None:
     assert found.customer.display_name == "+1 415-555-0100", "the number, where there is no name"
     numbers = sorted(ticket.number for ticket in found.tickets)
     assert found.highlights[0] == "3rd contact in 7 days"
-    assert found.highlights[1] in [f"open ticket {number}: Late delivery" for number in numbers]
-    assert found.highlights[2:] == ["2 open tickets", "gold"]
+    assert found.highlights[1] in [f"Open ticket #{number}: Late delivery" for number in numbers]
+    assert found.highlights[2:] == ["2 open tickets", "Gold"]
     assert await plain.read(card, "cus_none") is None

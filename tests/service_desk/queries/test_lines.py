@@ -10,11 +10,13 @@ from service_desk.actions import agents, offers, sockets
 from service_desk.clock import SECOND
 from service_desk.desk import Desk
 from service_desk.domain.config import DeskConfig
+from service_desk.queries.figures import counted_page
 from service_desk.queries.lines import line_facts
-from service_desk.queries.wallboard import compute_board, day_start
+from service_desk.queries.wallboard import compute_board, day_start, readings
 from service_desk.storage import schema
 from service_desk.storage.transaction import Tx
 from tests.service_desk.conftest import CONFIG
+from tests.service_desk.messages.conftest import mail, receive
 from tests.service_desk.people import (
     PHONE,
     join_both,
@@ -22,6 +24,7 @@ from tests.service_desk.people import (
     offer_to,
     open_chat,
     phone,
+    row_of,
     set_state,
 )
 
@@ -94,6 +97,34 @@ async def test_the_board_counts_what_is(plain: Desk) -> None:
     }
     assert cyd in {view.id for view in board.agents}
     assert waiting != ringing
+
+
+async def test_a_mail_waits_by_its_own_promise(plain: Desk) -> None:
+    await receive(plain, mail())
+    service, _ = (await plain.read(compute_board)).queues
+    assert (service.waiting, service.oldest_at) == (1, None)
+    assert service.oldest_message_at is not None
+    assert (service.target_s, service.message_target_s) == (20, 14_400)
+    call = await phone(plain, "CA1")
+    board = await plain.read(compute_board)
+    service, _ = board.queues
+    first_mail, first_call = service.oldest_message_at, service.oldest_at
+    assert first_mail is not None
+    assert first_call is not None
+    assert first_mail < first_call, "the mail came first"
+    _, everything = readings(board)
+    assert (everything.waiting, everything.oldest_at) == (2, service.oldest_at), "what alert rules look at"
+    page = await plain.read(counted_page, "longest_wait", None, None, None, 9)
+    assert page is not None
+    assert [each.id for each in page.items] == [call]
+
+
+async def test_a_topic_is_kept_by_its_name(plain: Desk) -> None:
+    _, chat = await open_chat(plain, "Vera", "Which oven fits?", topic="sales")
+    row = await row_of(plain, schema.interaction, chat)
+    assert row["topic"] == "Buying"
+    _, other = await open_chat(plain, "Theo", "Which lamp fits?", topic="Lamps", key="k2")
+    assert (await row_of(plain, schema.interaction, other))["topic"] == "Lamps", "of a page of somebody's own"
 
 
 def zone(name: str) -> DeskConfig:

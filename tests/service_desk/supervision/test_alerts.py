@@ -156,9 +156,11 @@ def test_a_rule_stands_once() -> None:
 
 def board(waiting: int, at_s: int, *raised: AlertView) -> BoardView:
     queue = QueueBoardView(
-        id="service", name="Service", waiting=waiting, oldest_at=None, expected_wait_s=None, active=0,
+        id="service", name="Service", waiting=waiting, oldest_at=None, oldest_message_at=None,
+        expected_wait_s=None, active=0,
         agents_ready=0, agents_busy=0, offered_today=0, answered_today=0, abandoned_today=0,
-        answered_in_target_today=0, target_s=20, abandoned_in_target_today=0, moved_out_today=0,
+        answered_in_target_today=0, target_s=20, message_target_s=14_400,
+        abandoned_in_target_today=0, moved_out_today=0,
         wait_us_today=0,
     )  # fmt: skip
     return BoardView(
