@@ -821,10 +821,11 @@ def test_words_left_at_night_are_what_the_actions_write(stage: Stage) -> None:
     first = MessageReceived(opened.chat_id, "2" * 24, visitor, "Ist  jemand\nda?", "k2")
     contact = stage.act(NOON, "customer", chats.open_chat, widget.id, opened, first).interaction_id
     customer = customer_of(stage, visitor)["customer_id"]
+    topic = next(topic.name for topic in widget.topics if topic.id == "invoice")
     written = Contact(
         stage.book,
         NOON,
-        Origin("web_chat", widget.id, widget.brand_id, customer, "Lena Fuchs", "invoice", "de"),
+        Origin("web_chat", widget.id, widget.brand_id, customer, "Lena Fuchs", topic, "de"),
     )
     stage.book.rows[schema.interaction][0]["external_id"] = opened.chat_id
     written.write(NOON, "customer", customer, "Lena Fuchs", "Ist  jemand\nda?")
