@@ -20,9 +20,11 @@ def take_effect(tx: Tx, before: DeskConfig | None, after: DeskConfig) -> None:
         return
     if (before.shifts, before.agent_units) != (after.shifts, after.agent_units):
         for row in tx.all(sa.select(AGENT).where(AGENT.c.active.is_(True)).order_by(AGENT.c.id)):
-            agent = agents.agent_for(row, after)
-            if agent != agents.agent_for(row, before):
+            agent = agents.agent_for(row, after, tx.now)
+            if agent != agents.agent_for(row, before, tx.now):
                 tx.route(AgentChanged(agent))
+            if row["chosen"] == "ready" and before.shifts != after.shifts:
+                agents.await_shift(tx, row)
     _reorder(tx, before, after)
 
 

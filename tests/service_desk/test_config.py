@@ -258,13 +258,18 @@ def test_a_shift_ends_for_who_said_ready_in_it_or_before_it() -> None:
     def at(text: str) -> int:
         return int(datetime.fromisoformat(f"{text}+01:00").timestamp()) * SECOND
 
-    ends = at("2026-12-03T16:30")
-    assert config.shift_end("anna", at("2026-12-03T07:40")) == ends, "early"
-    assert config.shift_end("anna", at("2026-12-03T12:00")) == ends
-    assert config.shift_end("anna", at("2026-12-03T17:00")) == at("2026-12-04T12:00"), (
-        "longer, by their own word"
-    )
-    assert config.shift_end("bert", at("2026-12-03T12:00")) is None
+    def end(ready_at: str, now: str | None = None) -> int | None:
+        return config.shift_end("anna", at(ready_at), at(now or ready_at))
+
+    ends, next_ends = at("2026-12-03T16:30"), at("2026-12-04T12:00")
+    assert end("2026-12-03T07:40") == ends, "early"
+    assert end("2026-12-03T12:00") == end("2026-12-03T12:00", "2026-12-03T18:00") == ends
+    assert end("2026-12-03T17:00") == next_ends, "longer, by their own word"
+    assert end("2026-12-03T12:00", "2026-12-04T09:00") == next_ends, "still ready the next day"
+    starts = [config.next_shift("anna", at(now)) for now in ("2026-12-03T07:00", "2026-12-03T12:00")]
+    assert starts == [at("2026-12-03T08:00"), at("2026-12-04T08:00")]
+    assert config.shift_end("bert", ends, ends) is None
+    assert config.next_shift("bert", ends) is None
 
 
 @pytest.mark.parametrize("name", PROCESS_FILES)
