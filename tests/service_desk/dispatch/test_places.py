@@ -1,7 +1,7 @@
 """Places that are kept, and whom work would rather have, on real rows and over a restart of the host."""
 
 from channels.contract import TextReceived
-from service_desk.actions import parking, texts, wrap_up
+from service_desk.actions import other_line, parking, supervision, texts, wrap_up
 from service_desk.storage import schema
 from tests.service_desk.dispatch.floor import Floor, floor
 from tests.service_desk.dispatch.test_rules import only_sales, publish
@@ -128,4 +128,29 @@ async def test_a_caller_waits_for_who_served_them_last_and_then_anybody_will_do(
         await place.advance(20)
         (offer,) = await rows_of(place.desk, schema.offer, state="pending")
         assert place.names[offer["agent_id"]] == other
+        assert await faults(place.desk) == []
+
+
+async def test_mail_and_texts_that_wait_move_with_the_promise_and_owe_nothing_to_a_supervisor(
+    db_url: str,
+) -> None:
+    async with floor(db_url) as place:
+        await only_sales(place)
+        older = await text_from(place, "+14155550111", "first")
+        favoured = await text_from(place, "+14155550112", "in a hurry")
+        row = await place.contact(favoured)
+        await place.desk.run(supervision.prioritise_contact, row["id"], row["version"], 10, "asked for it")
+        await place.advance(5)
+        await publish(place, message_target_s=3_600)
+        newer = await text_from(place, "+14155550113", "second")
+        await place.settle()
+        order = [favoured, older, newer]
+        assert [await place.told(name) for name in order] == [1, 2, 3]
+        assert place.host is not None and place.host.router is not None
+        assert [place.host.router.position(place.names[name]) for name in order] == [1, 2, 3]
+        for name, head_start in zip(order, (10, 0, 0), strict=True):
+            row = await place.contact(name)
+            key = place.host.router.floor.items[row["id"]].entry[0]
+            assert row["ordering_key"] == key
+            assert await place.desk.run(other_line.head_start_of, row) == head_start
         assert await faults(place.desk) == []
