@@ -4,6 +4,7 @@ from typing import Literal
 
 from routing.commands import WorkQueued
 from service_desk.actions import calls, interactions, messages
+from service_desk.actions.places import came_at
 from service_desk.domain import events
 from service_desk.domain import interaction as life
 from service_desk.storage.transaction import Row, Tx
@@ -32,6 +33,7 @@ def into_other_line(tx: Tx, row: Row, queue_id: str, reason: Reason) -> Row:
         queued_at=queued_at,
         priority=priority,
         ordering_key=tx.config.ordering_key(queue_id, queued_at, priority, row["account"]),
+        hints=row["hints"] if waits else None,
         agent_id=None,
         answered_at=None,
         connected_at=None,
@@ -42,7 +44,7 @@ def into_other_line(tx: Tx, row: Row, queue_id: str, reason: Reason) -> Row:
         events.InteractionQueued(
             row["id"],
             queue_id,
-            queued_at,
+            came_at(row),
             again=False,
             reason=reason,
             agent_id=old_agent,
