@@ -1,31 +1,13 @@
 """Places that are kept, and whom work would rather have, on real rows and over a restart of the host."""
 
-from channels.contract import TextReceived
-from service_desk.actions import other_line, parking, supervision, texts, wrap_up
+from service_desk.actions import other_line, parking, supervision, wrap_up
 from service_desk.clock import SECOND
 from service_desk.queries.wallboard import compute_board
 from service_desk.storage import schema
-from tests.service_desk.dispatch.floor import Floor, floor
+from tests.service_desk.dispatch.floor import call_from, floor, text_from
 from tests.service_desk.dispatch.test_rules import only_sales, publish
-from tests.service_desk.people import PHONE, phone, rows_of
+from tests.service_desk.people import rows_of
 from tests.service_desk.storage.two_nodes import faults
-
-TEXTS = "text-main"
-
-
-async def call_from(place: Floor, number: str, line: str = PHONE) -> str:
-    place.contacts += 1
-    return place.named(await phone(place.desk, f"CA{place.contacts}", number, line))
-
-
-async def text_from(place: Floor, number: str, words: str) -> str:
-    """The contact that took the text; a new name where it is a new one."""
-    place.contacts += 1
-    event = TextReceived(f"SM{place.contacts}", number, "+15005550006", words, f"text-{place.contacts}")
-    await place.desk.run(texts.receive_text, TEXTS, event, actor="customer")
-    (thread,) = await rows_of(place.desk, schema.thread, number=number)
-    newest = thread["interaction_id"]
-    return place.names[newest] if newest in place.names else place.named(newest)
 
 
 async def test_who_hangs_up_and_calls_again_in_time_has_their_place_back(db_url: str) -> None:
