@@ -1,13 +1,22 @@
 """Places that are kept, and whom work would rather have, on real rows and over a restart of the host."""
 
+from routing.model import Micros
 from service_desk.actions import other_line, parking, supervision, wrap_up
 from service_desk.clock import SECOND
 from service_desk.queries.wallboard import compute_board
 from service_desk.storage import schema
-from tests.service_desk.dispatch.floor import call_from, floor, text_from
+from tests.service_desk.dispatch.floor import Floor, call_from, floor, text_from
 from tests.service_desk.dispatch.test_rules import only_sales, publish
 from tests.service_desk.people import rows_of
 from tests.service_desk.storage.two_nodes import faults
+
+
+def wait_begins(place: Floor, name: str) -> Micros:
+    """From when on the router counts what happens to those who wait too long."""
+    assert place.host is not None
+    router = place.host.router
+    assert router is not None
+    return router.floor.items[place.names[name]].item.waits_since
 
 
 async def test_who_hangs_up_and_calls_again_in_time_has_their_place_back(db_url: str) -> None:
@@ -23,12 +32,15 @@ async def test_who_hangs_up_and_calls_again_in_time_has_their_place_back(db_url:
         await place.advance(60)
         again = await call_from(place, "+14155550111")
         assert (await place.contact(again))["queued_at"] == came
+        called_again = place.clock.now()
+        assert wait_begins(place, again) == called_again
         assert [await place.told(name) for name in (again, other)] == [1, 2]
         twice = await call_from(place, "+14155550111")  # from a second phone of theirs: the place is taken
         assert (await place.contact(twice))["queued_at"] == place.clock.now()
         await place.stop()
         place.start()  # the reason survives in the row
         await place.settle()
+        assert wait_begins(place, again) == called_again
         await place.say("bob", "ready")
         await place.settle()
         (offer,) = await rows_of(place.desk, schema.offer, state="pending")
