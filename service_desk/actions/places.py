@@ -24,7 +24,7 @@ NO_HINTS: Final[dict[str, Any]] = {}
 
 Hints = dict[str, Any]
 """`interaction.hints`: "kept", why the arrival is that of an earlier wait; "given", its place was given back to a later
-contact; "preferred", pairs of agent and why.
+contact; "moved_at", when a supervisor moved it here while it waited; "preferred", pairs of agent and why.
 """
 
 _BEFORE = Prepared(
@@ -107,6 +107,14 @@ def _hints(kept: str, preferred: list[list[str]]) -> Hints | None:
 def after_service(hints: Hints | None) -> Hints | None:
     """Of what an agent puts back: whom it waited for had it, or it went to somebody else."""
     return {name: value for name, value in (hints or NO_HINTS).items() if name != "preferred"} or None
+
+
+def after_move(tx: Tx, hints: Hints | None) -> Hints:
+    """Of what a supervisor moves while it waits: its place is kept, and what happens to who waits too long begins anew.
+
+    Else the rules of the new queue could send it away at once, and undo what the supervisor did.
+    """
+    return {**(hints or NO_HINTS), "moved_at": tx.now}
 
 
 def came_at(row: Row) -> Micros:

@@ -173,3 +173,27 @@ async def test_what_callers_are_told_is_the_routers_order_whatever_the_classes(d
             assert told == {name: place.host.router.position(place.names[name]) for name in names}
             view = await place.desk.read(waiting_view, ["service"])
             assert [told[place.names[each.id]] for each in view.items] == list(range(1, len(names) + 1))
+
+
+async def test_the_rules_do_not_undo_at_once_where_a_supervisor_moves_who_waits(db_url: str) -> None:
+    async with floor(db_url) as place:
+        await only_sales(place)
+        await place.say("cyd", "away")
+        body = deepcopy(SHORT)
+        body["queues"][1]["overflow"] = [{"when": "wait", "after_s": 10, "queue": "service"}]
+        await place.desk.run(admin.publish_config, body)
+        name = await place.call()
+        came = (await place.contact(name))["queued_at"]
+        await place.advance(20)
+        row = await place.contact(name)
+        await place.desk.run(supervision.move_contact, row["id"], row["version"], "sales", "because")
+        await place.advance(5)
+        await place.stop()
+        place.start()
+        await place.settle()
+        await place.advance(4)
+        row = await place.contact(name)
+        assert (row["queue_id"], row["queued_at"]) == ("sales", came)
+        await place.advance(2)
+        assert (await place.contact(name))["queue_id"] == "service", "its ten seconds there are over"
+        assert await faults(place.desk) == []
