@@ -150,7 +150,7 @@ class Floor:
             bucket = self.buckets.bucket(item, slope=record.slope)
         record.bucket = bucket
         bucket.users += 1
-        line.join(item.queued_at, record)
+        line.join(record)
 
     def take_from_line(self, record: ItemRecord) -> None:
         """WAITING or OFFERED to PARKED; a pending offer is closed."""
@@ -485,7 +485,7 @@ class Floor:
         self.buckets.set_asks({queue.id: queue.any_of for queue in queues if queue.any_of})
 
     def change_policy(self, policy: Policy) -> None:
-        """New rules for all that waits: the keys are computed anew."""
+        """New rules for all that waits: the keys are computed anew, in lines that are made anew at once."""
         self.rules = Rules(policy)
         if not self.rules.takes_turns:
             for agent in self.agents.values():
@@ -497,12 +497,14 @@ class Floor:
         self._note_choices()
         for name, line in self.lines.items():
             line.set_policy(self.rules.queue(name))
+        waiting = [record for record in self.items.values() if record.place is WAITING]
+        for record in waiting:
+            self.take_from_line(record)
         for record in self.items.values():
-            if record.place is WAITING:
-                self.take_from_line(record)
-                self.enqueue(record)
-            elif record.place is OFFERED:
+            if record.place is OFFERED:
                 self.reline(record, record.item)
+        for record in waiting:
+            self.enqueue(record)
         for line in self.lines.values():
             line.tidy()
 

@@ -49,7 +49,7 @@ class QueueLine:
         self.resting: dict[str, ItemRecord] = {}  # callbacks that were missed a moment ago
         self._now = now
         self.unanswered = 0
-        self._numbers = count()  # so that no two records are compared
+        self._numbers = count()  # one for each time that a record joins
         self._arrivals: list[
             tuple[Micros, int, ItemRecord]
         ] = []  # heap; what is gone leaves it when it comes first
@@ -121,13 +121,14 @@ class QueueLine:
             self._hours = (now, is_open(hours, now), until, look_again)
         return self._hours[1], self._hours[2]
 
-    def join(self, queued_at: Micros, record: ItemRecord) -> None:
+    def join(self, record: ItemRecord) -> None:
         """Count one that waits or rings here from now on; `unanswered` is counted down when it leaves."""
         self.unanswered += 1
         if len(self._arrivals) > 2 * self.unanswered + STALE:  # before it joins: it does not stand here yet
             self._arrivals = [each for each in self._arrivals if self._is_here(each)]
             heapify(self._arrivals)
-        heappush(self._arrivals, (queued_at, next(self._numbers), record))
+        record.joined = next(self._numbers)
+        heappush(self._arrivals, (record.item.queued_at, record.joined, record))
 
     def oldest(self) -> Micros | None:
         """When the first of those without an agent came."""
@@ -137,9 +138,10 @@ class QueueLine:
         return arrivals[0][0] if arrivals else None
 
     def _is_here(self, arrival: tuple[Micros, int, ItemRecord]) -> bool:
-        queued_at, _, record = arrival
+        """Whether it stands for the last time that its record joined: of a record one entry counts at most."""
+        _, number, record = arrival
         waits = record.place is WAITING or record.place is OFFERED
-        return waits and record.line is self and record.item.queued_at == queued_at
+        return waits and record.line is self and record.joined == number
 
     @property
     def has_learned(self) -> bool:

@@ -39,6 +39,7 @@ class ItemRecord:
         "bucket",
         "entry",
         "item",
+        "joined",
         "late",
         "line",
         "offer",
@@ -62,6 +63,7 @@ class ItemRecord:
         self.place = PARKED
         self.attempts = attempts
         self.entry: Entry = ()  # ordering key, id and this: the place in the line, once it has had one
+        self.joined = 0  # the number under which its line counts it since it joined last
         self.sleeps = False  # a callback that waits for its turn to be near
         self.slope = 100  # percent of a second by which it ages in a second, as its entry says
         self.bucket = bucket
