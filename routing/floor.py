@@ -179,11 +179,11 @@ class Floor:
         item, rings = record.item, record.line.policy.rings
         for wish in item.preferred:
             self.wishers.setdefault(wish.agent, {})[item.id] = record
-        record.ring = sum(item.queued_at + ring.after <= self.now for ring in rings)
+        record.ring = sum(item.waits_since + ring.after <= self.now for ring in rings)
         record.only = self.preference(record)
-        later = [item.queued_at + ring.after for ring in rings[record.ring :]]
+        later = [item.waits_since + ring.after for ring in rings[record.ring :]]
         times = (record.line.within(wish) for wish in item.preferred)
-        later += [item.queued_at + within for within in times if within is not None]
+        later += [item.waits_since + within for within in times if within is not None]
         later += self._overflow_times(record)
         bed = None if item.callback is None else self._lay_down(record, item.callback, later)
         record.stage_at = min((at for at in later if at > self.now), default=None)
@@ -224,7 +224,7 @@ class Floor:
     def _overflow_times(self, record: ItemRecord) -> list[Micros]:
         """When time alone may make an overflow step count."""
         steps = record.line.policy.overflow
-        times = [record.item.queued_at + step.after for step in steps if step.when == "wait"]
+        times = [record.item.waits_since + step.after for step in steps if step.when == "wait"]
         if any(step.when == "closed" for step in steps):
             _, until = record.line.open_until(self.now)
             times += [] if until is None else [until]
@@ -240,7 +240,7 @@ class Floor:
                 continue  # the customer was promised a call
             match step.when:
                 case "wait":
-                    counts = item.queued_at + step.after <= self.now
+                    counts = item.waits_since + step.after <= self.now
                 case "size":
                     counts = arrived and line.unanswered > step.size
                 case "no_staff":
@@ -271,7 +271,7 @@ class Floor:
         for wish in item.preferred:
             agent = self.agents.get(wish.agent)
             within = record.line.within(wish)
-            over = within is not None and item.queued_at + within <= self.now
+            over = within is not None and item.waits_since + within <= self.now
             if over or agent is None or not agent.ready or wish.agent in record.pauses:
                 continue
             if self.buckets.bucket(item, rings, wish, record.slope).need.is_met_by(agent.agent):

@@ -63,7 +63,7 @@ def _check_queued(floor: Floor, record: ItemRecord) -> None:
         mine = floor.buckets.bucket(item, rings[: record.ring], record.only, record.slope)
         assert bucket is mine, f"{name} is in {bucket.need}"
     if record.place is Place.WAITING:
-        passed = sum(item.queued_at + ring.after <= floor.now for ring in rings)
+        passed = sum(item.waits_since + ring.after <= floor.now for ring in rings)
         assert record.ring == passed, f"{name} has passed {record.ring} rings of {passed}"
         assert record.only == floor.preference(record), f"{name} waits for {record.only}"
     waits = record.place is Place.WAITING

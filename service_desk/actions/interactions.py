@@ -146,6 +146,7 @@ def work_item_for(row: Row, config: DeskConfig) -> WorkItem:
         requires=tuple(Skill(name, level) for name, level in sorted(row["requires"].items())),
         preferred=tuple(Preferred(agent, 0, why) for agent, why in hints.get("preferred", ())),
         kept=hints.get("kept", ""),
+        joined_at=max(row["created_at"], row["queued_at"]) if hints.get("kept") else 0,
         value=config.value_of(row["account"]),
     )
 

@@ -61,6 +61,11 @@ class Person:
     missed: int = 0
 
 
+def since(item: WorkItem) -> Micros:
+    """From when on its times run: a place may be that of an earlier wait."""
+    return item.joined_at or item.queued_at
+
+
 class NaiveRouter:
     """`rates`: of a queue, (mu, theta) per microsecond as the real router has learned them: no rule, but taken over."""
 
@@ -209,7 +214,7 @@ class NaiveRouter:
             person for person in self.people.values() if person.ready and queue.id in person.agent.queues
         ]
         return {
-            "wait": self.now - each.item.queued_at >= step.after,
+            "wait": self.now - since(each.item) >= step.after,
             "size": arrived and len(there) - 1 >= step.size,
             "no_staff": not staff,
             "closed": queue.hours is not None and not is_open(queue.hours, self.now),
@@ -218,12 +223,12 @@ class NaiveRouter:
     def stage(self, each: Item) -> None:
         """What the item asks for at this moment."""
         rings = self.queue(each.item.queue).rings
-        each.ring = len([ring for ring in rings if each.item.queued_at + ring.after <= self.now])
+        each.ring = len([ring for ring in rings if since(each.item) + ring.after <= self.now])
         each.only = None
         for wish in each.item.preferred:
             person = self.people.get(wish.agent)
             within = self.queue(each.item.queue).waits_for.get(wish.why, wish.within)
-            in_time = within is None or self.now < each.item.queued_at + within
+            in_time = within is None or self.now < since(each.item) + within
             there = person is not None and person.ready and wish.agent not in each.pauses
             if in_time and there and person is not None and self.is_able(person, each, wish):
                 each.only = wish

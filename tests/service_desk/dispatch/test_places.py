@@ -1,6 +1,7 @@
 """Places that are kept, and whom work would rather have, on real rows and over a restart of the host."""
 
 from channels.contract import TextReceived
+from routing.model import Micros
 from service_desk.actions import parking, texts, wrap_up
 from service_desk.storage import schema
 from tests.service_desk.dispatch.floor import Floor, floor
@@ -26,6 +27,14 @@ async def text_from(place: Floor, number: str, words: str) -> str:
     return place.names[newest] if newest in place.names else place.named(newest)
 
 
+def wait_begins(place: Floor, name: str) -> Micros:
+    """From when on the router counts what happens to those who wait too long."""
+    assert place.host is not None
+    router = place.host.router
+    assert router is not None
+    return router.floor.items[place.names[name]].item.waits_since
+
+
 async def test_who_hangs_up_and_calls_again_in_time_has_their_place_back(db_url: str) -> None:
     async with floor(db_url) as place:
         await only_sales(place)
@@ -39,12 +48,15 @@ async def test_who_hangs_up_and_calls_again_in_time_has_their_place_back(db_url:
         await place.advance(60)
         again = await call_from(place, "+14155550111")
         assert (await place.contact(again))["queued_at"] == came
+        called_again = place.clock.now()
+        assert wait_begins(place, again) == called_again
         assert [await place.told(name) for name in (again, other)] == [1, 2]
         twice = await call_from(place, "+14155550111")  # from a second phone of theirs: the place is taken
         assert (await place.contact(twice))["queued_at"] == place.clock.now()
         await place.stop()
         place.start()  # the reason survives in the row
         await place.settle()
+        assert wait_begins(place, again) == called_again
         await place.say("bob", "ready")
         await place.settle()
         (offer,) = await rows_of(place.desk, schema.offer, state="pending")
