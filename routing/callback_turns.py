@@ -44,9 +44,7 @@ def _wait(floor: Floor, line: QueueLine, record: ItemRecord, position: int) -> M
     """How long until its turn, as far as is known."""
     item = record.item
     team = floor.buckets.team(item.queue)
-    places = sum(
-        agent.agent.capacity.get(item.medium, 0) for agent in team if agent.ready and not agent.blocked
-    )
+    places = sum(agent.agent.capacity.get(item.medium, 0) for agent in team if agent.takes_work(floor.now))
     if not places:
         return None
     return round(expected_wait(position - 1, places * line.handling.value, line.patience.value))

@@ -252,7 +252,7 @@ class Floor:
         return None
 
     def is_staffed(self, queue: str) -> bool:
-        return any(agent.ready for agent in self.buckets.team(queue))
+        return any(agent.takes_work(self.now) for agent in self.buckets.team(queue))
 
     def unstaffed(self, queues: Iterable[str]) -> list[ItemRecord]:
         """All that waits in those of these queues where somebody should be and nobody is."""
@@ -272,7 +272,7 @@ class Floor:
             agent = self.agents.get(wish.agent)
             within = record.line.within(wish)
             over = within is not None and item.waits_since + within <= self.now
-            if over or agent is None or not agent.ready or wish.agent in record.pauses:
+            if over or agent is None or not agent.takes_work(self.now) or wish.agent in record.pauses:
                 continue
             if self.buckets.bucket(item, rings, wish, record.slope).need.is_met_by(agent.agent):
                 return wish
@@ -451,9 +451,7 @@ class Floor:
 
     def open_media(self, agent: AgentRecord) -> tuple[str, ...]:
         """The media of which the agent may be offered one more item; at most one thing rings at a time."""
-        if not agent.ready or agent.blocked or agent.ringing is not None:
-            return ()
-        if agent.closes_at is not None and agent.closes_at <= self.now:
+        if agent.ringing is not None or not agent.takes_work(self.now):
             return ()
         return (*agent.room.open, OVERRIDE) if agent.overrides else agent.room.open
 

@@ -132,6 +132,10 @@ class AgentRecord:
         self.last_offer: Micros = 0  # when the last one was made to them; 0: none that we know of
         self.closes_at: Micros | None = None  # from when on they get nothing more in this shift
 
+    def takes_work(self, now: Micros) -> bool:
+        """Whether they may be offered something now, as far as it is theirs to say: idle or busy, but at work."""
+        return self.ready and not self.blocked and (self.closes_at is None or now < self.closes_at)
+
     def hold(self, record: ItemRecord) -> None:
         self.holds = (*self.holds, record)
         self.room = self.room.plus(record.item.medium)

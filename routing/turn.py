@@ -160,7 +160,8 @@ class Turn:
         records = {record.item.id: record for record in floor.due_stages()}
         for name in self.agents.keys() & floor.wishers.keys():
             records |= floor.wishers[name]
-        left = {queue for agent in self.agents.values() if not agent.ready for queue in agent.agent.queues}
+        away = [agent for agent in self.agents.values() if not agent.takes_work(floor.now)]
+        left = {queue for agent in away for queue in agent.agent.queues}
         records |= {record.item.id: record for record in floor.unstaffed(left | self.left)}
         newcomers = {record.item.id for record in self.items}
         records |= {record.item.id: record for record in self.items}

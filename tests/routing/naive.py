@@ -151,7 +151,7 @@ class NaiveRouter:
         places = sum(
             person.agent.capacity.get(medium, 0)
             for person in self.people.values()
-            if person.ready and not person.blocked and queue in person.agent.queues
+            if self.takes_work(person) and queue in person.agent.queues
         )
         mu, theta = self.rates(queue)
         return round(expected_wait(ahead, places * mu, theta)) if places else None
@@ -211,7 +211,9 @@ class NaiveRouter:
             if other.item.queue == queue.id and other.place in {"waiting", "offered"}
         ]
         staff = [
-            person for person in self.people.values() if person.ready and queue.id in person.agent.queues
+            person
+            for person in self.people.values()
+            if self.takes_work(person) and queue.id in person.agent.queues
         ]
         return {
             "wait": self.now - since(each.item) >= step.after,
@@ -229,7 +231,7 @@ class NaiveRouter:
             person = self.people.get(wish.agent)
             within = self.queue(each.item.queue).waits_for.get(wish.why, wish.within)
             in_time = within is None or self.now < since(each.item) + within
-            there = person is not None and person.ready and wish.agent not in each.pauses
+            there = person is not None and self.takes_work(person) and wish.agent not in each.pauses
             if in_time and there and person is not None and self.is_able(person, each, wish):
                 each.only = wish
                 return
@@ -263,14 +265,15 @@ class NaiveRouter:
         name = person.agent.id
         held = self.held_by(name)
         return (
-            person.ready
-            and not self.shift_is_over(person)
-            and not person.blocked
+            self.takes_work(person)
             and not any(other.offer for other in held)
             and name not in each.pauses
             and self.could_serve(person, each)
             and self.fits(person, each, held)
         )
+
+    def takes_work(self, person: Person) -> bool:
+        return person.ready and not person.blocked and not self.shift_is_over(person)
 
     def shift_is_over(self, person: Person) -> bool:
         end = person.agent.shift_end
