@@ -146,6 +146,28 @@ def test_a_refused_dial_leaves_nobody_being_dialled(reason: str) -> None:
     assert kinds(again) == ([] if reason == "item" else ["CustomerDialled"])
 
 
+@pytest.mark.parametrize("reason", ["item", "treatment"])
+def test_a_refused_end_of_a_callback_puts_it_back_to_be_tried_again(reason: str) -> None:
+    """The row may know better: the customer answered in the last moment, or the end could not be carried out."""
+    floor = Floor(policy=by(replace(BY_CUSTOMER, tries=1)))
+    floor.do(c.WorkQueued(callbacks.asked(item("call"))))
+    (missed,) = floor.do(c.Tick(), after=BY_CUSTOMER.answer)
+    assert isinstance(missed, d.CallbackMissed)
+    assert missed.gave_up
+    assert floor.do(c.DecisionRefused(missed, reason)) == []
+    assert floor.router.position("call") == (None if reason == "item" else 1)
+    again = floor.do(c.Tick(), after=BY_CUSTOMER.pause)
+    assert kinds(again) == ([] if reason == "item" else ["CustomerDialled"])
+
+
+def test_an_answer_in_the_last_moment_is_served_after_the_refusal() -> None:
+    call = callbacks.asked(item("call"))
+    floor = Floor(c.WorkQueued(call), policy=by(replace(BY_CUSTOMER, tries=1)))
+    (missed,) = floor.do(c.Tick(), after=BY_CUSTOMER.answer)
+    floor.do(c.DecisionRefused(missed, "treatment"), c.WorkChanged(callbacks.reached(call)), ready("anna"))
+    assert floor.rings() == {"call": "anna"}
+
+
 def test_the_rule_counts_for_callbacks_that_wait_already() -> None:
     floor = Floor(ready("anna"), c.AgentAway("anna", "lunch"), policy=by(replace(BY_CUSTOMER, position=1)))
     floor.do(queued("first", queued_at=START - MINUTE), c.WorkQueued(callbacks.asked(item("call"))))
