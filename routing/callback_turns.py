@@ -50,11 +50,12 @@ def _wait(floor: Floor, line: QueueLine, record: ItemRecord, position: int) -> M
     return round(expected_wait(position - 1, places * line.handling.value, line.patience.value))
 
 
-def next_look(floor: Floor) -> Micros | None:
-    """When expected waits are to be looked at again; None if no rule asks for that."""
-    if any(callbacks.rule_of(line.policy).within for line in floor.sleepy.values()):
-        return (floor.now // callbacks.LOOK_EVERY + 1) * callbacks.LOOK_EVERY
-    return None
+def note_next_look(floor: Floor, *, looks: bool) -> None:
+    """When expected waits are to be looked at again: kept until a look has come, whatever else happens meanwhile."""
+    if not any(callbacks.rule_of(line.policy).within for line in floor.sleepy.values()):
+        floor.look_at = None
+    elif looks or floor.look_at is None:
+        floor.look_at = (floor.now // callbacks.LOOK_EVERY + 1) * callbacks.LOOK_EVERY
 
 
 def miss_who_is_overdue(floor: Floor, record: ItemRecord, out: list[Decision]) -> bool:

@@ -38,6 +38,7 @@ class Floor:
         "ended",
         "items",
         "lines",
+        "look_at",
         "match_due",
         "now",
         "orphans",
@@ -67,6 +68,7 @@ class Floor:
         self.wishers: dict[str, dict[str, ItemRecord]] = {}  # agent: queued items that would rather have them
         self.closings: list[tuple[Micros, str]] = []  # heap: ends of shifts, also such as have moved
         self._note_choices()
+        self.look_at: Micros | None = None  # when expected waits of callbacks are due to be looked at
         self.match_due = False
         self.orphans: list[Offer] = []
 

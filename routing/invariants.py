@@ -30,6 +30,8 @@ def check(router: Router) -> None:
     _check_conservation(floor)
     _check_deadlines(floor)
     _check_nobody_idles(floor)
+    looks = any(callbacks.rule_of(line.policy).within for line in floor.sleepy.values())
+    assert looks == (floor.look_at is not None), f"expected waits are looked at {floor.look_at}"
 
 
 def _check_item(floor: Floor, record: ItemRecord) -> None:

@@ -136,6 +136,21 @@ def test_the_expected_wait_dials_too_and_is_looked_at_in_time() -> None:
     assert decisions[0].because["position"] == 11
 
 
+def test_a_look_that_is_due_stays_due_until_it_has_come() -> None:
+    """Steady traffic, each command just after a look was due: the router asks for a tick after the first of them."""
+    rule = replace(BY_CUSTOMER, position=1, within=60 * MINUTE)
+    floor = Floor(ready("anna"), queued("served"), queued("before"), policy=by(rule))
+    floor.accept("served")
+    floor.do(c.WorkQueued(callbacks.asked(item("call", queued_at=START + 1))))
+    due = floor.router.next_deadline()
+    assert due is not None
+    floor.do(c.AgentChanged(ready("bert", queues=frozenset({"sales"})).agent), after=due - floor.now + 1000)
+    twin = Router.restore(floor.router.snapshot())
+    for router in (floor.router, twin):
+        assert router.next_deadline() == due
+        assert kinds(list(router.apply(c.Tick(), floor.now))) == ["CustomerDialled"]
+
+
 @pytest.mark.parametrize("reason", ["item", "treatment"])
 def test_a_refused_dial_leaves_nobody_being_dialled(reason: str) -> None:
     floor = Floor(policy=by(BY_CUSTOMER))
