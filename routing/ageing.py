@@ -103,6 +103,11 @@ class ClassLines:
         return sum(line.rank(_rival(place, other, entry[1], now)) for other, line in others)
 
 
+def with_classes(line: Line | ClassLines, now: Callable[[], Micros]) -> ClassLines:
+    """The line, ready for other classes."""
+    return ClassLines(line, now) if isinstance(line, Line) else line
+
+
 def without_classes(line: Line | ClassLines) -> Line | ClassLines:
     """As one line, if nothing waits in another class."""
     if isinstance(line, ClassLines) and line.plain.size == line.size:

@@ -35,9 +35,7 @@ def dial_who_is_near(floor: Floor, out: list[Decision], *, looks: bool) -> None:
 
 def _ahead(line: QueueLine, record: ItemRecord) -> int:
     """How many are before it. What rests will not be served before it is dialled again."""
-    place = line.waiting.rank(record.entry)
-    resting = sum(line.waiting.rank(other.entry) < place for other in line.resting.values())
-    return place - resting
+    return line.waiting.rank(record.entry) - line.resting.rank(record.entry)
 
 
 def _wait(floor: Floor, line: QueueLine, record: ItemRecord, position: int) -> Micros | None:

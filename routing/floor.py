@@ -201,7 +201,8 @@ class Floor:
         if callbacks.is_offered(callback, rule, now):
             return None
         if callbacks.is_resting(callback, now):
-            record.line.resting[item.id] = record
+            record.rests = True
+            record.line.resting.add(record.entry)
         elif callbacks.sleeps(callback, rule, now):
             record.sleeps = True
             record.line.sleepers.add(record.entry)
@@ -210,7 +211,9 @@ class Floor:
 
     def _wake(self, record: ItemRecord) -> None:
         line = record.line
-        line.resting.pop(record.item.id, None)
+        if record.rests:
+            record.rests = False
+            line.resting.remove(record.entry)
         if record.sleeps:
             record.sleeps = False
             line.sleepers.remove(record.entry)

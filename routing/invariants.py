@@ -91,7 +91,7 @@ def _check_sleep(floor: Floor, record: ItemRecord) -> None:
         assert record.bucket.need.asleep == (not offered), f"{name} is in {record.bucket.need}"
     assert record.sleeps == sleeps == (record.entry in set(line.sleepers)), f"{name} sleeps: {record.sleeps}"
     assert not sleeps or floor.sleepy.get(record.item.queue) is line, f"nobody looks after {name}"
-    assert (line.resting.get(name) is record) == rests, f"{name} rests: {not rests}"
+    assert record.rests == rests == (record.entry in set(line.resting)), f"{name} rests: {record.rests}"
     if waits and callback is not None and callback.dialled_at is not None:
         assert now < callback.dialled_at + rule.answer, f"{name} is dialled for too long"
 

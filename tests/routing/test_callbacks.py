@@ -9,6 +9,7 @@ from routing import commands as c
 from routing import decisions as d
 from routing.model import MINUTE, SECOND, Callback, CallbackRule, Micros, Policy, QueuePolicy, WorkItem
 from routing.router import Router
+from routing.waiting import Entry, Line
 from tests.routing.floors import Floor, kinds
 from tests.routing.worlds import START, item, queued, ready
 
@@ -110,6 +111,29 @@ def test_who_rests_is_not_ahead_of_others_who_sleep() -> None:
     assert isinstance(missed, d.CallbackMissed)
     assert isinstance(dialled, d.CustomerDialled)
     assert dialled.item == "next"
+
+
+def test_many_who_rest_cost_no_look_at_each_with_every_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    floor = Router(by(replace(BY_CUSTOMER, position=1)))
+    resting = Callback(1, START + MINUTE)
+    for number in range(300):
+        name = f"rests{number:03}"
+        floor.apply(c.WorkQueued(item(name, queued_at=START - MINUTE + number, callback=resting)), START)
+    floor.apply(queued("waits", queued_at=START - 1), START)
+    floor.apply(c.WorkQueued(callbacks.asked(item("sleeps"))), START)
+    ranked: list[Entry] = []
+    plain = Line.rank
+
+    def counted(line: Line, entry: Entry) -> int:
+        ranked.append(entry)
+        return plain(line, entry)
+
+    monkeypatch.setattr(Line, "rank", counted)
+    assert floor.apply(c.AgentChanged(ready("bert", queues=frozenset({"sales"})).agent), START + 1) == ()
+    assert len(ranked) == 2
+    (dialled,) = floor.apply(c.WorkEnded("waits"), START + 2)
+    assert isinstance(dialled, d.CustomerDialled)
+    assert dialled.because["position"] == 1
 
 
 def test_a_late_answer_is_believed() -> None:
