@@ -203,6 +203,23 @@ def test_changes_name_the_field() -> None:
     ]
 
 
+@pytest.mark.parametrize("lowest", [-2, -7])
+def test_the_bound_holds_for_items_of_less_than_no_priority(lowest: int) -> None:
+    slow, fast = QueuePolicy("billing", target=80 * SECOND), QueuePolicy("repair", target=20 * SECOND)
+    policy = Policy(1, (slow, fast))
+    bound = overtaking(policy, slow, priority=1, lowest=lowest)
+    assert bound == 60 * SECOND + (1 - lowest) * MINUTE
+    for later, first in ((bound - 1, "new"), (bound + 1, "old")):
+        router = Router(policy)
+        router.apply(queued("old", medium="mail", priority=lowest), START)
+        router.apply(queued("new", queue="repair", queued_at=START + later, priority=1), START + later)
+        router.apply(ready("anna", capacity={"phone": 1, "mail": 1}), START + later)
+        assert [offer.item for offer in router.pending_offers()] == [first]
+    strict = replace(slow, order="strict")
+    assert overtaking(Policy(1, (strict, fast)), strict, lowest=lowest) is None
+    assert overtaking(Policy(1, (strict, fast)), strict) is not None
+
+
 @pytest.mark.parametrize("order", ["due", "strict"])
 def test_nobody_who_comes_later_than_the_bound_goes_first(order: str) -> None:
     policy = Policy(
