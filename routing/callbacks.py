@@ -57,6 +57,12 @@ def missed(item: WorkItem, rule: CallbackRule, now: Micros) -> WorkItem | None:
     return replace(item, callback=Callback(times, now + rule.pause))
 
 
+def rested(item: WorkItem, rule: CallbackRule, now: Micros) -> WorkItem:
+    """Nobody dialled after all: it rests, and no try is counted."""
+    times = item.callback.missed if item.callback else 0
+    return replace(item, callback=Callback(times, now + rule.pause))
+
+
 def is_resting(callback: Callback, now: Micros) -> bool:
     """Missed a while ago; its next try comes later."""
     return callback.dialled_at is None and now < callback.rests_until

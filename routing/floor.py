@@ -38,6 +38,7 @@ class Floor:
         "ended",
         "items",
         "lines",
+        "look_at",
         "match_due",
         "now",
         "orphans",
@@ -67,6 +68,7 @@ class Floor:
         self.wishers: dict[str, dict[str, ItemRecord]] = {}  # agent: queued items that would rather have them
         self.closings: list[tuple[Micros, str]] = []  # heap: ends of shifts, also such as have moved
         self._note_choices()
+        self.look_at: Micros | None = None  # when expected waits of callbacks are due to be looked at
         self.match_due = False
         self.orphans: list[Offer] = []
 
@@ -199,7 +201,8 @@ class Floor:
         if callbacks.is_offered(callback, rule, now):
             return None
         if callbacks.is_resting(callback, now):
-            record.line.resting[item.id] = record
+            record.rests = True
+            record.line.resting.add(record.entry)
         elif callbacks.sleeps(callback, rule, now):
             record.sleeps = True
             record.line.sleepers.add(record.entry)
@@ -208,7 +211,9 @@ class Floor:
 
     def _wake(self, record: ItemRecord) -> None:
         line = record.line
-        line.resting.pop(record.item.id, None)
+        if record.rests:
+            record.rests = False
+            line.resting.remove(record.entry)
         if record.sleeps:
             record.sleeps = False
             line.sleepers.remove(record.entry)

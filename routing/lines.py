@@ -4,7 +4,7 @@ from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from itertools import count
 
-from routing.ageing import PLAIN, ClassLines, place_at, slope_of, without_classes
+from routing.ageing import PLAIN, ClassLines, place_at, slope_of, with_classes, without_classes
 from routing.estimate import HANDLING_PRIOR, PATIENCE_PRIOR, Rate
 from routing.hours import is_open, next_change
 from routing.model import MINUTE, YEAR, Micros, Preferred, QueuePolicy, WorkItem
@@ -46,7 +46,7 @@ class QueueLine:
     def __init__(self, policy: QueuePolicy, now: Callable[[], Micros] = lambda: 0) -> None:
         self.waiting: Line | ClassLines = Line()
         self.sleepers: Line | ClassLines = Line()  # callbacks that are dialled when their turn is near
-        self.resting: dict[str, ItemRecord] = {}  # callbacks that were missed a moment ago
+        self.resting: Line | ClassLines = Line()  # callbacks that were missed a moment ago
         self._now = now
         self.unanswered = 0
         self._numbers = count()  # one for each time that a record joins
@@ -61,10 +61,10 @@ class QueueLine:
         """To be followed by `tidy` when all that waits has its new place."""
         self.policy = policy
         self.classes = policy.ageing
-        if self.classes and isinstance(self.waiting, Line):
-            self.waiting = ClassLines(self.waiting, self._now)
-        if self.classes and isinstance(self.sleepers, Line):
-            self.sleepers = ClassLines(self.sleepers, self._now)
+        if self.classes:
+            self.waiting = with_classes(self.waiting, self._now)
+            self.sleepers = with_classes(self.sleepers, self._now)
+            self.resting = with_classes(self.resting, self._now)
         self._hours: tuple[Micros, bool, Micros | None, Micros] | None = None
         self.staged = bool(
             policy.rings or policy.overflow
@@ -78,6 +78,7 @@ class QueueLine:
         if not self.classes:
             self.waiting = without_classes(self.waiting)
             self.sleepers = without_classes(self.sleepers)
+            self.resting = without_classes(self.resting)
 
     def slope(self, item: WorkItem) -> int:
         """The percentage of its waiting time by which the item's score grows."""

@@ -113,6 +113,8 @@ class Turn:
         self._match(items, agents)
         if self.floor.sleepy:
             callback_turns.dial_who_is_near(self.floor, self.out, looks=self.ticked)
+        if self.floor.sleepy or self.floor.look_at is not None:
+            callback_turns.note_next_look(self.floor, looks=self.ticked)
         self.ticked = False
         if self.arrived:
             self.arrived = set()

@@ -82,6 +82,7 @@ class Timers:
                     await _all_of(at_once)
                     if not due:
                         await signal.wait(earliest(next_due, self._lease.look_again_at()))
+                _reap(asking)  # one that was refused, for its lease was lost, says so
         finally:
             for task in asking.values():
                 task.cancel()

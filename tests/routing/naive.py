@@ -594,11 +594,8 @@ class NaiveRouter:
             if person.benched_by == decision.offer:
                 self.unbench(person)
                 person.blocked = reason == "agent"
-        if isinstance(decision, d.Overflowed) and decision.item in self.items and reason != "item":
-            each = self.items[decision.item]
-            if each.place == "parked":
-                each.spent.add((decision.queue, str(decision.because["when"]), str(decision.because["to"])))
-                each.place = "waiting"
+        if isinstance(decision, d.Overflowed | d.CallbackMissed) and reason != "item":
+            self.back_into_line(decision)
         if isinstance(decision, d.CustomerDialled) and decision.item in self.items:
             self.not_dialled(self.items[decision.item], reason)
         if isinstance(decision, d.OfferMade) and decision.offer.item in self.items:
@@ -609,6 +606,19 @@ class NaiveRouter:
                     each.place = "parked"
                 if reason == "agent":
                     self.people[decision.offer.agent].blocked = True
+
+    def back_into_line(self, decision: d.Overflowed | d.CallbackMissed) -> None:
+        each = self.items.get(decision.item)
+        if each is None or each.place != "parked":
+            return
+        if isinstance(decision, d.Overflowed):
+            each.spent.add((decision.queue, str(decision.because["when"]), str(decision.because["to"])))
+        elif not decision.gave_up:
+            return
+        each.place = "waiting"
+        if isinstance(decision, d.CallbackMissed) and each.item.callback is not None:
+            until = self.now + self.calls_back(each.item).pause
+            each.item = replace(each.item, callback=Callback(each.item.callback.missed, until))
 
     def not_dialled(self, each: Item, reason: str) -> None:
         callback = each.item.callback
