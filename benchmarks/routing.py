@@ -19,13 +19,22 @@ The naive scan makes the same choice by looking at all items, without any bookke
 import gc
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import count
 from random import Random
 from statistics import quantiles
 from time import process_time, process_time_ns
 from typing import Any, NamedTuple
 
-from routing.commands import AgentReady, OfferAccepted, WorkEnded, WorkQueued, WorkTaken
+from routing.commands import (
+    AgentReady,
+    OfferAccepted,
+    PolicyChanged,
+    WorkChanged,
+    WorkEnded,
+    WorkQueued,
+    WorkTaken,
+)
 from routing.decisions import Decision, OfferMade
 from routing.model import MINUTE, SECOND, Agent, Micros, Policy, QueuePolicy, Skill, WorkItem
 from routing.router import Router
@@ -35,6 +44,7 @@ QUEUES = [f"q{number:03}" for number in range(200)]
 AGENTS, WAITING, SKILLS_EACH = 5_000, 50_000, 5
 ROUNDS = 20_000
 NAIVE_ROUNDS = 100
+CROWD, PUBLISHED = 10_000, 3
 
 
 class Run(NamedTuple):
@@ -227,11 +237,29 @@ def restore_seconds() -> float:
     return process_time() - begin
 
 
+def crowd_seconds() -> tuple[float, float]:
+    """In one queue where 10,000 wait: three publishes of other rules, and then a change of each item."""
+    queue = QueuePolicy("q", target=20 * SECOND)
+    router = Router(Policy(1, (queue,)))
+    crowd = [WorkItem(f"int_{n:09}", "phone", "q", START + n) for n in range(CROWD)]
+    for item in crowd:
+        router.apply(WorkQueued(item), item.queued_at)
+    now = START + CROWD
+    begin = process_time()
+    for version in range(2, 2 + PUBLISHED):
+        router.apply(PolicyChanged(Policy(version, (replace(queue, target=version * SECOND),))), now)
+    published = process_time()
+    for item in crowd:
+        router.apply(WorkChanged(replace(item, priority=1)), now)
+    return published - begin, process_time() - published
+
+
 def main() -> list[dict[str, Any]]:
     """Rows of the table."""
     full, empty, naive = backlog(), idle(), naive_backlog()
     few_agents, many_agents = backlog(agents=500), backlog(agents=20_000)
     short, long = backlog(waiting=1_000, rounds=900), backlog(waiting=500_000)
+    publishing, changing = crowd_seconds()
     size = "5,000 agents, 200 queues"
     return [
         _row(f"routing: backlog, {size}, 50,000 waiting", full.per_second, "decisions/s", "> 10000"),
@@ -247,6 +275,8 @@ def main() -> list[dict[str, Any]]:
         _row("routing: p50, 20,000 / 500 agents", many_agents.p50 / few_agents.p50, "times", "< 2"),
         _row("routing: p50, 500,000 / 1,000 waiting", long.p50 / short.p50, "times", "< 2"),
         _row("routing: rebuild, 50,000 waiting, 5,000 agents", restore_seconds(), "s", "< 1"),
+        _row("routing: 3 publishes, 10,000 waiting", publishing, "s", "< 1"),
+        _row("routing: 10,000 items change, 10,000 waiting", changing, "s", "< 1"),
     ]
 
 

@@ -103,6 +103,11 @@ class ClassLines:
         return sum(line.rank(_rival(place, other, entry[1], now)) for other, line in others)
 
 
+def with_classes(line: Line | ClassLines, now: Callable[[], Micros]) -> ClassLines:
+    """The line, ready for other classes."""
+    return ClassLines(line, now) if isinstance(line, Line) else line
+
+
 def without_classes(line: Line | ClassLines) -> Line | ClassLines:
     """As one line, if nothing waits in another class."""
     if isinstance(line, ClassLines) and line.plain.size == line.size:
@@ -119,22 +124,30 @@ def _rival(place: int, slope: int, item: str, now: Micros) -> Entry:
 
 
 def overtaking(
-    policy: Policy, queue: QueuePolicy, *, priority: int = 0, value: int = 0, waited: Micros | None = None
+    policy: Policy,
+    queue: QueuePolicy,
+    *,
+    priority: int = 0,
+    lowest: int = 0,
+    value: int = 0,
+    waited: Micros | None = None,
 ) -> Micros | None:
     """How much later somebody may come and still be served first, at most; None: there is no bound.
 
-    The starvation bound: an item of no priority and no value is behind everybody who comes later by more than this,
-    where `priority` and `value` are the most that any item has. Strict order has none; where a class ages faster than
-    the item does, there is one for each time that it has `waited`. With at most n arrivals in that time, at most n who
-    came later go first.
+    The starvation bound: an item of the `lowest` priority (below 0: mail and texts may have less than none) and no
+    value goes before everybody who comes later by more than this, where `priority` and `value` are the most that any
+    item has. Strict order has none, unless all priorities are 0; where a class ages faster than the item does, there is
+    one for each time that it has `waited`. With at most n arrivals in that time, at most n who came later go first.
     """
+    if queue.order == "strict" and lowest < 0:
+        return None
     mine = min(_slopes(queue))
     found = 0
     for each in policy.queues:
-        if each.order == "strict" and priority:
+        if each.order == "strict" and priority > 0:
             return None
         head_start = (each.priority + priority) * MINUTE + min(value * each.value_weight, each.value_cap)
-        ahead = queue.target - queue.priority * MINUTE - (each.target - head_start)
+        ahead = queue.target - (queue.priority + lowest) * MINUTE - (each.target - head_start)
         for slope in _slopes(each):
             if slope <= mine:
                 later = ahead * PLAIN // mine

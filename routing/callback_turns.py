@@ -35,28 +35,25 @@ def dial_who_is_near(floor: Floor, out: list[Decision], *, looks: bool) -> None:
 
 def _ahead(line: QueueLine, record: ItemRecord) -> int:
     """How many are before it. What rests will not be served before it is dialled again."""
-    place = line.waiting.rank(record.entry)
-    resting = sum(line.waiting.rank(other.entry) < place for other in line.resting.values())
-    return place - resting
+    return line.waiting.rank(record.entry) - line.resting.rank(record.entry)
 
 
 def _wait(floor: Floor, line: QueueLine, record: ItemRecord, position: int) -> Micros | None:
     """How long until its turn, as far as is known."""
     item = record.item
     team = floor.buckets.team(item.queue)
-    places = sum(
-        agent.agent.capacity.get(item.medium, 0) for agent in team if agent.ready and not agent.blocked
-    )
+    places = sum(agent.agent.capacity.get(item.medium, 0) for agent in team if agent.takes_work(floor.now))
     if not places:
         return None
     return round(expected_wait(position - 1, places * line.handling.value, line.patience.value))
 
 
-def next_look(floor: Floor) -> Micros | None:
-    """When expected waits are to be looked at again; None if no rule asks for that."""
-    if any(callbacks.rule_of(line.policy).within for line in floor.sleepy.values()):
-        return (floor.now // callbacks.LOOK_EVERY + 1) * callbacks.LOOK_EVERY
-    return None
+def note_next_look(floor: Floor, *, looks: bool) -> None:
+    """When expected waits are to be looked at again: kept until a look has come, whatever else happens meanwhile."""
+    if not any(callbacks.rule_of(line.policy).within for line in floor.sleepy.values()):
+        floor.look_at = None
+    elif looks or floor.look_at is None:
+        floor.look_at = (floor.now // callbacks.LOOK_EVERY + 1) * callbacks.LOOK_EVERY
 
 
 def miss_who_is_overdue(floor: Floor, record: ItemRecord, out: list[Decision]) -> bool:

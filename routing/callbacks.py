@@ -43,11 +43,23 @@ def reached(item: WorkItem) -> WorkItem:
     return replace(item, callback=None, kept=KEPT)
 
 
+def waited_on_the_line(item: WorkItem) -> bool:
+    """Whether the customer has waited on the line since `waits_since`."""
+    whole = not item.kept or (item.joined_at > 0 and item.kept != KEPT)
+    return whole and item.callback is None
+
+
 def missed(item: WorkItem, rule: CallbackRule, now: Micros) -> WorkItem | None:
     """The customer did not answer: it rests, then comes its next try; None after the last one."""
     times = (item.callback.missed if item.callback else 0) + 1
     if times >= rule.tries:
         return None
+    return replace(item, callback=Callback(times, now + rule.pause))
+
+
+def rested(item: WorkItem, rule: CallbackRule, now: Micros) -> WorkItem:
+    """Nobody dialled after all: it rests, and no try is counted."""
+    times = item.callback.missed if item.callback else 0
     return replace(item, callback=Callback(times, now + rule.pause))
 
 

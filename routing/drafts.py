@@ -10,8 +10,8 @@ from routing.ageing import STEEPEST
 from routing.choice import CHOICES
 from routing.codec import decode_as, encode
 from routing.hours import zone_of
-from routing.model import Ageing, Agent, Hours, Policy, QueuePolicy, Span
-from routing.requirements import ANYBODY, MOST_TERMS, met, relaxed
+from routing.model import Ageing, Agent, Hours, Policy, QueuePolicy, Span, WorkItem
+from routing.requirements import ANYBODY, MOST_TERMS, met, relaxed, terms_of
 
 ORDERS = ("due", "strict")
 REASONS = ("wait", "size", "no_staff", "closed")
@@ -67,7 +67,7 @@ def faults(
             *_of_overflow(queue, at, names),
             *_of_hours(queue, at),
         ]
-        if agents is not None and not _is_served(queue, agents):
+        if agents is not None and not _is_served(draft, queue, agents):
             found.append(
                 Fault(at, "nobody can serve it and nothing leaves it; give it an agent or an overflow step")
             )
@@ -250,12 +250,37 @@ def _of_day(where: str, spans: Sequence[Span]) -> Iterator[Fault]:
         before = max(before, span.closes)
 
 
-def _is_served(queue: QueuePolicy, agents: Sequence[Agent]) -> bool:
-    """By somebody who has what it asks for after its last ring, or left for something that is."""
+def serves(draft: Policy, item: WorkItem, agents: Sequence[Agent]) -> bool:
+    """Whether an item could ever be served in its queue, after its last ring, or leaves it in time.
+
+    What the item asks for counts together with what its queue does: one agent needs to have both.
+    """
+    queue = next((each for each in draft.queues if each.id == item.queue), QueuePolicy(item.queue))
+    asks = relaxed(terms_of(item, queue.any_of), queue.rings)
+    return _leaves(queue) or any(
+        _could_hold(draft, agent, item.medium) and item.queue in agent.queues and met(asks, agent.skills)
+        for agent in agents
+    )
+
+
+def _is_served(draft: Policy, queue: QueuePolicy, agents: Sequence[Agent]) -> bool:
+    """By somebody who has what it asks for after its last ring, in any medium, or left for something that is."""
     asks = relaxed(queue.any_of or ANYBODY, queue.rings)
-    for agent in agents:
-        if queue.id in agent.queues and any(agent.capacity.values()) and met(asks, agent.skills):
-            return True
+    return _leaves(queue) or any(
+        queue.id in agent.queues
+        and met(asks, agent.skills)
+        and any(_could_hold(draft, agent, medium) for medium in agent.capacity)
+        for agent in agents
+    )
+
+
+def _could_hold(draft: Policy, agent: Agent, medium: str) -> bool:
+    """Whether an agent who has nothing else has room for an item of the medium."""
+    fits = agent.units is None or draft.weights.get(medium, 1) <= agent.units
+    return fits and agent.capacity.get(medium, 0) > 0
+
+
+def _leaves(queue: QueuePolicy) -> bool:
     return any(step.when in {"wait", "no_staff"} for step in queue.overflow)
 
 

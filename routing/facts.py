@@ -1,7 +1,6 @@
 """What each command does. A fact that is known already, or speaks of something unknown, changes nothing."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
 
 from routing import callbacks, reasons
@@ -25,6 +24,7 @@ from routing.commands import (
 )
 from routing.decisions import (
     AgentBenched,
+    CallbackMissed,
     CustomerDialled,
     OfferExpired,
     OfferMade,
@@ -246,6 +246,8 @@ def decision_refused(turn: Turn, command: DecisionRefused) -> None:
             )
         case CustomerDialled(item=item):
             _undo_dial(turn, item, command.reason)
+        case CallbackMissed(item=item, gave_up=True):
+            _undo_giving_up(turn, item, command.reason)
         case _:
             pass
 
@@ -260,9 +262,18 @@ def _undo_dial(turn: Turn, item: str, reason: str) -> None:
         return
     turn.floor.take_from_line(record)
     if reason != "item":
-        until = turn.floor.now + callbacks.rule_of(record.line.policy).pause
-        record.item = replace(record.item, callback=replace(callback, dialled_at=None, rests_until=until))
+        record.item = callbacks.rested(record.item, callbacks.rule_of(record.line.policy), turn.floor.now)
         turn.enqueue(record)
+
+
+def _undo_giving_up(turn: Turn, item: str, reason: str) -> None:
+    """Nobody gave the callback up: unless the item itself is gone it rests in its place, and is tried again."""
+    record = turn.floor.items.get(item)
+    if record is None or record.place is not PARKED or reason == "item":
+        return
+    if record.item.callback is not None:
+        record.item = callbacks.rested(record.item, callbacks.rule_of(record.line.policy), turn.floor.now)
+    turn.enqueue(record)
 
 
 def _undo_overflow(turn: Turn, item: str, step: str, reason: str) -> None:

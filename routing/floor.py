@@ -38,6 +38,7 @@ class Floor:
         "ended",
         "items",
         "lines",
+        "look_at",
         "match_due",
         "now",
         "orphans",
@@ -67,6 +68,7 @@ class Floor:
         self.wishers: dict[str, dict[str, ItemRecord]] = {}  # agent: queued items that would rather have them
         self.closings: list[tuple[Micros, str]] = []  # heap: ends of shifts, also such as have moved
         self._note_choices()
+        self.look_at: Micros | None = None  # when expected waits of callbacks are due to be looked at
         self.match_due = False
         self.orphans: list[Offer] = []
 
@@ -150,7 +152,7 @@ class Floor:
             bucket = self.buckets.bucket(item, slope=record.slope)
         record.bucket = bucket
         bucket.users += 1
-        line.join(item.queued_at, record)
+        line.join(record)
 
     def take_from_line(self, record: ItemRecord) -> None:
         """WAITING or OFFERED to PARKED; a pending offer is closed."""
@@ -179,11 +181,11 @@ class Floor:
         item, rings = record.item, record.line.policy.rings
         for wish in item.preferred:
             self.wishers.setdefault(wish.agent, {})[item.id] = record
-        record.ring = sum(item.queued_at + ring.after <= self.now for ring in rings)
+        record.ring = sum(item.waits_since + ring.after <= self.now for ring in rings)
         record.only = self.preference(record)
-        later = [item.queued_at + ring.after for ring in rings[record.ring :]]
+        later = [item.waits_since + ring.after for ring in rings[record.ring :]]
         times = (record.line.within(wish) for wish in item.preferred)
-        later += [item.queued_at + within for within in times if within is not None]
+        later += [item.waits_since + within for within in times if within is not None]
         later += self._overflow_times(record)
         bed = None if item.callback is None else self._lay_down(record, item.callback, later)
         record.stage_at = min((at for at in later if at > self.now), default=None)
@@ -199,7 +201,8 @@ class Floor:
         if callbacks.is_offered(callback, rule, now):
             return None
         if callbacks.is_resting(callback, now):
-            record.line.resting[item.id] = record
+            record.rests = True
+            record.line.resting.add(record.entry)
         elif callbacks.sleeps(callback, rule, now):
             record.sleeps = True
             record.line.sleepers.add(record.entry)
@@ -208,7 +211,9 @@ class Floor:
 
     def _wake(self, record: ItemRecord) -> None:
         line = record.line
-        line.resting.pop(record.item.id, None)
+        if record.rests:
+            record.rests = False
+            line.resting.remove(record.entry)
         if record.sleeps:
             record.sleeps = False
             line.sleepers.remove(record.entry)
@@ -224,7 +229,7 @@ class Floor:
     def _overflow_times(self, record: ItemRecord) -> list[Micros]:
         """When time alone may make an overflow step count."""
         steps = record.line.policy.overflow
-        times = [record.item.queued_at + step.after for step in steps if step.when == "wait"]
+        times = [record.item.waits_since + step.after for step in steps if step.when == "wait"]
         if any(step.when == "closed" for step in steps):
             _, until = record.line.open_until(self.now)
             times += [] if until is None else [until]
@@ -240,7 +245,7 @@ class Floor:
                 continue  # the customer was promised a call
             match step.when:
                 case "wait":
-                    counts = item.queued_at + step.after <= self.now
+                    counts = item.waits_since + step.after <= self.now
                 case "size":
                     counts = arrived and line.unanswered > step.size
                 case "no_staff":
@@ -252,7 +257,7 @@ class Floor:
         return None
 
     def is_staffed(self, queue: str) -> bool:
-        return any(agent.ready for agent in self.buckets.team(queue))
+        return any(agent.takes_work(self.now) for agent in self.buckets.team(queue))
 
     def unstaffed(self, queues: Iterable[str]) -> list[ItemRecord]:
         """All that waits in those of these queues where somebody should be and nobody is."""
@@ -271,8 +276,8 @@ class Floor:
         for wish in item.preferred:
             agent = self.agents.get(wish.agent)
             within = record.line.within(wish)
-            over = within is not None and item.queued_at + within <= self.now
-            if over or agent is None or not agent.ready or wish.agent in record.pauses:
+            over = within is not None and item.waits_since + within <= self.now
+            if over or agent is None or not agent.takes_work(self.now) or wish.agent in record.pauses:
                 continue
             if self.buckets.bucket(item, rings, wish, record.slope).need.is_met_by(agent.agent):
                 return wish
@@ -451,9 +456,7 @@ class Floor:
 
     def open_media(self, agent: AgentRecord) -> tuple[str, ...]:
         """The media of which the agent may be offered one more item; at most one thing rings at a time."""
-        if not agent.ready or agent.blocked or agent.ringing is not None:
-            return ()
-        if agent.closes_at is not None and agent.closes_at <= self.now:
+        if agent.ringing is not None or not agent.takes_work(self.now):
             return ()
         return (*agent.room.open, OVERRIDE) if agent.overrides else agent.room.open
 
@@ -485,7 +488,7 @@ class Floor:
         self.buckets.set_asks({queue.id: queue.any_of for queue in queues if queue.any_of})
 
     def change_policy(self, policy: Policy) -> None:
-        """New rules for all that waits: the keys are computed anew."""
+        """New rules for all that waits: the keys are computed anew, in lines that are made anew at once."""
         self.rules = Rules(policy)
         if not self.rules.takes_turns:
             for agent in self.agents.values():
@@ -497,12 +500,14 @@ class Floor:
         self._note_choices()
         for name, line in self.lines.items():
             line.set_policy(self.rules.queue(name))
+        waiting = [record for record in self.items.values() if record.place is WAITING]
+        for record in waiting:
+            self.take_from_line(record)
         for record in self.items.values():
-            if record.place is WAITING:
-                self.take_from_line(record)
-                self.enqueue(record)
-            elif record.place is OFFERED:
+            if record.place is OFFERED:
                 self.reline(record, record.item)
+        for record in waiting:
+            self.enqueue(record)
         for line in self.lines.values():
             line.tidy()
 

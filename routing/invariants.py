@@ -30,6 +30,8 @@ def check(router: Router) -> None:
     _check_conservation(floor)
     _check_deadlines(floor)
     _check_nobody_idles(floor)
+    looks = any(callbacks.rule_of(line.policy).within for line in floor.sleepy.values())
+    assert looks == (floor.look_at is not None), f"expected waits are looked at {floor.look_at}"
 
 
 def _check_item(floor: Floor, record: ItemRecord) -> None:
@@ -63,7 +65,7 @@ def _check_queued(floor: Floor, record: ItemRecord) -> None:
         mine = floor.buckets.bucket(item, rings[: record.ring], record.only, record.slope)
         assert bucket is mine, f"{name} is in {bucket.need}"
     if record.place is Place.WAITING:
-        passed = sum(item.queued_at + ring.after <= floor.now for ring in rings)
+        passed = sum(item.waits_since + ring.after <= floor.now for ring in rings)
         assert record.ring == passed, f"{name} has passed {record.ring} rings of {passed}"
         assert record.only == floor.preference(record), f"{name} waits for {record.only}"
     waits = record.place is Place.WAITING
@@ -89,7 +91,7 @@ def _check_sleep(floor: Floor, record: ItemRecord) -> None:
         assert record.bucket.need.asleep == (not offered), f"{name} is in {record.bucket.need}"
     assert record.sleeps == sleeps == (record.entry in set(line.sleepers)), f"{name} sleeps: {record.sleeps}"
     assert not sleeps or floor.sleepy.get(record.item.queue) is line, f"nobody looks after {name}"
-    assert (line.resting.get(name) is record) == rests, f"{name} rests: {not rests}"
+    assert record.rests == rests == (record.entry in set(line.resting)), f"{name} rests: {record.rests}"
     if waits and callback is not None and callback.dialled_at is not None:
         assert now < callback.dialled_at + rule.answer, f"{name} is dialled for too long"
 

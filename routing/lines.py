@@ -4,7 +4,7 @@ from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 from itertools import count
 
-from routing.ageing import PLAIN, ClassLines, place_at, slope_of, without_classes
+from routing.ageing import PLAIN, ClassLines, place_at, slope_of, with_classes, without_classes
 from routing.estimate import HANDLING_PRIOR, PATIENCE_PRIOR, Rate
 from routing.hours import is_open, next_change
 from routing.model import MINUTE, YEAR, Micros, Preferred, QueuePolicy, WorkItem
@@ -46,10 +46,10 @@ class QueueLine:
     def __init__(self, policy: QueuePolicy, now: Callable[[], Micros] = lambda: 0) -> None:
         self.waiting: Line | ClassLines = Line()
         self.sleepers: Line | ClassLines = Line()  # callbacks that are dialled when their turn is near
-        self.resting: dict[str, ItemRecord] = {}  # callbacks that were missed a moment ago
+        self.resting: Line | ClassLines = Line()  # callbacks that were missed a moment ago
         self._now = now
         self.unanswered = 0
-        self._numbers = count()  # so that no two records are compared
+        self._numbers = count()  # one for each time that a record joins
         self._arrivals: list[
             tuple[Micros, int, ItemRecord]
         ] = []  # heap; what is gone leaves it when it comes first
@@ -61,10 +61,10 @@ class QueueLine:
         """To be followed by `tidy` when all that waits has its new place."""
         self.policy = policy
         self.classes = policy.ageing
-        if self.classes and isinstance(self.waiting, Line):
-            self.waiting = ClassLines(self.waiting, self._now)
-        if self.classes and isinstance(self.sleepers, Line):
-            self.sleepers = ClassLines(self.sleepers, self._now)
+        if self.classes:
+            self.waiting = with_classes(self.waiting, self._now)
+            self.sleepers = with_classes(self.sleepers, self._now)
+            self.resting = with_classes(self.resting, self._now)
         self._hours: tuple[Micros, bool, Micros | None, Micros] | None = None
         self.staged = bool(
             policy.rings or policy.overflow
@@ -78,6 +78,7 @@ class QueueLine:
         if not self.classes:
             self.waiting = without_classes(self.waiting)
             self.sleepers = without_classes(self.sleepers)
+            self.resting = without_classes(self.resting)
 
     def slope(self, item: WorkItem) -> int:
         """The percentage of its waiting time by which the item's score grows."""
@@ -121,13 +122,14 @@ class QueueLine:
             self._hours = (now, is_open(hours, now), until, look_again)
         return self._hours[1], self._hours[2]
 
-    def join(self, queued_at: Micros, record: ItemRecord) -> None:
+    def join(self, record: ItemRecord) -> None:
         """Count one that waits or rings here from now on; `unanswered` is counted down when it leaves."""
         self.unanswered += 1
         if len(self._arrivals) > 2 * self.unanswered + STALE:  # before it joins: it does not stand here yet
             self._arrivals = [each for each in self._arrivals if self._is_here(each)]
             heapify(self._arrivals)
-        heappush(self._arrivals, (queued_at, next(self._numbers), record))
+        record.joined = next(self._numbers)
+        heappush(self._arrivals, (record.item.queued_at, record.joined, record))
 
     def oldest(self) -> Micros | None:
         """When the first of those without an agent came."""
@@ -137,9 +139,10 @@ class QueueLine:
         return arrivals[0][0] if arrivals else None
 
     def _is_here(self, arrival: tuple[Micros, int, ItemRecord]) -> bool:
-        queued_at, _, record = arrival
+        """Whether it stands for the last time that its record joined: of a record one entry counts at most."""
+        _, number, record = arrival
         waits = record.place is WAITING or record.place is OFFERED
-        return waits and record.line is self and record.item.queued_at == queued_at
+        return waits and record.line is self and record.joined == number
 
     @property
     def has_learned(self) -> bool:

@@ -110,8 +110,10 @@ class WorkItem:
     """Routing's view of one interaction that waits or is served.
 
     `queued_at` is when it first joined a queue in this wait; it never changes while the item is offered,
-    declined or put back, so the item keeps its place. `kept`: why it is that of an earlier wait. `priority` is a head
-    start in whole minutes. It asks for all skills of `requires` and, if there are any, all of one of `any_of`.
+    declined or put back, so the item keeps its place. `kept`: why it is that of an earlier wait; `joined_at` is when
+    this wait began then (0: at `queued_at`), and its times run from then on: rings, overflow, preferred agents.
+    `priority` is a head start in whole minutes. It asks for all skills of `requires` and, if there are any, all of one
+    of `any_of`.
     `value`: what the customer is worth, in points that the queue weighs. `preferred`: the first who is to be had and
     whose time is not over gets it before all others. `callback`: the customer is not on the line.
     """
@@ -127,6 +129,12 @@ class WorkItem:
     value: int = field(default=0, metadata=ADDED)
     kept: str = field(default="", metadata=ADDED)
     callback: Callback | None = field(default=None, metadata=ADDED)
+    joined_at: Micros = field(default=0, metadata=ADDED)
+
+    @property
+    def waits_since(self) -> Micros:
+        """When this wait began; `queued_at` may be the beginning of an earlier one."""
+        return self.joined_at or self.queued_at
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,7 +115,8 @@ def _list_and_flag(floor: Floor) -> None:
 def snapshot(floor: Floor) -> dict[str, Any]:
     """Everything that is not derived, in one order."""
     turns = floor.rules.takes_turns
-    return {
+    look = {} if floor.look_at is None else {"look_at": floor.look_at}
+    return look | {
         "format": FORMAT,
         "now": floor.now,
         "policy": encode(floor.rules.policy),
@@ -187,6 +188,7 @@ def restore_into(floor: Floor, snapshot: Mapping[str, Any]) -> None:
     """Fill a new floor; lines, buckets, idle lists and timers follow from the rest."""
     floor.now = snapshot["now"]
     floor.match_due = snapshot["match_due"]
+    floor.look_at = snapshot.get("look_at")
     floor.orphans = [decode_as(Offer, offer) for offer in snapshot["orphans"]]
     for row in snapshot["agents"]:
         agent = _put_agent(

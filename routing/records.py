@@ -39,6 +39,7 @@ class ItemRecord:
         "bucket",
         "entry",
         "item",
+        "joined",
         "late",
         "line",
         "offer",
@@ -46,6 +47,7 @@ class ItemRecord:
         "owner",
         "pauses",
         "place",
+        "rests",
         "ring",
         "since",
         "sleeps",
@@ -62,6 +64,8 @@ class ItemRecord:
         self.place = PARKED
         self.attempts = attempts
         self.entry: Entry = ()  # ordering key, id and this: the place in the line, once it has had one
+        self.joined = 0  # the number under which its line counts it since it joined last
+        self.rests = False  # a callback that was missed a moment ago
         self.sleeps = False  # a callback that waits for its turn to be near
         self.slope = 100  # percent of a second by which it ages in a second, as its entry says
         self.bucket = bucket
@@ -129,6 +133,10 @@ class AgentRecord:
         self.spots: list[tuple[Bucket, Entry]] = []  # in these lines, with these entries
         self.last_offer: Micros = 0  # when the last one was made to them; 0: none that we know of
         self.closes_at: Micros | None = None  # from when on they get nothing more in this shift
+
+    def takes_work(self, now: Micros) -> bool:
+        """Whether they may be offered something now, as far as it is theirs to say: idle or busy, but at work."""
+        return self.ready and not self.blocked and (self.closes_at is None or now < self.closes_at)
 
     def hold(self, record: ItemRecord) -> None:
         self.holds = (*self.holds, record)

@@ -7,7 +7,7 @@ is offered (matching.py). The rest of this file is ways in and ways to look.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from routing import callback_turns, rebuild, views
+from routing import rebuild, views
 from routing.commands import Command
 from routing.decisions import Decision
 from routing.estimate import Estimate
@@ -56,7 +56,7 @@ class Router:
                     floor.timers.next_at(),
                     floor.next_stage(),
                     floor.next_closing(),
-                    callback_turns.next_look(floor),
+                    floor.look_at,
                 )
                 if at is not None
             ),

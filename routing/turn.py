@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
-from routing import callback_turns, matching, reasons
+from routing import callback_turns, callbacks, matching, reasons
 from routing.decisions import Decision, OfferExpired, OfferMade, OfferWithdrawn, Overflowed, Unroutable
 from routing.floor import Floor
 from routing.matching import Match
@@ -99,10 +99,10 @@ class Turn:
         self.touch(agent)
 
     def learn_patience(self, record: ItemRecord, *, gave_up: bool) -> None:
-        """An item leaves its line, answered or given up; of a kept place nobody knows how much of it was waiting."""
+        """An item leaves its line, answered or given up; nothing if nobody knows how much of the time was waiting."""
         item = record.item
-        if (record.place is WAITING or record.place is OFFERED) and not item.kept and item.callback is None:
-            record.line.patience.observe(happened=gave_up, exposure=self.floor.now - record.item.queued_at)
+        if (record.place is WAITING or record.place is OFFERED) and callbacks.waited_on_the_line(item):
+            record.line.patience.observe(happened=gave_up, exposure=self.floor.now - item.waits_since)
 
     # --- what fits together -----------------------------------------------------------------------------
 
@@ -113,6 +113,8 @@ class Turn:
         self._match(items, agents)
         if self.floor.sleepy:
             callback_turns.dial_who_is_near(self.floor, self.out, looks=self.ticked)
+        if self.floor.sleepy or self.floor.look_at is not None:
+            callback_turns.note_next_look(self.floor, looks=self.ticked)
         self.ticked = False
         if self.arrived:
             self.arrived = set()
@@ -160,7 +162,8 @@ class Turn:
         records = {record.item.id: record for record in floor.due_stages()}
         for name in self.agents.keys() & floor.wishers.keys():
             records |= floor.wishers[name]
-        left = {queue for agent in self.agents.values() if not agent.ready for queue in agent.agent.queues}
+        away = [agent for agent in self.agents.values() if not agent.takes_work(floor.now)]
+        left = {queue for agent in away for queue in agent.agent.queues}
         records |= {record.item.id: record for record in floor.unstaffed(left | self.left)}
         newcomers = {record.item.id for record in self.items}
         records |= {record.item.id: record for record in self.items}

@@ -18,7 +18,7 @@ class QueueView:
     """One queue now.
 
     `waiting` counts those without an agent, the `ringing` ones included; `oldest` is when the first of them
-    joined; `ready` counts its agents who want work, idle or busy. mu and theta: see `rates`.
+    joined; `ready` counts its agents who take work now, idle or busy. mu and theta: see `rates`.
     """
 
     queue: str
@@ -54,7 +54,7 @@ def queue(floor: Floor, name: str) -> QueueView:
         waiting=waiting,
         ringing=waiting - len(line.waiting) if line else 0,
         oldest=line.oldest() if line else None,
-        ready=sum(agent.ready for agent in floor.buckets.team(name)),
+        ready=sum(agent.takes_work(floor.now) for agent in floor.buckets.team(name)),
         mu=mu,
         theta=theta,
     )
@@ -90,20 +90,20 @@ def estimate(floor: Floor, subject: str, medium: str | None) -> Estimate | None:
     if record is None:
         line = floor.lines.get(subject)
         ahead = len(line.waiting) if line else 0
-        return _estimate(floor, subject, ahead, _places(floor.buckets.team(subject), medium))
+        return _estimate(floor, subject, ahead, _places(floor, floor.buckets.team(subject), medium))
     place = position(floor, subject)
     if place is None:
         return None
-    places = _places(record.bucket.members.values(), record.item.medium)
+    places = _places(floor, record.bucket.members.values(), record.item.medium)
     return _estimate(floor, record.item.queue, place - 1, places)
 
 
-def _places(agents: Iterable[AgentRecord], medium: str | None) -> int:
-    """N: the places that serve, of agents who are ready, idle or busy; one each if the medium is unknown."""
+def _places(floor: Floor, agents: Iterable[AgentRecord], medium: str | None) -> int:
+    """N: the places that serve, of agents who take work, idle or busy; one each if the medium is unknown."""
     return sum(
         1 if medium is None else agent.agent.capacity.get(medium, 0)
         for agent in agents
-        if agent.ready and not agent.blocked
+        if agent.takes_work(floor.now)
     )
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from routing.commands import AgentAway, AgentGone, AgentReady
+from routing.commands import AgentAway, AgentChanged, AgentGone, AgentReady
 from routing.model import Agent
-from service_desk.clock import SECOND
+from service_desk.clock import SECOND, Micros
 from service_desk.domain import events
 from service_desk.domain.config import DeskConfig
 from service_desk.errors import Invalid, NotFound, StaleVersion
@@ -18,20 +18,21 @@ from service_desk.storage.transaction import Row, Tx
 AGENT = schema.agent
 CONNECTION = schema.connection
 SIGNED_OUT = "signed_out"
+SHIFT_TIMER = "shift_begins"
 _ANY_SOCKET = Prepared(
     sa.select(CONNECTION.c.sid).where(CONNECTION.c.agent_id == sa.bindparam("agent")).limit(1)
 )
 
 
-def agent_for(row: Row, config: DeskConfig) -> Agent:
-    """Routing's view of an agent; their shift is the one in which, or before which, they said ready."""
+def agent_for(row: Row, config: DeskConfig, now: Micros) -> Agent:
+    """Routing's view of an agent at this moment: it changes when a shift of theirs begins."""
     return Agent(
         row["id"],
         frozenset(row["queues"]),
         dict(row["skills"]),
         dict(row["capacity"]),
         units=config.agent_units,
-        shift_end=config.shift_end(row["login"], row["chosen_at"]),
+        shift_end=config.shift_end(row["login"], row["chosen_at"], now),
     )
 
 
@@ -62,17 +63,39 @@ def send_away(tx: Tx, agent_id: str, reason: str) -> Row:
 
 
 def _set_state(tx: Tx, row: Row, state: str, reason: str | None) -> Row:
-    if (row["chosen"], row["reason"]) == (state, reason):
+    works_longer = state == "ready" and row["login"] in tx.config.shifts  # ready again after a shift
+    if (row["chosen"], row["reason"]) == (state, reason) and not works_longer:
         return row
     idle_since = tx.now if state == "ready" and row["chosen"] != "ready" else row["idle_since"]
     row = tx.change(AGENT, row, chosen=state, reason=reason, chosen_at=tx.now, idle_since=idle_since)
     tx.emit(events.AgentStateChanged(row["id"], state, reason))
     if state == "ready":
         if row["lost_at"] is None and is_connected(tx, row["id"]):
-            tx.route(AgentReady(agent_for(row, tx.config), row["idle_since"]))
+            tell_ready(tx, row)
     else:
         tx.route(AgentAway(row["id"], reason or "away"))
     return row
+
+
+def tell_ready(tx: Tx, row: Row) -> None:
+    """The router may offer them work: until the end of their shift, and again from the start of the next one on."""
+    tx.route(AgentReady(agent_for(row, tx.config, tx.now), row["idle_since"]))
+    await_shift(tx, row)
+
+
+def await_shift(tx: Tx, row: Row) -> None:
+    """An agent who stays ready is looked at again when their next shift begins."""
+    if (begins := tx.config.next_shift(row["login"], tx.now)) is not None:
+        tx.set_timer(SHIFT_TIMER, row["id"], begins)
+
+
+def shift_begins(tx: Tx, agent_id: str, _data: Mapping[str, Any]) -> None:
+    """Who is ready since an earlier shift works in this one too."""
+    row = must_get(tx, agent_id)
+    if not row["active"] or row["chosen"] != "ready" or row["login"] not in tx.config.shifts:
+        return
+    tx.route(AgentChanged(agent_for(row, tx.config, tx.now)))
+    await_shift(tx, row)
 
 
 def is_connected(tx: Tx, agent_id: str) -> bool:

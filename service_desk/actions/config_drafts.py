@@ -62,7 +62,9 @@ def unservable(look: Tx | Reader, config: DeskConfig) -> list[Problem]:
         for line in config.phone_lines:
             problems += _missing_skills(line.account, line.requires, staff)
         anytime = config.model_copy(update={"shifts": {}})  # who could ever serve, whatever their shift
-        problems += config_faults.unservable(config, [agents.agent_for(row, anytime) for row in staff])
+        problems += config_faults.unservable(
+            config, [agents.agent_for(row, anytime, look.now) for row in staff]
+        )
         logins = {row["login"] for row in staff}
         problems += [
             (f"shifts.{login}", "nobody has this login") for login in config.shifts if login not in logins

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from routing.commands import WorkEnded, WorkQueued, WorkTaken, WrapUpEnded, WrapUpStarted
 from routing.model import Preferred, Skill, WorkItem
 from service_desk.actions import silence
-from service_desk.actions.places import NO_HINTS, place_in, reopened_hints
+from service_desk.actions.places import NO_HINTS, after_service, came_at, place_in, reopened_hints
 from service_desk.clock import SECOND, Micros
 from service_desk.domain import events
 from service_desk.domain import interaction as life
@@ -146,6 +146,7 @@ def work_item_for(row: Row, config: DeskConfig) -> WorkItem:
         requires=tuple(Skill(name, level) for name, level in sorted(row["requires"].items())),
         preferred=tuple(Preferred(agent, 0, why) for agent, why in hints.get("preferred", ())),
         kept=hints.get("kept", ""),
+        joined_at=hints.get("moved_at", came_at(row) if "kept" in hints else 0),
         value=config.value_of(row["account"]),
     )
 
@@ -170,7 +171,7 @@ def _entered(tx: Tx, row: Row) -> None:
     open_segment(tx, row, entered=True)
     tx.emit(
         events.InteractionQueued(
-            row["id"], row["queue_id"], row["queued_at"], again=False, reason=None, agent_id=None
+            row["id"], row["queue_id"], came_at(row), again=False, reason=None, agent_id=None
         )
     )
     tx.route(WorkQueued(work_item_for(row, tx.config), row["attempts"]))
@@ -189,13 +190,13 @@ def put_back(tx: Tx, row: Row, reason: str) -> Row:
         connected_at=None,
         handled_at=None,
         wrap_up_until=None,
-        hints=None,  # whom it waited for had it, or it went to somebody else
+        hints=after_service(row["hints"]),
         **({"queued_at": tx.now, "ordering_key": tx.now} if planted("put_back_loses_place") else {}),
     )
     open_segment(tx, row)
     tx.emit(
         events.InteractionQueued(
-            row["id"], row["queue_id"], row["queued_at"], again=True, reason=reason, agent_id=agent_id
+            row["id"], row["queue_id"], came_at(row), again=True, reason=reason, agent_id=agent_id
         )
     )
     idle_from_now(tx, agent_id)
@@ -260,7 +261,7 @@ def end_parked(tx: Tx, row: Row, ended_by: str, reason: str) -> Row:
 def answer(tx: Tx, row: Row, agent_id: str, state: str) -> Row:
     """An agent has it from now on."""
     target = tx.config.target_s(row["queue_id"], row["channel"])
-    wait = tx.now - row["queued_at"]
+    wait = tx.now - came_at(row)
     in_target = wait <= target * SECOND
     first = is_unanswered(tx, row)
     row = move(tx, row, state, agent_id=agent_id, answered_at=tx.now)
@@ -271,7 +272,7 @@ def answer(tx: Tx, row: Row, agent_id: str, state: str) -> Row:
             row["id"],
             row["queue_id"],
             agent_id,
-            row["queued_at"],
+            came_at(row),
             wait,
             in_target=in_target,
             first=first,
@@ -302,10 +303,11 @@ def _start_wrap_up(tx: Tx, row: Row, ended_by: str, reason: str) -> Row:
 
 def _abandon(tx: Tx, row: Row, ended_by: str, reason: str) -> Row:
     withdraw_offer(tx, row["id"], reason)
-    queue_id, queued_at = row["queue_id"], row["queued_at"]
-    wait = tx.now - (queued_at or row["created_at"])
+    queue_id, since = row["queue_id"], came_at(row)
+    wait = tx.now - since
     in_target = queue_id is not None and wait <= tx.config.target_s(queue_id, row["channel"]) * SECOND
     first = queue_id is None or is_unanswered(tx, row)
+    queued_at = None if row["queued_at"] is None else since
     if queue_id is not None:
         _change_segment(tx, row, ended_at=tx.now, outcome="abandoned", in_target=in_target)
         tx.route(WorkEnded(row["id"]))
@@ -378,7 +380,7 @@ def open_segment(tx: Tx, row: Row, *, entered: bool = False) -> None:
             "interaction_id": row["id"],
             "queue_id": row["queue_id"],
             "agent_id": None,
-            "queued_at": row["queued_at"],
+            "queued_at": came_at(row),
             "answered_at": None,
             "handled_at": None,
             "ended_at": None,

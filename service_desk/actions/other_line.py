@@ -4,6 +4,7 @@ from typing import Literal
 
 from routing.commands import WorkQueued
 from service_desk.actions import calls, interactions, messages
+from service_desk.actions.places import after_move, came_at
 from service_desk.domain import events
 from service_desk.domain import interaction as life
 from service_desk.storage.transaction import Row, Tx
@@ -23,6 +24,9 @@ def into_other_line(tx: Tx, row: Row, queue_id: str, reason: Reason) -> Row:
     moved_from = row["queue_id"] if waits and interactions.is_unanswered(tx, row) else None
     row = let_go(tx, row, "moved")
     queued_at = row["queued_at"] if waits else tx.now
+    hints = row["hints"] if waits else None
+    if waits and reason == "moved":
+        hints = after_move(tx, hints)
     priority = tx.config.head_start(queue_id, row["channel"]) + head_start_of(tx, row)
     row = interactions.move(
         tx,
@@ -32,6 +36,7 @@ def into_other_line(tx: Tx, row: Row, queue_id: str, reason: Reason) -> Row:
         queued_at=queued_at,
         priority=priority,
         ordering_key=tx.config.ordering_key(queue_id, queued_at, priority, row["account"]),
+        hints=hints,
         agent_id=None,
         answered_at=None,
         connected_at=None,
@@ -42,7 +47,7 @@ def into_other_line(tx: Tx, row: Row, queue_id: str, reason: Reason) -> Row:
         events.InteractionQueued(
             row["id"],
             queue_id,
-            queued_at,
+            came_at(row),
             again=False,
             reason=reason,
             agent_id=old_agent,

@@ -23,7 +23,9 @@ LOOKED_AT = 20
 NO_HINTS: Final[dict[str, Any]] = {}
 
 Hints = dict[str, Any]
-"""`interaction.hints`: "kept", why the arrival is that of an earlier wait, and "preferred", pairs of agent and why."""
+"""`interaction.hints`: "kept", why the arrival is that of an earlier wait; "given", its place was given back to a later
+contact; "moved_at", when a supervisor moved it here while it waited; "preferred", pairs of agent and why.
+"""
 
 _BEFORE = Prepared(
     sa.select(
@@ -35,6 +37,8 @@ _BEFORE = Prepared(
         CONTACT.c.queued_at,
         CONTACT.c.answered_at,
         CONTACT.c.ended_at,
+        CONTACT.c.hints,
+        CONTACT.c.version,
     )
     .where(
         CONTACT.c.customer_id == sa.bindparam("customer"),
@@ -73,7 +77,12 @@ def place_in(
     before = [row for row in found if row["id"] != own_id]
     queued_at, kept = tx.now, ""
     if recovers:
-        queued_at, kept = arrival(queue.recover_s * SECOND, tx.now, _last_wait(before, queue_id, channel))
+        last_wait = _last_wait(before, queue_id, channel)
+        wait = None if last_wait is None else _wait(last_wait)
+        queued_at, kept = arrival(queue.recover_s * SECOND, tx.now, wait)
+        if last_wait is not None and kept:
+            # Of two who come at once on two nodes, one finds another version here, and looks again.
+            tx.change(CONTACT, last_wait, hints={**(last_wait["hints"] or NO_HINTS), "given": True})
     if queue.last_agent_s and (last := _last_agent(before, tx.now - queue.last_agent_h * HOUR)) is not None:
         preferred = [*preferred, [last, "last_agent"]]
     return Place(queued_at, _hints(kept, preferred))
@@ -95,13 +104,37 @@ def _hints(kept: str, preferred: list[list[str]]) -> Hints | None:
     return hints or None
 
 
-def _last_wait(before: list[Row], queue_id: str, channel: str) -> Wait | None:
-    """The newest contact of this kind, whatever became of it: a place that somebody took back is taken."""
-    for row in before:
-        if row["queue_id"] == queue_id and row["channel"] == channel:
-            left_at = row["ended_at"] if row["state"] == life.ENDED else None
-            return Wait(row["queued_at"], left_at, row["answered_at"] is not None)
-    return None
+def after_service(hints: Hints | None) -> Hints | None:
+    """Of what an agent puts back: whom it waited for had it, or it went to somebody else."""
+    return {name: value for name, value in (hints or NO_HINTS).items() if name != "preferred"} or None
+
+
+def after_move(tx: Tx, hints: Hints | None) -> Hints:
+    """Of what a supervisor moves while it waits: its place is kept, and what happens to who waits too long begins anew.
+
+    Else the rules of the new queue could send it away at once, and undo what the supervisor did.
+    """
+    return {**(hints or NO_HINTS), "moved_at": tx.now}
+
+
+def came_at(row: Row) -> Micros:
+    """When the contact itself began to wait: what waits are counted from, also where it has an earlier one's place."""
+    queued_at, created_at = row["queued_at"], row["created_at"]
+    return int(created_at if queued_at is None else max(queued_at, created_at))
+
+
+def _last_wait(before: list[Row], queue_id: str, channel: str) -> Row | None:
+    """The newest contact of this kind, whatever became of it."""
+    return next((row for row in before if row["queue_id"] == queue_id and row["channel"] == channel), None)
+
+
+def _wait(row: Row) -> Wait | None:
+    """None if its place was given back already: else who calls again all the time would wait without being there."""
+    hints = row["hints"] or NO_HINTS
+    if "kept" in hints or "given" in hints:
+        return None
+    left_at = row["ended_at"] if row["state"] == life.ENDED else None
+    return Wait(row["queued_at"], left_at, row["answered_at"] is not None)
 
 
 def _last_agent(before: list[Row], since: Micros) -> str | None:

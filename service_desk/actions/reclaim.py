@@ -47,9 +47,10 @@ def reclaim(tx: Tx, agent_id: str, _data: Mapping[str, Any]) -> None:
 def from_silent(tx: Tx, interaction_id: str, data: Mapping[str, Any]) -> None:
     """The customer waits for words of the agent for too long: others may answer, and the agent gets nothing new.
 
+    Who is away for a reason of their own stays away for it, and who talks to somebody was not idle.
     By the rule as it is now: one that was taken back reclaims nothing, a longer one gives the rest of the time.
     """
-    agents.must_get(tx, data["agent_id"])  # locks in the fixed order: agent before interaction
+    agent = agents.must_get(tx, data["agent_id"])  # locks in the fixed order: agent before interaction
     row = interactions.must_get(tx, interaction_id)
     seconds = silence.reply_s(tx, row)
     if row["agent_id"] != data["agent_id"] or not seconds or _has_answered(tx, interaction_id, data["since"]):
@@ -60,7 +61,18 @@ def from_silent(tx: Tx, interaction_id: str, data: Mapping[str, Any]) -> None:
         return
     row = messages.add_system_line(tx, row, "routing.reclaimed")
     interactions.put_back(tx, row, "agent_silent")
-    agents.send_away(tx, data["agent_id"], "no_answer")
+    if agent["chosen"] == "ready" and not _has_call(tx, agent["id"]):
+        agents.send_away(tx, agent["id"], "no_answer")
+
+
+def _has_call(tx: Tx, agent_id: str) -> bool:
+    table = schema.interaction
+    call = sa.select(table.c.id).where(
+        table.c.agent_id == agent_id,
+        table.c.channel == "phone",
+        table.c.state.in_((life.CONNECTING, life.ACTIVE)),
+    )
+    return tx.first(call.limit(1)) is not None
 
 
 def _has_answered(tx: Tx, interaction_id: str, since: int) -> bool:

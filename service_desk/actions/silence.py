@@ -1,7 +1,7 @@
 """How long an agent may leave a customer without an answer: by the rule of the queue, for chat, mail and texts.
 
 The clock starts when the agent takes the contact and with the customer's first words after an answer. A queue without
-the rule has no clock, and asks nothing of the database. What becomes of it: `reclaim.from_silent`.
+the rule starts no clock. What becomes of it: `reclaim.from_silent`.
 """
 
 import sqlalchemy as sa
@@ -40,6 +40,6 @@ def customer_wrote(tx: Tx, row: Row) -> None:
 
 
 def agent_wrote(tx: Tx, row: Row) -> None:
-    """Answered."""
-    if reply_s(tx, row):
+    """Answered. A clock may run from a time when there was a rule: the next words of the customer begin anew."""
+    if row["channel"] != "phone":
         tx.clear_timer(TIMER, row["id"])

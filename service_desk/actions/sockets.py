@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from routing.commands import AgentReady
-from service_desk.actions.agents import AGENT, CONNECTION, agent_for
+from service_desk.actions.agents import AGENT, CONNECTION, tell_ready
 from service_desk.clock import SECOND
 from service_desk.domain import events
 from service_desk.storage.prepared import Prepared
@@ -94,4 +93,4 @@ def _is_back(tx: Tx, row: Row) -> None:
         row = tx.change(AGENT, row, lost_at=None)
     tx.emit(events.AgentPresence(row["id"], "connected"))
     if row["chosen"] == "ready":
-        tx.route(AgentReady(agent_for(row, tx.config), row["idle_since"]))
+        tell_ready(tx, row)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from routing.commands import AgentGone, WorkChanged
 from service_desk.actions import admin, agents, calls, interactions, messages
 from service_desk.actions.other_line import SERVED, head_start_of, into_other_line, let_go
+from service_desk.actions.places import came_at
 from service_desk.actions.pull import hand_over
 from service_desk.actions.room import require_room, take_back_offer
 from service_desk.domain import events
@@ -119,7 +120,7 @@ def _back_for_another(tx: Tx, row: Row) -> Row:
         events.InteractionQueued(
             row["id"],
             row["queue_id"],
-            row["queued_at"],
+            came_at(row),
             again=True,
             reason="reassigned",
             agent_id=old_agent,

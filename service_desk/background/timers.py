@@ -40,6 +40,7 @@ TIMERS: dict[str, Fire] = {
     "rejoin_timeout": calls.rejoin_timeout,
     "agent_lost": agents.lost,
     "agent_reclaim": reclaim.reclaim,
+    agents.SHIFT_TIMER: agents.shift_begins,
     silence.TIMER: reclaim.from_silent,
     "visitor_idle": chats.visitor_idle,
     parking.TIMER: parking.expire,

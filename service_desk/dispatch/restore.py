@@ -68,7 +68,7 @@ def _agents(reader: Reader, config: DeskConfig) -> list[tuple[Agent, bool, Micro
     connected = {row["agent_id"] for row in reader.all(sa.select(connection.c.agent_id).distinct())}
     rows = reader.all(sa.select(agent).where(agent.c.active).order_by(agent.c.id))
     return [
-        (agent_for(row, config), _is_ready(row, connected), row["idle_since"], _away_reason(row))
+        (agent_for(row, config, reader.now), _is_ready(row, connected), row["idle_since"], _away_reason(row))
         for row in rows
     ]
 

@@ -467,14 +467,27 @@ class DeskConfig(Part):
         lines: list[PhoneLine | Mailbox | TextLine] = [*self.phone_lines, *self.mailboxes, *self.text_lines]
         return {line.account: line.value for line in lines} | {each.id: each.value for each in self.widgets}
 
-    def shift_end(self, login: str, ready_at: int) -> int | None:
-        """When the shift ends for which an agent said ready then, in microseconds; None without one."""
+    def shift_end(self, login: str, ready_at: int, now: int) -> int | None:
+        """When an agent's shift ends, in microseconds: that of now; None without one.
+
+        Between two shifts it is the one for which they said ready at `ready_at`: over, or still to come.
+        """
         shift = self.shifts.get(login)
         if shift is None:
             return None
         hours = shift.for_router()
-        begins = ready_at if is_open(hours, ready_at) else next_change(hours, ready_at)
+        at = now if is_open(hours, now) else ready_at
+        begins = at if is_open(hours, at) else next_change(hours, at)
         return None if begins is None else next_change(hours, begins)
+
+    def next_shift(self, login: str, now: int) -> int | None:
+        """When an agent's next shift begins, in microseconds; None if they have none, or none ahead."""
+        shift = self.shifts.get(login)
+        if shift is None:
+            return None
+        hours = shift.for_router()
+        closes = next_change(hours, now) if is_open(hours, now) else now
+        return None if closes is None else next_change(hours, closes)
 
     def ordering_key(self, queue_id: str, queued_at: int, priority: int, account: str = "") -> int:
         """The router's order as a stored number: arrival plus target minus head start, in microseconds.

@@ -1,11 +1,11 @@
 """What is wrong with a configuration between its fields: every fault, each with the configuration's own field name."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from routing import drafts
-from routing.model import Agent
+from routing.model import Agent, Skill, WorkItem
 from routing.requirements import parse
 from service_desk.domain.media import Channel
 
@@ -14,6 +14,14 @@ if TYPE_CHECKING:  # the configuration asks for its faults
 
 Problem = tuple[str, str]
 """The field, and what is wrong with it or the cure."""
+
+MEDIA_OF: Final[dict[str, Channel]] = {
+    "phone_lines": "phone",
+    "widgets": "web_chat",
+    "mailboxes": "email",
+    "text_lines": "sms",
+}
+"""By which medium contacts come in, by the first part of the field."""
 
 FIELDS: Final = {
     name: f"{name}_s"
@@ -72,7 +80,7 @@ def readable(config: "DeskConfig") -> "DeskConfig":
 
 
 def unservable(config: "DeskConfig", agents: Sequence[Agent]) -> list[Problem]:
-    """Skills that nobody has, and queues that contacts come to and nobody can serve. `agents`: all who are here."""
+    """Skills that nobody has, and queues and ways in whose contacts nobody can serve. `agents`: all who are here."""
     skills = sorted({skill for agent in agents for skill in agent.skills})
     ways = dict[str, str]()
     for where, queue in config.ways_in():
@@ -87,7 +95,36 @@ def unservable(config: "DeskConfig", agents: Sequence[Agent]) -> list[Problem]:
                 problems.append((field, f"{says}; contacts come to it by {ways[queue]}"))
         else:
             problems.append((field, says))
-    return problems
+    reported = {field for field, _ in problems}
+    return [*problems, *_ways_to_nobody(config, agents, reported)]
+
+
+def _ways_to_nobody(
+    config: "DeskConfig", agents: Sequence[Agent], reported: Collection[str]
+) -> Iterator[Problem]:
+    """Ways in whose contacts nobody could have: by their medium, its weight, or their skills and the queue's.
+
+    Not those to a queue of `reported`, which nobody can serve at all.
+    """
+    policy = config.policy()
+    for where, queue in config.ways_in():
+        contact = _contact_by(config, where, queue)
+        if f"queues.{queue}" not in reported and not drafts.serves(policy, contact, agents):
+            skills = " and ".join(f"{skill.name}>={skill.level}" for skill in contact.requires)
+            asks = f" that asks for {skills}" if skills else ""
+            says = (
+                f"nobody of queue {queue!r} could ever have a {contact.medium} contact{asks}, and nothing leaves "
+                f"the queue; give somebody the capacity, units and skills, or the queue an overflow step"
+            )
+            yield where, says
+
+
+def _contact_by(config: "DeskConfig", where: str, queue: str) -> WorkItem:
+    """Like those that come by this way in."""
+    lines = [line for line in config.phone_lines if where.startswith(f"phone_lines.{line.account}.")]
+    skills = sorted(lines[0].requires.items()) if lines else []
+    requires = tuple(Skill(name, level) for name, level in skills)
+    return WorkItem(where, MEDIA_OF[where.partition(".")[0]], queue, 0, requires=requires)
 
 
 def in_our_words(faults: Sequence[drafts.Fault]) -> Iterator[Problem]:

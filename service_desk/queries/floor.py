@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 from pydantic import ValidationError
 
+from service_desk.actions.places import came_at
 from service_desk.clock import Micros
 from service_desk.domain.interaction import ACTIVE, CONNECTING, OFFERED, PARKED, QUEUED, WRAP_UP
 from service_desk.domain.supervision_views import FloorView, LiveContactView
@@ -77,6 +78,7 @@ def _contact(reader: Reader, row: sa.RowMapping) -> LiveContactView:
     queue_id = row["queue_id"]
     known = {queue.id for queue in reader.config.queues}
     usual = reader.config.head_start(queue_id, row["channel"]) if queue_id in known else 0
+    queued_at = None if row["queued_at"] is None else came_at(row)
     return LiveContactView(
         id=row["id"],
         channel=row["channel"],
@@ -86,18 +88,18 @@ def _contact(reader: Reader, row: sa.RowMapping) -> LiveContactView:
         agent_id=row["agent_id"],
         rings_at=row["rings_at"],
         head_start_min=row["priority"] - usual,
-        since=_since(row),
-        queued_at=row["queued_at"],
+        since=_since(row, queued_at),
+        queued_at=queued_at,
         answered_at=row["answered_at"],
         tier=row["tier"],
         version=row["version"],
     )
 
 
-def _since(row: sa.RowMapping) -> Micros:
+def _since(row: sa.RowMapping, queued_at: Micros | None) -> Micros:
     """When its state began, as far as the row tells."""
     since: Micros | None = {
-        QUEUED: row["queued_at"],
+        QUEUED: queued_at,
         OFFERED: row["rings_since"],
         CONNECTING: row["answered_at"],
         ACTIVE: row["connected_at"] or row["answered_at"],

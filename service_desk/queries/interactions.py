@@ -7,6 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic_core import to_json
 
+from service_desk.actions.places import came_at
 from service_desk.domain.views import (
     AttachmentView,
     AuthorView,
@@ -142,7 +143,7 @@ def _view(
         agent_id=row["agent_id"],
         priority=row["priority"],
         created_at=row["created_at"],
-        queued_at=row["queued_at"],
+        queued_at=None if row["queued_at"] is None else came_at(row),
         answered_at=row["answered_at"],
         connected_at=row["connected_at"],
         ended_at=row["ended_at"],

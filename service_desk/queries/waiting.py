@@ -2,23 +2,25 @@
 
 from collections import Counter
 from datetime import date, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
 from routing.estimate import expected_wait
+from service_desk.actions.places import came_at
 from service_desk.actions.pull import PULLED
 from service_desk.clock import DAY, SECOND
 from service_desk.domain.interaction import OFFERED, WAITING
 from service_desk.domain.supervision_views import AgentPullsView, PullsView, WaitingContactView, WaitingView
 from service_desk.queries.figures import midnight, today
+from service_desk.queries.lines import aged
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
 
 INTERACTION, LIVE, CUSTOMER = schema.interaction, schema.queue_live, schema.customer
 AGENT, AUDIT, SEGMENT = schema.agent, schema.audit, schema.segment
 MOST = 200
-NAMES = ("id", "channel", "queue_id", "state", "queued_at", "ordering_key", "caller")
+NAMES = ("id", "channel", "queue_id", "state", "created_at", "queued_at", "caller")
 Basis = Literal["ringing", "model", "head_age", "unknown"]
 Places = Counter[tuple[str, str]]
 """(queue, medium): how many contacts of it those who are ready could have at once."""
@@ -28,7 +30,7 @@ def waiting_view(reader: Reader, queues: list[str], limit: int = MOST) -> Waitin
     """The first of each queue's line, and how many wait in all."""
     live = {row["queue_id"]: row for row in reader.all(sa.select(LIVE).where(LIVE.c.queue_id.in_(queues)))}
     in_line = (INTERACTION.c.state.in_(sorted(WAITING)), INTERACTION.c.queue_id.in_(queues))
-    order = (INTERACTION.c.ordering_key, INTERACTION.c.id)
+    order = (_key(reader, queues), INTERACTION.c.id)
     place = sa.func.row_number().over(partition_by=INTERACTION.c.queue_id, order_by=order).label("position")
     numbered = (
         sa.select(*(INTERACTION.c[name] for name in NAMES), place, CUSTOMER.c.name.label("customer_name"))
@@ -42,6 +44,15 @@ def waiting_view(reader: Reader, queues: list[str], limit: int = MOST) -> Waitin
     return WaitingView(
         total=total, items=[_one(row, live.get(row["queue_id"]), places, reader.now) for row in rows]
     )
+
+
+def _key(reader: Reader, queues: list[str]) -> sa.ColumnElement[Any]:
+    """What contacts stand in line by at this moment; numbers of different queues are not to be compared."""
+    ageing = [queue for queue in reader.config.queues if queue.ageing and queue.id in queues]
+    if not ageing:
+        return INTERACTION.c.ordering_key
+    kinds = ((INTERACTION.c.queue_id == queue.id, aged(INTERACTION, queue, reader.now)) for queue in ageing)
+    return sa.case(*kinds, else_=INTERACTION.c.ordering_key)
 
 
 def _places(reader: Reader) -> Places:
@@ -62,8 +73,8 @@ def _one(row: sa.RowMapping, live: sa.RowMapping | None, places: Places, now: in
         title=row["customer_name"] or row["caller"] or "",
         queue_id=row["queue_id"],
         state=row["state"],
-        queued_at=row["queued_at"],
-        waited_s=max(0, now - row["queued_at"]) / SECOND,
+        queued_at=came_at(row),
+        waited_s=max(0, now - came_at(row)) / SECOND,
         position=row["position"],
         expected_wait_s=wait,
         wait_basis=basis,

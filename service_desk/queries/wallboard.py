@@ -26,6 +26,11 @@ INTERACTION = schema.interaction
 AGENT = schema.agent
 BOARD = schema.board
 BOARD_ROW = 1
+CAME_AT = sa.case(
+    (INTERACTION.c.queued_at > INTERACTION.c.created_at, INTERACTION.c.queued_at),
+    else_=INTERACTION.c.created_at,
+)
+"""What `places.came_at` says of a row."""
 
 TREND_MINUTES = 60
 TREND_FIGURES = tuple(name for name in TrendView.model_fields if name != "start")
@@ -129,7 +134,7 @@ def day_start(config: DeskConfig, now: Micros) -> Micros:
 
 def _first_of(media: frozenset[str]) -> sa.ColumnElement[Micros | None]:
     """When the one who waits longest among these media began to: a wait is judged by its medium's own promise."""
-    return sa.func.min(sa.case((INTERACTION.c.channel.in_(sorted(media)), INTERACTION.c.queued_at)))
+    return sa.func.min(sa.case((INTERACTION.c.channel.in_(sorted(media)), CAME_AT)))
 
 
 def _queues(reader: Reader, config: DeskConfig, agents: list[AgentBoardView]) -> list[QueueBoardView]:

@@ -61,6 +61,11 @@ class Person:
     missed: int = 0
 
 
+def since(item: WorkItem) -> Micros:
+    """From when on its times run: a place may be that of an earlier wait."""
+    return item.joined_at or item.queued_at
+
+
 class NaiveRouter:
     """`rates`: of a queue, (mu, theta) per microsecond as the real router has learned them: no rule, but taken over."""
 
@@ -146,7 +151,7 @@ class NaiveRouter:
         places = sum(
             person.agent.capacity.get(medium, 0)
             for person in self.people.values()
-            if person.ready and not person.blocked and queue in person.agent.queues
+            if self.takes_work(person) and queue in person.agent.queues
         )
         mu, theta = self.rates(queue)
         return round(expected_wait(ahead, places * mu, theta)) if places else None
@@ -206,10 +211,12 @@ class NaiveRouter:
             if other.item.queue == queue.id and other.place in {"waiting", "offered"}
         ]
         staff = [
-            person for person in self.people.values() if person.ready and queue.id in person.agent.queues
+            person
+            for person in self.people.values()
+            if self.takes_work(person) and queue.id in person.agent.queues
         ]
         return {
-            "wait": self.now - each.item.queued_at >= step.after,
+            "wait": self.now - since(each.item) >= step.after,
             "size": arrived and len(there) - 1 >= step.size,
             "no_staff": not staff,
             "closed": queue.hours is not None and not is_open(queue.hours, self.now),
@@ -218,13 +225,13 @@ class NaiveRouter:
     def stage(self, each: Item) -> None:
         """What the item asks for at this moment."""
         rings = self.queue(each.item.queue).rings
-        each.ring = len([ring for ring in rings if each.item.queued_at + ring.after <= self.now])
+        each.ring = len([ring for ring in rings if since(each.item) + ring.after <= self.now])
         each.only = None
         for wish in each.item.preferred:
             person = self.people.get(wish.agent)
             within = self.queue(each.item.queue).waits_for.get(wish.why, wish.within)
-            in_time = within is None or self.now < each.item.queued_at + within
-            there = person is not None and person.ready and wish.agent not in each.pauses
+            in_time = within is None or self.now < since(each.item) + within
+            there = person is not None and self.takes_work(person) and wish.agent not in each.pauses
             if in_time and there and person is not None and self.is_able(person, each, wish):
                 each.only = wish
                 return
@@ -258,14 +265,15 @@ class NaiveRouter:
         name = person.agent.id
         held = self.held_by(name)
         return (
-            person.ready
-            and not self.shift_is_over(person)
-            and not person.blocked
+            self.takes_work(person)
             and not any(other.offer for other in held)
             and name not in each.pauses
             and self.could_serve(person, each)
             and self.fits(person, each, held)
         )
+
+    def takes_work(self, person: Person) -> bool:
+        return person.ready and not person.blocked and not self.shift_is_over(person)
 
     def shift_is_over(self, person: Person) -> bool:
         end = person.agent.shift_end
@@ -586,11 +594,8 @@ class NaiveRouter:
             if person.benched_by == decision.offer:
                 self.unbench(person)
                 person.blocked = reason == "agent"
-        if isinstance(decision, d.Overflowed) and decision.item in self.items and reason != "item":
-            each = self.items[decision.item]
-            if each.place == "parked":
-                each.spent.add((decision.queue, str(decision.because["when"]), str(decision.because["to"])))
-                each.place = "waiting"
+        if isinstance(decision, d.Overflowed | d.CallbackMissed) and reason != "item":
+            self.back_into_line(decision)
         if isinstance(decision, d.CustomerDialled) and decision.item in self.items:
             self.not_dialled(self.items[decision.item], reason)
         if isinstance(decision, d.OfferMade) and decision.offer.item in self.items:
@@ -601,6 +606,19 @@ class NaiveRouter:
                     each.place = "parked"
                 if reason == "agent":
                     self.people[decision.offer.agent].blocked = True
+
+    def back_into_line(self, decision: d.Overflowed | d.CallbackMissed) -> None:
+        each = self.items.get(decision.item)
+        if each is None or each.place != "parked":
+            return
+        if isinstance(decision, d.Overflowed):
+            each.spent.add((decision.queue, str(decision.because["when"]), str(decision.because["to"])))
+        elif not decision.gave_up:
+            return
+        each.place = "waiting"
+        if isinstance(decision, d.CallbackMissed) and each.item.callback is not None:
+            until = self.now + self.calls_back(each.item).pause
+            each.item = replace(each.item, callback=Callback(each.item.callback.missed, until))
 
     def not_dialled(self, each: Item, reason: str) -> None:
         callback = each.item.callback

@@ -9,6 +9,7 @@ from routing import commands as c
 from routing import decisions as d
 from routing.model import MINUTE, SECOND, Callback, CallbackRule, Micros, Policy, QueuePolicy, WorkItem
 from routing.router import Router
+from routing.waiting import Entry, Line
 from tests.routing.floors import Floor, kinds
 from tests.routing.worlds import START, item, queued, ready
 
@@ -112,6 +113,29 @@ def test_who_rests_is_not_ahead_of_others_who_sleep() -> None:
     assert dialled.item == "next"
 
 
+def test_many_who_rest_cost_no_look_at_each_with_every_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    floor = Router(by(replace(BY_CUSTOMER, position=1)))
+    resting = Callback(1, START + MINUTE)
+    for number in range(300):
+        name = f"rests{number:03}"
+        floor.apply(c.WorkQueued(item(name, queued_at=START - MINUTE + number, callback=resting)), START)
+    floor.apply(queued("waits", queued_at=START - 1), START)
+    floor.apply(c.WorkQueued(callbacks.asked(item("sleeps"))), START)
+    ranked: list[Entry] = []
+    plain = Line.rank
+
+    def counted(line: Line, entry: Entry) -> int:
+        ranked.append(entry)
+        return plain(line, entry)
+
+    monkeypatch.setattr(Line, "rank", counted)
+    assert floor.apply(c.AgentChanged(ready("bert", queues=frozenset({"sales"})).agent), START + 1) == ()
+    assert len(ranked) == 2
+    (dialled,) = floor.apply(c.WorkEnded("waits"), START + 2)
+    assert isinstance(dialled, d.CustomerDialled)
+    assert dialled.because["position"] == 1
+
+
 def test_a_late_answer_is_believed() -> None:
     floor = Floor(c.WorkQueued(callbacks.asked(item("call"))), ready("anna"), policy=by(BY_CUSTOMER))
     floor.do(c.Tick(), after=BY_CUSTOMER.answer)
@@ -136,6 +160,21 @@ def test_the_expected_wait_dials_too_and_is_looked_at_in_time() -> None:
     assert decisions[0].because["position"] == 11
 
 
+def test_a_look_that_is_due_stays_due_until_it_has_come() -> None:
+    """Steady traffic, each command just after a look was due: the router asks for a tick after the first of them."""
+    rule = replace(BY_CUSTOMER, position=1, within=60 * MINUTE)
+    floor = Floor(ready("anna"), queued("served"), queued("before"), policy=by(rule))
+    floor.accept("served")
+    floor.do(c.WorkQueued(callbacks.asked(item("call", queued_at=START + 1))))
+    due = floor.router.next_deadline()
+    assert due is not None
+    floor.do(c.AgentChanged(ready("bert", queues=frozenset({"sales"})).agent), after=due - floor.now + 1000)
+    twin = Router.restore(floor.router.snapshot())
+    for router in (floor.router, twin):
+        assert router.next_deadline() == due
+        assert kinds(list(router.apply(c.Tick(), floor.now))) == ["CustomerDialled"]
+
+
 @pytest.mark.parametrize("reason", ["item", "treatment"])
 def test_a_refused_dial_leaves_nobody_being_dialled(reason: str) -> None:
     floor = Floor(policy=by(BY_CUSTOMER))
@@ -144,6 +183,28 @@ def test_a_refused_dial_leaves_nobody_being_dialled(reason: str) -> None:
     assert floor.router.position("call") == (None if reason == "item" else 1)
     again = floor.do(c.Tick(), after=BY_CUSTOMER.pause)
     assert kinds(again) == ([] if reason == "item" else ["CustomerDialled"])
+
+
+@pytest.mark.parametrize("reason", ["item", "treatment"])
+def test_a_refused_end_of_a_callback_puts_it_back_to_be_tried_again(reason: str) -> None:
+    """The row may know better: the customer answered in the last moment, or the end could not be carried out."""
+    floor = Floor(policy=by(replace(BY_CUSTOMER, tries=1)))
+    floor.do(c.WorkQueued(callbacks.asked(item("call"))))
+    (missed,) = floor.do(c.Tick(), after=BY_CUSTOMER.answer)
+    assert isinstance(missed, d.CallbackMissed)
+    assert missed.gave_up
+    assert floor.do(c.DecisionRefused(missed, reason)) == []
+    assert floor.router.position("call") == (None if reason == "item" else 1)
+    again = floor.do(c.Tick(), after=BY_CUSTOMER.pause)
+    assert kinds(again) == ([] if reason == "item" else ["CustomerDialled"])
+
+
+def test_an_answer_in_the_last_moment_is_served_after_the_refusal() -> None:
+    call = callbacks.asked(item("call"))
+    floor = Floor(c.WorkQueued(call), policy=by(replace(BY_CUSTOMER, tries=1)))
+    (missed,) = floor.do(c.Tick(), after=BY_CUSTOMER.answer)
+    floor.do(c.DecisionRefused(missed, "treatment"), c.WorkChanged(callbacks.reached(call)), ready("anna"))
+    assert floor.rings() == {"call": "anna"}
 
 
 def test_the_rule_counts_for_callbacks_that_wait_already() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 
 from routing.ageing import overtaking
 from routing.codec import encode
-from routing.drafts import changes, faults, read
+from routing.drafts import changes, faults, read, serves
 from routing.model import (
     MINUTE,
     SECOND,
@@ -23,7 +23,7 @@ from routing.model import (
 )
 from routing.router import Router
 from tests.routing import worlds
-from tests.routing.worlds import START, agent, queued, ready
+from tests.routing.worlds import START, agent, item, queued, ready
 
 GOOD = Policy(
     1,
@@ -170,6 +170,23 @@ def test_a_queue_that_could_never_serve_an_item_is_refused() -> None:
     assert faults(draft, agents=[agent("anna", capacity={"phone": 0})]) != ()
 
 
+def test_room_and_skills_must_come_together_in_one_agent() -> None:
+    heavy = Policy(1, (QueuePolicy("billing", any_of=((Skill("german", 3),),)),), weights={"phone": 5})
+    german = agent("anna", skills={"german": 3}, capacity={"phone": 1}, units=4)
+    assert [fault.field for fault in faults(heavy, agents=[german])] == ["queues.billing"]
+    assert faults(heavy, agents=[replace(german, units=5)]) == ()
+    assert faults(heavy, agents=[replace(german, capacity={"phone": 1, "chat": 1})]) == ()
+    call = item("call", requires=(Skill("repair"),))
+    plain = replace(heavy, weights={})
+    handy = agent("bert", skills={"repair": 1})
+    assert not serves(plain, call, [german, handy]), "one speaks, the other repairs"
+    assert serves(plain, call, [replace(german, skills={"german": 3, "repair": 1})])
+    assert not serves(plain, item("chat", medium="chat"), [german]), "she takes calls only"
+    assert serves(plain, item("call"), [german])
+    leaves = replace(plain, queues=(replace(plain.queues[0], overflow=(Overflow("wait", "callback"),)),))
+    assert serves(leaves, call, [])
+
+
 @given(worlds.policies, worlds.policies)
 def test_what_changes_is_what_differs(one: Policy, other: Policy) -> None:
     assert changes(one, one) == ()
@@ -184,6 +201,23 @@ def test_changes_name_the_field() -> None:
         ("queues.billing.choice", "longest_idle", "best_skill"),
         ("queues.billing.target", 20 * SECOND, 60 * SECOND),
     ]
+
+
+@pytest.mark.parametrize("lowest", [-2, -7])
+def test_the_bound_holds_for_items_of_less_than_no_priority(lowest: int) -> None:
+    slow, fast = QueuePolicy("billing", target=80 * SECOND), QueuePolicy("repair", target=20 * SECOND)
+    policy = Policy(1, (slow, fast))
+    bound = overtaking(policy, slow, priority=1, lowest=lowest)
+    assert bound == 60 * SECOND + (1 - lowest) * MINUTE
+    for later, first in ((bound - 1, "new"), (bound + 1, "old")):
+        router = Router(policy)
+        router.apply(queued("old", medium="mail", priority=lowest), START)
+        router.apply(queued("new", queue="repair", queued_at=START + later, priority=1), START + later)
+        router.apply(ready("anna", capacity={"phone": 1, "mail": 1}), START + later)
+        assert [offer.item for offer in router.pending_offers()] == [first]
+    strict = replace(slow, order="strict")
+    assert overtaking(Policy(1, (strict, fast)), strict, lowest=lowest) is None
+    assert overtaking(Policy(1, (strict, fast)), strict) is not None
 
 
 @pytest.mark.parametrize("order", ["due", "strict"])

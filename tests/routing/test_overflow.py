@@ -54,6 +54,23 @@ def test_the_last_one_to_leave_sends_all_that_wait_away(command: c.Command) -> N
     assert sorted(found) == [("rings", "callback", "no_staff"), ("waits", "callback", "no_staff")]
 
 
+def test_the_end_of_the_last_shift_sends_all_that_wait_away() -> None:
+    until = START + 10 * SECOND
+    floor = Floor(
+        ready("anna", shift_end=until), queued("rings"), policy=rules(Overflow("no_staff", "callback"))
+    )
+    floor.accept("rings")
+    assert moved(floor.do(queued("waits"))) == []
+    view = floor.router.waiting("billing")
+    assert view.ready == 1
+    assert moved(floor.do(c.Tick(), after=10 * SECOND)) == [("waits", "callback", "no_staff")]
+    assert moved(floor.do(queued("late"))) == [("late", "callback", "no_staff")]
+    assert floor.router.waiting("billing").ready == 0
+    estimate = floor.router.estimate("billing", "phone")
+    assert estimate is not None
+    assert estimate.basis == "head_age"
+
+
 def test_nobody_there_from_the_start() -> None:
     floor = Floor(policy=rules(Overflow("no_staff", "message")))
     assert moved(floor.do(queued("call"))) == [("call", "message", "no_staff")]

@@ -4,13 +4,16 @@ from dataclasses import replace
 
 import pytest
 
+from routing import callbacks
 from routing import commands as c
-from routing.model import MINUTE, SECOND, Policy, Preferred, QueuePolicy
+from routing import decisions as d
+from routing.model import MINUTE, SECOND, Overflow, Policy, Preferred, QueuePolicy, Ring, Skill
 from routing.places import CALLED_AGAIN, Wait, arrival
 from tests.routing.floors import Floor
 from tests.routing.worlds import START, item, queued, ready
 
 WINDOW = 2 * MINUTE
+AGAIN = replace(item("again", queued_at=START - 10 * MINUTE), kept=CALLED_AGAIN, joined_at=START)
 GONE = Wait(START - 10 * MINUTE, START - WINDOW, answered=False)
 
 
@@ -52,6 +55,48 @@ def test_patience_learns_nothing_from_a_wait_with_a_gap_in_it() -> None:
     floor.do(c.WorkQueued(replace(item("again", queued_at=START - MINUTE), kept=CALLED_AGAIN)))
     floor.do(c.WorkEnded("again"))
     assert floor.router.rates("billing") == before
+
+
+def test_patience_learns_from_the_new_wait_alone() -> None:
+    """As from somebody who came just then, and no place was kept for."""
+    plain = Floor(queued("again"))
+    kept = Floor(c.WorkQueued(AGAIN))
+    for floor in (plain, kept):
+        floor.do(c.WorkEnded("again"), after=20 * SECOND)
+    assert kept.router.rates("billing") == plain.router.rates("billing")
+    asked = callbacks.reached(callbacks.asked(AGAIN))
+    floor = Floor(c.WorkQueued(asked))
+    before = floor.router.rates("billing")
+    floor.do(c.WorkEnded("again"), after=20 * SECOND)
+    assert floor.router.rates("billing") == before, "they were not on the line all the time"
+
+
+def test_a_kept_place_is_first_in_line_but_its_times_run_from_the_new_call_on() -> None:
+    """A ring, an overflow step and the time for a preferred agent: all were over by the old arrival."""
+    half = 30 * SECOND
+    rules = QueuePolicy(
+        "billing",
+        rings=(Ring(half, drop=("german",)),),
+        overflow=(Overflow("wait", "voicemail", after=2 * half),),
+    )
+    speaks = ready("bert", skills={"german": 1})
+    floor = Floor(speaks, c.WorkTaken(item("busy"), "bert"), ready("carl"), policy=Policy(1, (rules,)))
+    floor.do(queued("other", queued_at=START - half + 1, requires=(Skill("german"),)))
+    assert floor.do(c.WorkQueued(replace(AGAIN, requires=(Skill("german"),)))) == []
+    assert floor.router.position("again") == 1
+    floor.do(c.WorkEnded("other"))
+    assert floor.router.next_deadline() == START + half
+    floor.do(c.Tick(), after=half)
+    assert floor.rings() == {"again": "carl"}
+    floor.decline("again")
+    assert [type(each) for each in floor.do(c.Tick(), after=half)] == [d.Overflowed]
+
+    wish = Preferred("anna", half)
+    floor = Floor(ready("anna"), c.WorkTaken(item("busy"), "anna"), ready("bert"))
+    floor.do(c.WorkQueued(replace(AGAIN, preferred=(wish,))))
+    assert floor.rings() == {}
+    floor.do(c.Tick(), after=half)
+    assert floor.rings() == {"again": "bert"}
 
 
 def test_the_queue_says_how_long_its_items_wait_for_whom_they_prefer() -> None:

@@ -6,10 +6,11 @@ import pytest
 from routing import commands as c
 from routing.model import MINUTE, SECOND, Preferred
 from tests.routing.floors import Floor
-from tests.routing.worlds import START, item, queued, ready
+from tests.routing.worlds import START, agent, item, queued, ready
 
 LAST = Preferred("anna", 10 * SECOND, "last_agent")
 OWNER = Preferred("bert", 30 * SECOND, "owner")
+OWNER_BY_ANNA = Preferred("anna", None, "owner")
 BUSY = c.WorkTaken(item("other"), "anna")
 
 
@@ -48,6 +49,30 @@ def test_who_is_not_to_be_had_is_skipped_at_once(command: c.Command) -> None:
     floor = Floor(ready("anna"), BUSY, ready("carl"), queued("call", preferred=(LAST,)))
     assert floor.rings() == {}
     floor.do(command)
+    assert floor.rings() == {"call": "carl"}
+
+
+def test_who_has_ended_their_shift_is_skipped_at_once_and_when_it_ends() -> None:
+    until = START + 5 * SECOND
+    floor = Floor(
+        ready("anna", shift_end=until), BUSY, ready("carl"), queued("call", preferred=(OWNER_BY_ANNA,))
+    )
+    assert floor.rings() == {}
+    assert floor.router.next_deadline() == until
+    floor.do(c.Tick(), after=5 * SECOND)
+    assert floor.rings() == {"call": "carl"}
+    floor.accept("call")
+    floor.do(c.WorkEnded("call"), queued("late", preferred=(OWNER_BY_ANNA,)))
+    assert floor.rings() == {"late": "carl"}
+    floor.decline("late")
+    floor.do(c.WorkEnded("other"), c.AgentChanged(agent("anna", shift_end=until + MINUTE)))
+    assert floor.rings() == {"late": "anna"}, "a longer shift counts at once"
+
+
+def test_whom_a_row_refused_is_not_waited_for_until_the_next_fact_about_them() -> None:
+    floor = Floor(ready("anna"))
+    made = floor.do(queued("call", preferred=(OWNER_BY_ANNA,)), ready("carl"))
+    floor.do(c.DecisionRefused(made[0], "agent"))
     assert floor.rings() == {"call": "carl"}
 
 

@@ -11,9 +11,10 @@ import pytest
 
 from channels.load import find
 from routing.lines import QueueLine
-from routing.model import Skill, WorkItem
+from routing.model import Agent, Skill, WorkItem
 from service_desk.app import read_config_seed
 from service_desk.clock import SECOND
+from service_desk.domain import config_faults
 from service_desk.domain.config import DeskConfig
 from service_desk.domain.config_check import checked
 from service_desk.settings import BadSettings, load_settings
@@ -258,13 +259,18 @@ def test_a_shift_ends_for_who_said_ready_in_it_or_before_it() -> None:
     def at(text: str) -> int:
         return int(datetime.fromisoformat(f"{text}+01:00").timestamp()) * SECOND
 
-    ends = at("2026-12-03T16:30")
-    assert config.shift_end("anna", at("2026-12-03T07:40")) == ends, "early"
-    assert config.shift_end("anna", at("2026-12-03T12:00")) == ends
-    assert config.shift_end("anna", at("2026-12-03T17:00")) == at("2026-12-04T12:00"), (
-        "longer, by their own word"
-    )
-    assert config.shift_end("bert", at("2026-12-03T12:00")) is None
+    def end(ready_at: str, now: str | None = None) -> int | None:
+        return config.shift_end("anna", at(ready_at), at(now or ready_at))
+
+    ends, next_ends = at("2026-12-03T16:30"), at("2026-12-04T12:00")
+    assert end("2026-12-03T07:40") == ends, "early"
+    assert end("2026-12-03T12:00") == end("2026-12-03T12:00", "2026-12-03T18:00") == ends
+    assert end("2026-12-03T17:00") == next_ends, "longer, by their own word"
+    assert end("2026-12-03T12:00", "2026-12-04T09:00") == next_ends, "still ready the next day"
+    starts = [config.next_shift("anna", at(now)) for now in ("2026-12-03T07:00", "2026-12-03T12:00")]
+    assert starts == [at("2026-12-03T08:00"), at("2026-12-04T08:00")]
+    assert config.shift_end("bert", ends, ends) is None
+    assert config.next_shift("bert", ends) is None
 
 
 @pytest.mark.parametrize("name", PROCESS_FILES)
@@ -347,3 +353,47 @@ def test_an_unknown_setting_stops_the_start_and_is_named(
     with pytest.raises(BadSettings, match="cannot be used") as refused:
         load_settings(path)
     assert words in str(refused.value)
+
+
+EVERYTHING = {"phone": 1, "web_chat": 2, "email": 2, "sms": 2}
+
+
+@pytest.mark.parametrize(
+    ("changes", "line_skills", "staff"),
+    [
+        ({}, {}, [({}, {**EVERYTHING, "phone": 0}, None)]),
+        ({"agent_units": 1, "weights": {"phone": 5}}, {}, [({}, EVERYTHING, 1)]),
+        (
+            {"asks": "german>=3"},
+            {"repair": 1},
+            [({"german": 5}, EVERYTHING, None), ({"repair": 5}, EVERYTHING, None)],
+        ),
+    ],
+    ids=["nobody takes calls", "too heavy for anybody", "no one has both skills"],
+)
+def test_a_way_in_whose_contacts_nobody_could_have_is_named(
+    seed: DeskConfig,
+    changes: dict[str, Any],
+    line_skills: dict[str, int],
+    staff: list[tuple[dict[str, int], dict[str, int], int | None]],
+) -> None:
+    changes = dict(changes)
+    asks = changes.pop("asks", "")
+    body = {**seed.model_dump(by_alias=True), **changes}
+    body["phone_lines"] = [{**line, "requires": line_skills} for line in body["phone_lines"]]
+    line = body["phone_lines"][0]
+    body["queues"] = [
+        {**queue, "requires": asks if queue["id"] == line["default_queue"] else "", "overflow": []}
+        for queue in body["queues"]
+    ]
+    queues = frozenset(queue["id"] for queue in body["queues"])
+    people = [
+        Agent(f"agent{number}", queues, skills, capacity, units=units)
+        for number, (skills, capacity, units) in enumerate(staff)
+    ]
+    config = DeskConfig.model_validate(body)
+    found = dict(config_faults.unservable(config, people))
+    assert f"phone_lines.{line['account']}.default_queue" in found
+    assert all(field.startswith("phone_lines.") for field in found)
+    helper = Agent("helper", queues, {"german": 3, "repair": 1}, EVERYTHING, units=9)
+    assert config_faults.unservable(config, [*people, helper]) == []

@@ -9,8 +9,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from channels.contract import CallChanged, CallStatus
-from service_desk.actions import admin, agents, offers, wrap_up
+from channels.contract import CallChanged, CallStatus, TextReceived
+from service_desk.actions import admin, agents, offers, texts, wrap_up
 from service_desk.bus.local import LocalBus
 from service_desk.clock import SECOND, ManualClock, Micros
 from service_desk.desk import Desk
@@ -24,6 +24,7 @@ from tests.service_desk.conftest import CONFIG
 from tests.service_desk.people import PHONE, make_agent, open_chat, phone, row_of, rows_of, set_state
 
 PEOPLE = {"ann": ["service", "sales"], "bob": ["service"], "cyd": ["sales"], "dan": ["service", "sales"]}
+TEXTS = "text-main"
 SHORT = {**CONFIG, "queues": [{**queue, "wrap_up_s": 40} for queue in CONFIG["queues"]]}
 
 
@@ -193,6 +194,21 @@ class Floor:
     async def send_home(self) -> None:
         for login in PEOPLE:
             await self.desk.run(agents.send_away, self.names[login], "lunch")
+
+
+async def call_from(place: Floor, number: str, line: str = PHONE) -> str:
+    place.contacts += 1
+    return place.named(await phone(place.desk, f"CA{place.contacts}", number, line))
+
+
+async def text_from(place: Floor, number: str, words: str) -> str:
+    """The contact that took the text; a new name where it is a new one."""
+    place.contacts += 1
+    event = TextReceived(f"SM{place.contacts}", number, "+15005550006", words, f"text-{place.contacts}")
+    await place.desk.run(texts.receive_text, TEXTS, event, actor="customer")
+    (thread,) = await rows_of(place.desk, schema.thread, number=number)
+    newest = thread["interaction_id"]
+    return place.names[newest] if newest in place.names else place.named(newest)
 
 
 def _progress(reader: Reader) -> tuple[int, int, set[str]]:

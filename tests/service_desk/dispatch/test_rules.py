@@ -1,12 +1,14 @@
 """Rules of the configuration on real rows: what the router decides by them is what the rows say."""
 
+import random
 from copy import deepcopy
 from typing import Any
 
 from routing.decisions import Overflowed
 from service_desk.actions import admin, offers, supervision
+from service_desk.queries.waiting import waiting_view
 from service_desk.storage import schema
-from tests.service_desk.dispatch.floor import SHORT, Floor, floor
+from tests.service_desk.dispatch.floor import SHORT, Floor, floor, text_from
 from tests.service_desk.people import rows_of
 from tests.service_desk.storage.two_nodes import faults
 
@@ -119,6 +121,8 @@ async def test_a_class_that_ages_faster_overtakes_in_the_line_and_in_what_caller
         assert await place.told(third) == 3  # a minute's head start is what the other has waited: level
         await place.advance(1)
         assert [await place.told(name) for name in (urgent, third, ordinary)] == [1, 2, 3]
+        view = await place.desk.read(waiting_view, ["service", "sales"])
+        assert [place.names[each.id] for each in view.items] == [urgent, third, ordinary]
         await place.say("bob", "ready")
         await place.settle()
         assert (await place.contact(urgent))["state"] == "offered"
@@ -137,4 +141,59 @@ async def test_a_rule_that_is_no_longer_in_force_leaves_nobody_out_of_their_line
         await place.say("bob", "ready")
         await place.settle()
         assert (await place.contact(name))["state"] == "offered"
+        assert await faults(place.desk) == []
+
+
+async def test_what_callers_are_told_is_the_routers_order_whatever_the_classes(db_url: str) -> None:
+    async with floor(db_url) as place:
+        await only_sales(place)
+        classes = [
+            {"slope_pct": 1_000, "channels": ["web_chat"], "priority": 3},
+            {"slope_pct": 37, "channels": ["phone"], "priority": 1},
+            {"slope_pct": 250, "channels": ["phone", "web_chat"], "priority": 1},
+        ]
+        await publish(place, ageing=classes)
+        dice = random.Random(7)
+        names = []
+        for _ in range(12):
+            names.append(await (place.call() if dice.random() < 0.5 else place.chat()))
+            row = await place.contact(names[-1])
+            minutes = dice.choice((0, 0, 1, 3))
+            await place.desk.run(
+                supervision.prioritise_contact, row["id"], row["version"], minutes, "by the dice"
+            )
+            place.clock.advance(dice.randrange(1, 30_000_000))
+        for promise in (1_209_600, 60):
+            await publish(place, ageing=classes, message_target_s=promise)
+            names.append(await text_from(place, f"+1415555{len(names):04d}", "It is cold."))
+            await place.settle()
+            assert place.host is not None
+            assert place.host.router is not None
+            told = {name: await place.told(name) for name in names}
+            assert told == {name: place.host.router.position(place.names[name]) for name in names}
+            view = await place.desk.read(waiting_view, ["service"])
+            assert [told[place.names[each.id]] for each in view.items] == list(range(1, len(names) + 1))
+
+
+async def test_the_rules_do_not_undo_at_once_where_a_supervisor_moves_who_waits(db_url: str) -> None:
+    async with floor(db_url) as place:
+        await only_sales(place)
+        await place.say("cyd", "away")
+        body = deepcopy(SHORT)
+        body["queues"][1]["overflow"] = [{"when": "wait", "after_s": 10, "queue": "service"}]
+        await place.desk.run(admin.publish_config, body)
+        name = await place.call()
+        came = (await place.contact(name))["queued_at"]
+        await place.advance(20)
+        row = await place.contact(name)
+        await place.desk.run(supervision.move_contact, row["id"], row["version"], "sales", "because")
+        await place.advance(5)
+        await place.stop()
+        place.start()
+        await place.settle()
+        await place.advance(4)
+        row = await place.contact(name)
+        assert (row["queue_id"], row["queued_at"]) == ("sales", came)
+        await place.advance(2)
+        assert (await place.contact(name))["queue_id"] == "service", "its ten seconds there are over"
         assert await faults(place.desk) == []

@@ -6,6 +6,7 @@ On PostgreSQL only: SQLite has one writer and so hides every race.
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -34,6 +35,7 @@ from service_desk.errors import Conflict, DeskError, OfferClosed, StaleVersion
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
 from service_desk.storage.transaction import Row, Tx
+from tests.service_desk.conftest import CONFIG
 from tests.service_desk.people import PHONE, make_agent, open_chat, phone, row_of, rows_of
 from tests.service_desk.storage.two_nodes import Act, Outcome, faults, nodes, race
 
@@ -567,3 +569,27 @@ async def test_positions_of_two_nodes_follow_each_other(pair: tuple[Desk, Desk])
     await follower
     assert seen == list(range(1, len(seen) + 1))
     assert len(seen) >= 3 * 120
+
+
+async def test_of_two_who_call_again_at_once_one_has_the_place_back(pair: tuple[Desk, Desk]) -> None:
+    left, right = pair
+    body = deepcopy(CONFIG)
+    body["queues"][0]["recover_s"] = 60
+    await left.run(admin.publish_config, body)
+    numbers = [f"+1415555{number:04d}" for number in range(RACES)]
+    came = {}
+    for number in numbers:
+        first = await row_of(left, schema.interaction, await phone(left, f"CA{number}", number))
+        came[number] = first["queued_at"]
+        gone = CallChanged(first["external_id"], CallStatus.COMPLETED, f"end-{number}", 9)
+        await left.run(calls.leg_changed, PHONE, gone, actor=PHONE)
+    pairs = [
+        (lambda desk, n=number: phone(desk, f"CL{n}", n), lambda desk, n=number: phone(desk, f"CR{n}", n))
+        for number in numbers
+    ]
+    outcomes = await race(left, right, pairs)
+    for number, both in zip(numbers, outcomes, strict=True):
+        rows = [await row_of(left, schema.interaction, contact) for contact in both]
+        assert [row["queued_at"] == came[number] for row in rows].count(True) == 1
+        assert [row["hints"] for row in rows].count({"kept": "called_again"}) == 1
+    assert await faults(left) == []
