@@ -64,12 +64,15 @@ class Floor:
         router = self.host.router if self.host is not None else None
         if router is None:
             return False
-        said, heard, ringing = await self.desk.read(_progress)
+        said, heard, ringing, lines = await self.desk.read(_progress)
         due = router.next_deadline()
+        known = router.floor.items
         return (
             said == heard
             and (due is None or due > self.clock.now())
             and {offer.id for offer in router.pending_offers()} == ringing
+            # the router is ahead of the rows until what it decided is recorded
+            and all(known[name].item.queue == queue for name, queue in lines.items() if name in known)
         )
 
     # --- what happens ---------------------------------------------------------------------------------------
@@ -211,13 +214,15 @@ async def text_from(place: Floor, number: str, words: str) -> str:
     return place.names[newest] if newest in place.names else place.named(newest)
 
 
-def _progress(reader: Reader) -> tuple[int, int, set[str]]:
-    """(last command said, last one heard, offers pending in the rows), all of one moment."""
-    cursor, offer = schema.cursor, schema.offer
+def _progress(reader: Reader) -> tuple[int, int, set[str], dict[str, str]]:
+    """(last command said, last one heard, offers pending, queues of who waits, by the rows), all of one moment."""
+    cursor, offer, contact = schema.cursor, schema.offer, schema.interaction
+    waiting = sa.select(contact.c.id, contact.c.queue_id).where(contact.c.state == "queued")
     return (
         reader.scalar(sa.select(schema.positions.c.command)) or 0,
         reader.scalar(sa.select(cursor.c.position).where(cursor.c.name == "routing")) or 0,
         {row["id"] for row in reader.all(sa.select(offer.c.id).where(offer.c.state == "pending"))},
+        {row["id"]: row["queue_id"] for row in reader.all(waiting)},
     )
 
 
