@@ -32,6 +32,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "link_identity": {"address": "vera@example.org"},
     "set_customer": {"name": "x"},
     "accept_offer": {},
+    "pull_interaction": {},
     "end_interaction": {},
     "softphone_token": {},
     "send_mail": {"to": ["vera@example.org"], "subject": "x", "text": "x"},

@@ -84,11 +84,11 @@ def in_place(
         yield
 
 
-def _open_store(url: str, clock: Clock) -> Store:
-    node = PROCESS.get()
-    assert isinstance(node, Node)
-    node.store = Store(url, clock, threads=False)
-    return node.store
+def _open_store(url: str, clock: Clock, *, node: str) -> Store:
+    here = PROCESS.get()
+    assert isinstance(here, Node)
+    here.store = Store(url, clock, threads=False, node=node)
+    return here.store
 
 
 def _made_app(*args: Any) -> Any:
