@@ -82,9 +82,11 @@ class Console:
     async def __aexit__(
         self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        await self._hang_up()
-        if self._http is not None:
-            await self._http.close()
+        try:
+            await self._hang_up()
+        finally:
+            if self._http is not None:
+                await self._http.close()
 
     # --- coming and going ---------------------------------------------------------------------------------------
 
