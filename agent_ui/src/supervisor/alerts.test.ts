@@ -1,30 +1,11 @@
 import { createPinia, setActivePinia } from "pinia";
 import { beforeEach, describe, expect, it } from "vitest";
 import type { AgentBoardView, AlertView, BoardView, QueueBoardView } from "@/api/types.ts";
+import { queueOnBoard } from "@/live/fixtures/samples.ts";
 import { detailOf, valueNow } from "./alerts.ts";
 
 const NOW = 1_000_000_000;
-const queue = (id: string, change: Partial<QueueBoardView>): QueueBoardView => ({
-  id,
-  name: id,
-  waiting: 0,
-  oldest_at: null,
-  oldest_message_at: null,
-  expected_wait_s: null,
-  active: 0,
-  agents_ready: 0,
-  agents_busy: 0,
-  offered_today: 0,
-  answered_today: 0,
-  abandoned_today: 0,
-  answered_in_target_today: 0,
-  target_s: 20,
-  message_target_s: 14_400,
-  abandoned_in_target_today: 0,
-  moved_out_today: 0,
-  wait_us_today: 0,
-  ...change,
-});
+const queue = (id: string, change: Partial<QueueBoardView>): QueueBoardView => queueOnBoard({ id, name: id, ...change });
 const agent = (id: string, queues: string[]): AgentBoardView => ({ id, name: id, status: "ready", reason: null, since: 1, interactions: 0, queues, version: 1 });
 const board: BoardView = {
   at: NOW,

@@ -1,31 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { AgentBoardView, BoardView, QueueBoardView } from "@/api/types.ts";
-import { T0 } from "@/live/fixtures/samples.ts";
+import { queueOnBoard as queue, T0 } from "@/live/fixtures/samples.ts";
 import { groupAgents, serviceLevelOf, summarise } from "./figures.ts";
-
-function queue(change: Partial<QueueBoardView> = {}): QueueBoardView {
-  return {
-    id: "service",
-    name: "Service",
-    waiting: 0,
-    oldest_at: null,
-    oldest_message_at: null,
-    expected_wait_s: null,
-    active: 0,
-    agents_ready: 0,
-    agents_busy: 0,
-    offered_today: 0,
-    answered_today: 0,
-    abandoned_today: 0,
-    answered_in_target_today: 0,
-    target_s: 20,
-    message_target_s: 14_400,
-    abandoned_in_target_today: 0,
-    moved_out_today: 0,
-    wait_us_today: 0,
-    ...change,
-  };
-}
 
 function agent(status: AgentBoardView["status"], change: Partial<AgentBoardView> = {}): AgentBoardView {
   return { id: status, name: status, status, reason: null, since: T0, interactions: 0, queues: [], version: 1, ...change };
