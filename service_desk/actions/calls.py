@@ -21,7 +21,7 @@ from channels.contract import (
     Prompt,
 )
 from service_desk.actions import agents, interactions, messages
-from service_desk.actions.customers import find_or_make
+from service_desk.actions.customers import find_or_make, foreseen_match
 from service_desk.clock import SECOND
 from service_desk.domain import events
 from service_desk.domain import interaction as life
@@ -62,7 +62,9 @@ def start_call(tx: Tx, account: str, event: CallStarted) -> Answer:
     """A call came in: recorded once, its caller found or made, then the menu or the line."""
     line = _line(tx, account)
     point = fold_phone(event.caller) if event.caller else None
-    if not tx.first_time(_input(account, "call_started", event)):
+    said = _input(account, "call_started", event)
+    tx.foresee(tx.foreseen_input(said), *([] if point is None else [foreseen_match(point)]))
+    if not tx.first_time(said):
         return _answer_again(tx, account, line, event.call_id)
     customer_id = None
     if point is not None:

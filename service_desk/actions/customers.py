@@ -9,7 +9,7 @@ from service_desk.domain.contact_point import ContactPoint
 from service_desk.errors import Invalid, NotFound, StaleVersion
 from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared
-from service_desk.storage.transaction import Row, Tx
+from service_desk.storage.transaction import Foreseen, Row, Tx
 
 CUSTOMER = schema.customer
 POINT = schema.contact_point
@@ -34,6 +34,11 @@ def match_customer(tx: Tx, point: ContactPoint) -> str | None:
     """The customer of a contact point: the one proved best, then the oldest."""
     found: str | None = tx.peek(_MATCH, {"kind": point.kind, "value": point.value})
     return found
+
+
+def foreseen_match(point: ContactPoint) -> Foreseen:
+    """What `match_customer` asks."""
+    return Foreseen(_MATCH, {"kind": point.kind, "value": point.value})
 
 
 def find_or_make(tx: Tx, point: ContactPoint, *, name: str | None, language: str | None, proof: str) -> str:

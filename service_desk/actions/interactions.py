@@ -18,7 +18,7 @@ from service_desk.planted import planted
 from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared
 from service_desk.storage.statements import new, update_all
-from service_desk.storage.transaction import Row, Tx
+from service_desk.storage.transaction import Foreseen, Row, Tx
 
 TABLE = schema.interaction
 OFFER = schema.offer
@@ -390,6 +390,11 @@ def open_segment(tx: Tx, row: Row, *, entered: bool = False) -> None:
             "target_s": tx.config.target_s(row["queue_id"], row["channel"]),
         },
     )
+
+
+def foreseen_unanswered(interaction_id: str) -> Foreseen:
+    """What `is_unanswered` asks."""
+    return Foreseen(_ENTERED, {"interaction": interaction_id})
 
 
 def is_unanswered(tx: Tx, row: Row) -> bool:

@@ -50,13 +50,7 @@ def accept_offer(tx: Tx, offer_id: str, agent_id: str) -> Row:
 
     The same agent again gets the same answer.
     """
-    this = {"offer": offer_id}
-    tx.foresee(
-        locked(schema.agent, agent_id),
-        Foreseen(by_key(OFFER), {"key": offer_id}),
-        Foreseen(_CONTACT_OF_OFFER, this, schema.interaction),
-        locked(OFFER, offer_id),
-    )
+    tx.foresee(*foreseen_accept(offer_id, agent_id))
     agents.must_get(tx, agent_id)
     offer, row = _locked(tx, offer_id, agent_id)
     if offer["state"] == "accepted" and row["agent_id"] == agent_id:
@@ -70,6 +64,18 @@ def accept_offer(tx: Tx, offer_id: str, agent_id: str) -> Row:
     row = interactions.answer(tx, row, agent_id, life.CONNECTING if phone else life.ACTIVE)
     tx.route(OfferAccepted(offer_id, row["id"], agent_id))
     return calls.connect(tx, row) if phone else row
+
+
+def foreseen_accept(offer_id: str, agent_id: str) -> list[Foreseen]:
+    """What `accept_offer` asks."""
+    contact, _, _ = offer_id.partition(".")
+    return [
+        locked(schema.agent, agent_id),
+        Foreseen(by_key(OFFER), {"key": offer_id}),
+        Foreseen(_CONTACT_OF_OFFER, {"offer": offer_id}, schema.interaction),
+        locked(OFFER, offer_id),
+        interactions.foreseen_unanswered(contact),
+    ]
 
 
 def decline_offer(tx: Tx, offer_id: str, agent_id: str, reason: str) -> None:

@@ -1,6 +1,6 @@
 """The same POST twice is done once: an action together with the answer that it gave, in one transaction."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
 
@@ -9,7 +9,7 @@ from service_desk.errors import Invalid
 from service_desk.planted import planted
 from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared
-from service_desk.storage.transaction import Tx
+from service_desk.storage.transaction import Foreseen, Tx
 
 TABLE = schema.idempotency
 _SEEN = Prepared(
@@ -19,13 +19,21 @@ Stored = tuple[int, str]
 """HTTP status and JSON text ("" for an empty answer)."""
 
 
-def once(tx: Tx, principal: str, key: str, request_hash: str, action: Callable[[Tx], Stored]) -> Stored:
+def once(
+    tx: Tx,
+    principal: str,
+    key: str,
+    request_hash: str,
+    action: Callable[[Tx], Stored],
+    foreseen: Sequence[Foreseen] = (),
+) -> Stored:
     """Run the action and keep its answer; for a key that was used before, that answer again.
 
     Refusals are not kept: they changed nothing, and the next try may go well. Two at the same moment: the
     unique key stops one, which is run again and finds the other's answer. Invalid if the key was used for
-    another request.
+    another request. `foreseen`: what the action is about to ask.
     """
+    tx.foresee(Foreseen(_SEEN, {"principal": principal, "key": key}), *foreseen)
     seen = tx.first(_SEEN, {"principal": principal, "key": key})
     if seen is not None and planted("idempotency_ignored"):
         return action(tx)

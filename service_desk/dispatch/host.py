@@ -153,7 +153,12 @@ def record_steps(
     tx: Tx, steps: Sequence[Step], policy_version: int, fence: int, cursor: int
 ) -> list[Refusal]:
     """Store the steps and change the rows by their decisions; what came too late."""
-    tx.foresee(fence_of("routing"), *foreseen_rows([d for step in steps for d in step.decisions]))
+    tx.foresee(
+        fence_of("routing"),
+        tx.foresee_numbers("dispatch_step", len(steps)),
+        tx.foresee_cursor("routing", cursor),
+        *foreseen_rows([decision for step in steps for decision in step.decisions]),
+    )
     check_fence(tx, "routing", fence)
     first = tx.next_number("dispatch_step", len(steps))
     refused: list[Refusal] = []

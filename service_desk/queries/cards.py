@@ -79,16 +79,7 @@ def customer_view(reader: Reader, customer_id: str) -> CustomerView | None:
 
 def card(reader: Reader, customer_id: str) -> CardView | None:
     """The card, None if there is no such customer. Reads by index only: fast with any length of history."""
-    this = {"customer": customer_id}
-    reader.foresee(
-        Foreseen(_CUSTOMER, this),
-        Foreseen(_POINTS, this),
-        *tickets.foreseen(customer_id, CARD_TICKETS),
-        *timeline.foreseen(customer_id, CARD_TIMELINE),
-        Foreseen(_CONTACT_TOTALS, _in_a_week(reader, customer_id)),
-        Foreseen(_TICKET_TOTALS, this),
-        Foreseen(_HEAD, {}),
-    )
+    reader.foresee(*foreseen_card(reader, customer_id))
     row = _customer(reader, customer_id)
     if row is None:
         return None
@@ -117,6 +108,20 @@ def card(reader: Reader, customer_id: str) -> CardView | None:
         highlights=_highlights(row, found, totals),
     )
     return _within_limit(whole)
+
+
+def foreseen_card(reader: Reader, customer_id: str) -> list[Foreseen]:
+    """What `card` asks."""
+    this = {"customer": customer_id}
+    return [
+        Foreseen(_CUSTOMER, this),
+        Foreseen(_POINTS, this),
+        *tickets.foreseen(customer_id, CARD_TICKETS),
+        *timeline.foreseen(customer_id, CARD_TIMELINE),
+        Foreseen(_CONTACT_TOTALS, _in_a_week(reader, customer_id)),
+        Foreseen(_TICKET_TOTALS, this),
+        Foreseen(_HEAD, {}),
+    ]
 
 
 def _within_limit(whole: CardView) -> CardView:

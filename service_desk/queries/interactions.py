@@ -21,6 +21,7 @@ from service_desk.domain.views import (
 from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared
 from service_desk.storage.store import Reader
+from service_desk.storage.transaction import Foreseen
 
 INTERACTION = schema.interaction
 MESSAGE = schema.message
@@ -120,10 +121,16 @@ def views_and_talked(reader: Reader, ids: Iterable[str]) -> tuple[list[Interacti
     asked = {"ids": list(ids)}
     if not asked["ids"]:
         return [], set()
-    rows, legs, links = reader.together((_BY_ID, asked), (_LEGS_OF, asked), (_TICKETS_OF, asked))
+    reader.foresee(*foreseen_views(asked["ids"]))
+    rows, legs, links = (reader.all(each, asked) for each in (_BY_ID, _LEGS_OF, _TICKETS_OF))
     legs_of, tickets = _grouped(legs), _grouped(links)
     views = [_view(row, legs_of[row["id"]], tickets[row["id"]]) for row in rows]
     return views, {row["id"] for row in rows if row["entry_seq"]}
+
+
+def foreseen_views(ids: Sequence[str]) -> list[Foreseen]:
+    """What `views_and_talked` asks."""
+    return [Foreseen(each, {"ids": list(ids)}) for each in (_BY_ID, _LEGS_OF, _TICKETS_OF)]
 
 
 def _view(
@@ -188,6 +195,11 @@ def held_entry(reader: Reader, entry_id: str) -> EntryView | None:
     """A message or note by its id, as screens hold it: see HELD_CHARACTERS."""
     table = _table_of(entry_id)
     return _entry(reader, table, reader.first(_HELD[table], {"id": entry_id}))
+
+
+def foreseen_entry(entry_id: str) -> Foreseen:
+    """What `held_entry` asks first."""
+    return Foreseen(_HELD[_table_of(entry_id)], {"id": entry_id})
 
 
 def contact_of(reader: Reader, entry_id: str) -> tuple[bool, str | None]:

@@ -1,14 +1,15 @@
 """Cards kept from one frame to the next, so that a contact's turn costs one row and not the whole record again."""
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from service_desk.clock import MINUTE, Micros
 from service_desk.domain.views import CardView, TimelineView
-from service_desk.queries.cards import card
-from service_desk.queries.timeline import contact_lines
+from service_desk.queries.cards import card, foreseen_card
+from service_desk.queries.timeline import contact_lines, foreseen_lines
 from service_desk.storage.store import Reader
+from service_desk.storage.transaction import Foreseen
 
 KEPT = 256
 """Cards; the one used longest ago is forgotten first. One is 64 kB at most, mostly 5."""
@@ -37,14 +38,20 @@ class KeptCards:
         """Events were missed."""
         self._kept.clear()
 
-    def move_lines(self, reader: Reader, position: int, contacts: Iterable[tuple[str, str]]) -> None:
-        """(contact, customer): read the contacts' lines of history anew where the customer's card is kept."""
-        wanted = {contact: customer for contact, customer in contacts if customer in self._kept}
-        if not wanted:
+    def move_lines(
+        self, reader: Reader, position: int, contacts: Collection[str], customer_of: Mapping[str, str]
+    ) -> None:
+        """Read the contacts' lines of history anew, where their customer's card is kept."""
+        if not any(customer_of.get(contact) in self._kept for contact in contacts):
             return
-        for line in contact_lines(reader, sorted(wanted)):
-            kept = self._kept[wanted[line.id]]
-            kept.view = _with_line(kept.view, line, position)
+        for line in contact_lines(reader, sorted(contacts)):
+            kept = self._kept.get(customer_of.get(line.id, ""))
+            if kept is not None:
+                kept.view = _with_line(kept.view, line, position)
+
+    def foreseen_move(self, contacts: Collection[str]) -> list[Foreseen]:
+        """What `move_lines` asks."""
+        return [foreseen_lines(sorted(contacts))] if self._kept and contacts else []
 
     def cards(self, reader: Reader, customers: Iterable[str]) -> dict[str, CardView]:
         """Cards by customer; those that are not kept are read, and kept."""
@@ -55,9 +62,22 @@ class KeptCards:
                 found[customer_id] = view
         return found
 
-    def _take(self, reader: Reader, customer_id: str) -> CardView | None:
+    def foreseen_cards(self, reader: Reader, customers: Iterable[str]) -> list[Foreseen]:
+        """What `cards` asks."""
+        return [
+            each
+            for customer_id in sorted(customers)
+            if self._fresh(reader, customer_id) is None
+            for each in foreseen_card(reader, customer_id)
+        ]
+
+    def _fresh(self, reader: Reader, customer_id: str) -> _Kept | None:
         kept = self._kept.get(customer_id)
-        if kept is None or reader.now - kept.read_at > KEPT_FOR:
+        return None if kept is None or reader.now - kept.read_at > KEPT_FOR else kept
+
+    def _take(self, reader: Reader, customer_id: str) -> CardView | None:
+        kept = self._fresh(reader, customer_id)
+        if kept is None:
             view = card(reader, customer_id)
             if view is None:
                 return None

@@ -24,6 +24,8 @@ from service_desk.domain.views import (
 )
 from service_desk.queries.interactions import (
     fitting,
+    foreseen_entry,
+    foreseen_views,
     gist,
     held_entry,
     interaction_views,
@@ -31,10 +33,11 @@ from service_desk.queries.interactions import (
     views_and_talked,
 )
 from service_desk.queries.kept_cards import KeptCards
-from service_desk.queries.people import me_view
+from service_desk.queries.people import foreseen_me, me_view
 from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared
 from service_desk.storage.store import Reader
+from service_desk.storage.transaction import Foreseen
 
 INTERACTION = schema.interaction
 OFFER = schema.offer
@@ -293,7 +296,7 @@ def holders(reader: Reader, touched: Touched, kept: KeptCards) -> Holding:
     """The agents on whose screens the touched interactions and customers are; what is kept of cards is moved on."""
     owners = _customers_of(reader, touched.carded | touched.lined)
     kept.forget(touched.customers | {owners[i] for i in touched.carded if i in owners})
-    kept.move_lines(reader, touched.position, ((i, owners[i]) for i in sorted(touched.lined) if i in owners))
+    kept.move_lines(reader, touched.position, touched.lined, owners)
     touched.customers |= set(owners.values())
     if not touched.interactions and not touched.customers:
         return Holding({}, {})
@@ -337,6 +340,7 @@ def frames(
     """
     kept = KeptCards() if kept is None else kept
     touched = touched_by(events)
+    reader.foresee(*_foreseen(touched, set(present), kept))
     holding = holders(reader, touched, kept)
     concerned = audience(touched, holding) & set(present)
     if not concerned:
@@ -347,6 +351,16 @@ def frames(
         agent_id: views.frame(agent_id, events, (prev or {}).get(agent_id, events[0].position - 1), last)
         for agent_id in sorted(concerned)
     }
+
+
+def _foreseen(touched: Touched, present: set[str], kept: KeptCards) -> list[Foreseen]:
+    """What `frames` asks that depends on nothing it is yet to read."""
+    owned, ringing = sorted(touched.carded | touched.lined), sorted(set(touched.offers.values()) & present)
+    asked = [Foreseen(_CUSTOMERS_OF, {"interactions": owned})] if owned else []
+    asked += kept.foreseen_move(touched.lined)
+    asked += [Foreseen(_PENDING, {"agents": ringing})] if ringing else []
+    asked += [foreseen_entry(entry_id) for entry_id in touched.entries]
+    return asked + [foreseen_me(agent_id) for agent_id in touched.me & present]
 
 
 def empty_frame(prev: int, position: int) -> FrameView:
@@ -375,12 +389,16 @@ class _Shared:
         self._touched = touched
         self._holding = holding
         held = set[str]().union(*(holding.by_agent.get(agent_id, set()) for agent_id in concerned))
-        views, self._talked = views_and_talked(reader, sorted(held))
-        self._interactions: dict[str, InteractionView] = {view.id: view for view in views}
         customers = {holding.customer_of[i] for i in held if i in holding.customer_of}
         arrived = {holding.customer_of.get(i) for agent_id, i in touched.arrived if agent_id in concerned}
-        self._offers = pending_offers(reader, concerned) if touched.offers else {}
-        self._cards = kept.cards(reader, {c for c in customers if c in touched.customers or c in arrived})
+        carded = {c for c in customers if c in touched.customers or c in arrived}
+        if held:
+            reader.foresee(*foreseen_views(sorted(held)), *kept.foreseen_cards(reader, carded))
+        views, self._talked = views_and_talked(reader, sorted(held))
+        self._interactions: dict[str, InteractionView] = {view.id: view for view in views}
+        ringing = set(touched.offers.values()) & concerned
+        self._offers = pending_offers(reader, ringing) if ringing else {}
+        self._cards = kept.cards(reader, carded)
         self._entries = _together(
             view
             for entry_id, interaction_id in reversed(touched.entries.items())

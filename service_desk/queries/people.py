@@ -17,7 +17,9 @@ from service_desk.domain.views import (
 from service_desk.errors import NotFound
 from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared
+from service_desk.storage.statements import by_key
 from service_desk.storage.store import Reader
+from service_desk.storage.transaction import Foreseen
 
 AGENT = schema.agent
 SESSION = schema.session
@@ -31,6 +33,11 @@ def me_view(reader: Reader, agent_id: str) -> MeView:
     if row is None:
         raise NotFound(f"There is no agent {agent_id}.")
     return me_from(row)
+
+
+def foreseen_me(agent_id: str) -> Foreseen:
+    """What `me_view` asks."""
+    return Foreseen(by_key(AGENT), {"key": agent_id})
 
 
 def me_from(row: sa.RowMapping) -> MeView:

@@ -118,6 +118,11 @@ def contact_lines(reader: Reader, ids: Sequence[str]) -> list[TimelineView]:
     return interaction_lines(reader.all(_BY_ID, {"ids": list(ids)}))
 
 
+def foreseen_lines(ids: Sequence[str]) -> Foreseen:
+    """What `contact_lines` asks."""
+    return Foreseen(_BY_ID, {"ids": list(ids)})
+
+
 def interaction_lines(rows: Sequence[sa.RowMapping], unseen: Collection[str] = ()) -> list[TimelineView]:
     """Rows of CONTACT_LINE as timeline rows; of those `unseen` only that they took place, without anybody's words."""
     return [

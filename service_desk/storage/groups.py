@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -219,6 +220,7 @@ class Groups:
             self._connection.begin()
         group = Group(self._connection, self._configs)
         group.driver.share_rules()
+        group.foresee_config()
         return group
 
     def _commit(self, group: Group) -> None:
@@ -295,12 +297,26 @@ _TAKE_POSITIONS = Prepared(
     sa.update(schema.positions)
     .where(schema.positions.c.id == 1)
     .values({name: schema.positions.c[name] + sa.bindparam(f"new_{name}") for name in STREAMS})
-    .returning(*(schema.positions.c[name] for name in STREAMS))
 )
 
 
+@cache
+def _insert_numbered(table: sa.Table, columns: tuple[str, ...]) -> Prepared:
+    """A line whose position the database counts back from the last one taken: nobody waits to be told the number."""
+    stream = next(name for name, its in STREAMS.items() if its is table)
+    last = (
+        sa.select(schema.positions.c[stream])
+        .where(schema.positions.c.id == sa.literal_column("1"))
+        .scalar_subquery()
+    )
+    position = last - sa.bindparam("back", type_=sa.BigInteger)
+    return Prepared(
+        sa.insert(table).values(position=position), tuple(name for name in columns if name != "back")
+    )
+
+
 def write_log(group: Group) -> None:
-    """Insert what was gathered; positions last, then one statement per stream."""
+    """Insert what was gathered; positions last, then one statement per stream. What is kept goes out with COMMIT."""
     group.flush()
     killpoint("store.before_log")
     gathered = group.gathered
@@ -317,9 +333,10 @@ def write_log(group: Group) -> None:
     counts = {f"new_{name}": len(rows) for name, rows in lines.items()}
     # Everybody takes this row last and keeps it through COMMIT: a line, in which nobody can want what another has.
     group.driver.wait_for_rows(engines.POSITIONS_LOCK_S)
-    last = _TAKE_POSITIONS.rows(group.driver, counts)[0]
+    _TAKE_POSITIONS.later(group.driver, counts)
     for name, rows in lines.items():
         if rows:
-            first = last[name] - len(rows) + 1
-            numbered = [{**row, "position": first + at} for at, row in enumerate(rows)]
-            insert_rows(group.driver, STREAMS[name], numbered)
+            numbered = [
+                {**row, "back": back} for back, row in zip(reversed(range(len(rows))), rows, strict=True)
+            ]
+            insert_rows(group.driver, STREAMS[name], numbered, _insert_numbered)

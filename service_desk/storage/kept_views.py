@@ -69,6 +69,7 @@ class HeldViews:
         """When no thread reads any more."""
         for connection in self._open:
             with contextlib.suppress(DBAPIError):
+                Driver(connection)  # which awaits the end of the last view
                 connection.close()
         self._engine.dispose()
 
@@ -77,10 +78,11 @@ def _ended(connection: sa.Connection) -> bool:
     """End what was begun on a connection that has only read; False if it broke meanwhile."""
     driver = Driver(connection)
     try:
-        if driver.straight is not None:
+        if connection.in_transaction():  # what SQLAlchemy has begun, or believes to have begun
+            connection.rollback()
+        elif driver.straight is not None:
             with driver.errors("ROLLBACK"):
                 driver.straight.end()
-        connection.rollback()  # what SQLAlchemy believes to have begun
     except DBAPIError:
         return False
     return True

@@ -9,7 +9,7 @@ transaction that SQLAlchemy began on the connection, and its errors are SQLAlche
 import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -272,6 +272,24 @@ class Prepared:
             driver.straight.later(text.sql, text.bind(full), lost)
         except driver.dialect.loaded_dbapi.Error as error:
             raise driver.error(text.sql, error) from error
+
+    def meanwhile(self, driver: Driver, values: Values | None = None) -> Callable[[], list[dict[str, Any]]]:
+        """Ask it with whatever comes next, where asking takes a wait; call what is returned for the rows."""
+        compiled = self._for(driver)
+        text, full = compiled.text(values or NO_VALUES)
+        straight = driver.straight
+        if straight is None:
+            return partial(self.rows, driver, values)
+        with driver.errors(text.sql):
+            held = straight.meanwhile(text.sql, text.bind(full))
+
+        def read() -> list[dict[str, Any]]:
+            if held.result is None:
+                driver.settle()
+            straight.show(held.result)
+            return compiled.read(straight)
+
+        return read
 
     def many(self, driver: Driver, rows: Sequence[Values]) -> None:
         """Run it once for each row, now or later."""

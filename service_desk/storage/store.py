@@ -43,13 +43,16 @@ class Reader:
         self._connection = connection
         self._driver = Driver(connection)
         self._configs = configs
+        self._config: DeskConfig | None = None
         self._foreseen: dict[Question, list[sa.RowMapping]] = {}
         self.now = now
 
     @property
     def config(self) -> DeskConfig:
-        """The published configuration."""
-        return published_config(self._driver, self._configs)
+        """The published configuration, looked up once per view."""
+        if self._config is None:
+            self._config = published_config(self._driver, self._configs)
+        return self._config
 
     def all(
         self, statement: sa.Select[Any] | Prepared, params: dict[str, Any] | None = None
@@ -63,10 +66,16 @@ class Reader:
         return self._connection.execute(statement, params or {}).mappings().all()
 
     def foresee(self, *asked: Foreseen) -> None:
-        """Ask in one go for what is about to be asked one by one, where each question takes a wait."""
-        if self._driver.straight is not None:
-            found = self.together(*((item.statement, item.values) for item in asked))
-            for item, rows in zip(asked, found, strict=True):
+        """Ask in one go for what is about to be asked one by one, where each question takes a wait.
+
+        What is known already, because somebody above foresaw it, is not asked again.
+        """
+        if self._driver.straight is None:
+            return
+        new = [item for item in asked if question(item.statement, item.values) not in self._foreseen]
+        if new:
+            found = self.together(*((item.statement, item.values) for item in new))
+            for item, rows in zip(new, found, strict=True):
                 self._foreseen.update(item.known(rows))
 
     def together(self, *asked: tuple[Prepared, Mapping[str, Any]]) -> list[list[sa.RowMapping]]:

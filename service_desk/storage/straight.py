@@ -5,12 +5,15 @@ interpreter's lock away at each step. An action's statements run on threads wher
 prepared statement is one blocking call of libpq. What costs most is waiting, because a thread that waited must get
 the interpreter's lock again. So a statement whose result nobody needs is kept for `later`, and goes out in one
 pipeline with the next one whose result is needed, as do BEGIN, COMMIT, and statements that are asked `together`. The
-server runs a pipeline in its order and stops at the first error. Values and rows are turned by psycopg's own
-adapters, in text format, so that a statement does not depend on the width of an integer.
+server runs a pipeline in its order and stops at the first error; so that it also stops, before COMMIT, where a version
+had moved, an update that must change one row is written such that none is an error. Values and rows are turned by
+psycopg's own adapters, in text format, so that a statement does not depend on the width of an integer.
 """
 
+import contextlib
 import select
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import psycopg
@@ -28,13 +31,21 @@ DONE = frozenset({ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK})
 class _Step(NamedTuple):
     """A statement on its way. `name`: as it was prepared, None if it goes as text.
 
-    `lost`: raised unless exactly one row changed.
+    `lost`: raised unless exactly one row changed. `held`: who wants its result later.
     """
 
     sql: str
     name: bytes | None
     values: Any
     lost: Exception | None = None
+    held: "Held | None" = None
+
+
+class Held:
+    """A question on its way with whatever comes next."""
+
+    def __init__(self) -> None:
+        self.result: Any = None
 
 
 _COMMIT = _Step("COMMIT", None, None)
@@ -51,16 +62,30 @@ class StraightCursor:
         self._kept: list[_Step] = []
         self._result: Any = None
         self._poll: select.poll | None = None
+        self._ending = False
 
     def begin(self) -> None:
         """A new transaction is to begin; what an earlier one that was rolled back had kept is forgotten."""
         self._kept.clear()
+        self.await_end()
 
     def end(self) -> None:
-        """End a transaction that has only read, if one was begun."""
+        """End a transaction that has only read, if one was begun. Nobody waits for the answer before `begin`."""
         pgconn = self._connection.pgconn
         if pgconn.transaction_status not in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN):
-            self._checked(pgconn.exec_(b"ROLLBACK"))
+            pgconn.send_query(b"ROLLBACK")
+            self._ending = True
+            while pgconn.flush():
+                self._wait(select.POLLIN | select.POLLOUT)
+                pgconn.consume_input()
+
+    def await_end(self) -> None:
+        """Read the answer to `end`, which has mostly come long since. A connection that broke shows it when used."""
+        if self._ending:
+            self._ending = False
+            with contextlib.suppress(psycopg.Error):
+                while self._next() is not None:
+                    pass
 
     def execute(self, sql: str, values: Sequence[Any]) -> None:
         """Raises psycopg's errors, also those of statements that were kept for later."""
@@ -91,15 +116,23 @@ class StraightCursor:
 
     def later(self, sql: str, values: Sequence[Any], lost: Exception | None = None) -> None:
         """Run it before whatever comes next. `lost` is raised then unless exactly one row changed."""
-        name = self._name_of(sql)
+        name = self._name_of(sql if lost is None else _or_stop(sql))
         if name is None:
             self._long_way(sql, values)
             if lost is not None and self._plain.rowcount != 1:
                 raise lost
             return
-        self._kept.append(_Step(sql, name, self._dumped(values), lost))
-        if len(self._kept) >= KEPT_MOST:
-            self.settle()
+        self._keep(_Step(sql, name, self._dumped(values), lost))
+
+    def meanwhile(self, sql: str, values: Sequence[Any]) -> Held:
+        """Ask before whatever comes next, or at `settle`; the result is there then, for `show`."""
+        held = Held()
+        name = self._name_of(sql)
+        if name is None:
+            held.result = self.together([(sql, values)])[0]
+        else:
+            self._keep(_Step(sql, name, self._dumped(values), held=held))
+        return held
 
     def settle(self) -> None:
         """Run what was kept for later."""
@@ -107,9 +140,7 @@ class StraightCursor:
             self._send([])
 
     def commit(self) -> None:
-        """Run what was kept, and commit: in one go unless a version must still be compared first."""
-        if any(step.lost is not None for step in self._kept):
-            self.settle()
+        """Run what was kept, and commit, in one go."""
         if self._kept or not self._idle():
             done = self._send([_COMMIT])[-1]
             if done.command_status != b"COMMIT":
@@ -134,6 +165,11 @@ class StraightCursor:
         return [(None, self._result.ftype(at)) for at in range(self._result.nfields)]
 
     # --- statements -------------------------------------------------------------------------------------------
+
+    def _keep(self, step: _Step) -> None:
+        self._kept.append(step)
+        if len(self._kept) >= KEPT_MOST:
+            self.settle()
 
     def _name_of(self, sql: str) -> bytes | None:
         """The name of a statement; None: take the long way."""
@@ -182,6 +218,8 @@ class StraightCursor:
             raise
         for step, result in zip(going, results, strict=True):
             self._checked(result, step)
+            if step.held is not None:
+                step.held.result = result
         return results
 
     def _answers(self, count: int) -> list[Any]:
@@ -217,15 +255,25 @@ class StraightCursor:
 
     def _checked(self, result: Any, step: _Step | None = None) -> Any:
         if result is not None and result.status in DONE:
-            if step is not None and step.lost is not None and result.command_tuples != 1:
-                raise step.lost
             return result
         if self._connection.pgconn.status == ConnStatus.BAD or result is None:
             raise psycopg.OperationalError(self._connection.pgconn.get_error_message())
         error = errors.error_from_result(result, encoding=self._connection.info.encoding)
+        if step is not None and step.lost is not None and isinstance(error, errors.DivisionByZero):
+            raise step.lost from error
         if step is not None:
             error.add_note(f"in {step.sql}")  # which may have been kept from before the one that is asked now
         raise error
+
+
+@cache
+def _or_stop(sql: str) -> str:
+    """An update as a statement that fails, by dividing by zero, unless exactly one row changed.
+
+    So what goes out after it in the same pipeline, COMMIT too, does not happen. A later statement of the same
+    transaction sees the rows as after the plain update.
+    """
+    return f"WITH changed AS ({sql} RETURNING 1) SELECT 1 / (count(*) = 1)::int FROM changed"  # noqa: S608 - of a statement that is ours
 
 
 def numbered(sql: str) -> str:

@@ -1,6 +1,6 @@
 """One action's view of the database: reads and writes now, log lines and commands at the end of the group."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -35,9 +35,14 @@ def event_line(event: Event, at: Micros, actor: str) -> dict[str, Any]:
     return {"at": at, "kind": event.KIND, "subject": data[event.SUBJECT], "actor": actor, "data": data}
 
 
-def published_config(driver: Driver, cache: dict[int, DeskConfig]) -> DeskConfig:
-    """The configuration in force; a version never changes, so each is read and checked once per store."""
-    rows = _PUBLISHED.rows(driver)
+def published_config(
+    driver: Driver, cache: dict[int, DeskConfig], asked: Callable[[], list[dict[str, Any]]] | None = None
+) -> DeskConfig:
+    """The configuration in force; a version never changes, so each is read and checked once per store.
+
+    `asked`: which one it is was asked before, and this is how to get the answer.
+    """
+    rows = _PUBLISHED.rows(driver) if asked is None else asked()
     if not rows:
         raise Unavailable(
             "No configuration is published: run `service-desk migrate`, then start the server once."
@@ -66,6 +71,7 @@ _MOVE_CURSOR = Prepared(
     sa.update(schema.cursor)
     .where(schema.cursor.c.name == sa.bindparam("cursor"))
     .values(position=sa.bindparam("to", type_=sa.BigInteger))
+    .returning(schema.cursor.c.position)
 )
 _CLEAR_TIMERS = Prepared(
     sa.delete(schema.timer).where(
@@ -157,17 +163,24 @@ class Group:
         self.gathered = Gathered()
         self.configs = configs
         self._config: DeskConfig | None = None
+        self._asked: Callable[[], list[dict[str, Any]]] | None = None
+
+    def foresee_config(self) -> None:
+        """Ask for the configuration with the first statement, where asking takes a wait: most actions want it."""
+        if self.driver.straight is not None:
+            self._asked = _PUBLISHED.meanwhile(self.driver)
 
     @property
     def config(self) -> DeskConfig:
         """The published configuration, looked up once per group."""
         if self._config is None:
-            self._config = published_config(self.driver, self.configs)
+            asked, self._asked = self._asked, None
+            self._config = published_config(self.driver, self.configs, asked)
         return self._config
 
     def forget_config(self) -> None:
         """A version was published that may yet be rolled back: what is read from here on nobody else may keep."""
-        self._config = None
+        self._config = self._asked = None
         self.configs = {}
 
     def flush(self) -> None:
@@ -182,13 +195,18 @@ def insert_all(driver: Driver, rows: dict[sa.Table, list[dict[str, Any]]]) -> No
     rows.clear()
 
 
-def insert_rows(driver: Driver, table: sa.Table, rows: Sequence[dict[str, Any]]) -> None:
-    """Insert rows of a table: one statement for all that have the same columns."""
+def insert_rows(
+    driver: Driver,
+    table: sa.Table,
+    rows: Sequence[dict[str, Any]],
+    by: Callable[[sa.Table, tuple[str, ...]], Prepared] = insert,
+) -> None:
+    """Insert rows of a table: one statement for all that have the same columns; `by`: which one."""
     by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = {}
     for row in rows:
         by_columns.setdefault(tuple(row), []).append(row)
     for columns, alike in by_columns.items():
-        insert(table, columns).many(driver, alike)
+        by(table, columns).many(driver, alike)
 
 
 class Tx:
@@ -204,6 +222,7 @@ class Tx:
         self.timers_set = False
         self.gathered = Gathered()
         self._foreseen: dict[Question, list[Row]] = {}
+        self._asked: set[Question] = set()
 
     # --- rows -----------------------------------------------------------------------------------------------
 
@@ -234,13 +253,19 @@ class Tx:
 
         The next `all`, `first`, `scalar`, `get` or `get_for_update` of the same statement and values finds its rows
         here, once, and only if this transaction did not change them in between. Ask in the order in which the action
-        does: locks are taken in it.
+        does: locks are taken in it. What somebody above has foreseen already is not asked again.
         """
-        if self._driver.straight is None or not asked:
+        if self._driver.straight is None:
             return
+        new = {question(item.statement, item.values): item for item in asked}
+        for known in new.keys() & self._asked:
+            del new[known]
+        if not new:
+            return
+        self._asked |= new.keys()
         self._flush()
-        found = together(self._driver, [(item.statement, item.values) for item in asked])
-        for item, rows in zip(asked, found, strict=True):
+        found = together(self._driver, [(item.statement, item.values) for item in new.values()])
+        for item, rows in zip(new.values(), found, strict=True):
             self._foreseen.update(item.known(rows))
 
     def _changed(self, table: sa.Table, key: Any = None, values: Mapping[str, Any] | None = None) -> None:
@@ -363,13 +388,24 @@ class Tx:
     def next_number(self, counter: str, count: int = 1) -> int:
         """Take `count` numbers of a sequence (ticket numbers, dispatch steps); the first of them."""
         self.wrote = True
-        last: int = _TAKE_NUMBERS.rows(self._driver, {"counter": counter, "count": count})[0]["value"]
+        last: int = self.all(_TAKE_NUMBERS, {"counter": counter, "count": count})[0]["value"]
         return last - count + 1
+
+    def foresee_numbers(self, counter: str, count: int) -> Foreseen:
+        """`next_number`, foreseen: the numbers are taken then, wanted or not, and given back with the transaction."""
+        self.wrote = True
+        return Foreseen(_TAKE_NUMBERS, {"counter": counter, "count": count})
 
     def set_cursor(self, name: str, position: int) -> None:
         """How far a follower has come."""
-        if not self.write(_MOVE_CURSOR, {"cursor": name, "to": position}):
+        self.wrote = True
+        if not self.all(_MOVE_CURSOR, {"cursor": name, "to": position}):
             self.add(schema.cursor, {"name": name, "position": position})
+
+    def foresee_cursor(self, name: str, position: int) -> Foreseen:
+        """`set_cursor`, foreseen: it has moved then."""
+        self.wrote = True
+        return Foreseen(_MOVE_CURSOR, {"cursor": name, "to": position})
 
     @property
     def config(self) -> DeskConfig:

@@ -23,7 +23,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from service_desk.storage.store import Reader
-from service_desk.storage.transaction import Tx
+from service_desk.storage.transaction import Foreseen, Tx
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -62,6 +62,8 @@ class Operation:
     """The media type of an answer that is no JSON."""
     file: bool = False
     """Whether the body is a file, which the handler reads by itself."""
+    foresees: Callable[[Mapping[str, Any]], list[Foreseen]] | None = None
+    """By the handler's arguments, what it asks the database first: it is asked together with the key."""
 
     @property
     def name(self) -> str:
@@ -113,8 +115,9 @@ class Routes:
         size: Size = "json_body_bytes",
         shape: type[BaseModel] | None = None,
         file: bool = False,
+        foresees: Callable[[Mapping[str, Any]], list[Foreseen]] | None = None,
     ) -> Callable[[F], F]:
-        return self._add("POST", path, needs, status, size, shape, file=file)
+        return self._add("POST", path, needs, status, size, shape, file=file, foresees=foresees)
 
     def put(self, path: str, *, needs: str) -> Callable[[F], F]:
         return self._add("PUT", path, needs)
@@ -136,11 +139,12 @@ class Routes:
         text: str | None = None,
         *,
         file: bool = False,
+        foresees: Callable[[Mapping[str, Any]], list[Foreseen]] | None = None,
     ) -> Callable[[F], F]:
         def register(handler: F) -> F:
             hints = get_type_hints(handler)
             operation = Operation(
-                method, path, handler, needs, status, size, hints, self.tag, shape, text, file
+                method, path, handler, needs, status, size, hints, self.tag, shape, text, file, foresees
             )
             _check_parameters(operation)
             self.operations.append(operation)

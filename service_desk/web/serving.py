@@ -65,8 +65,9 @@ async def _serve(operation: Operation, request: web.Request) -> web.StreamRespon
         status, body = await request.app[DESK].run(action, actor=who.agent_id)
     else:
         key, digest = _key(request), _digest(operation, request, arguments.get("body"))
+        foreseen = operation.foresees(arguments) if operation.foresees is not None else ()
         status, body = await request.app[DESK].run(
-            once, who.agent_id, key, digest, action, actor=who.agent_id
+            once, who.agent_id, key, digest, action, foreseen, actor=who.agent_id
         )
     return _json(status, body)
 

@@ -15,6 +15,7 @@ import greenlet  # type: ignore[import-untyped]  # it brings no annotations
 import sqlalchemy as sa
 from sqlalchemy.sql import elements, operators, selectable
 
+from service_desk.storage.groups import STREAMS
 from service_desk.storage.prepared import Prepared
 
 Values: TypeAlias = Mapping[str, Any]
@@ -426,11 +427,21 @@ class ModelDriver:
         kept, self._kept = self._kept, []
         for prepared, values, lost in kept:
             if isinstance(prepared.statement, sa.Insert):
-                self.insert(prepared.written, values)
+                self.insert(prepared.written, self._with_position(prepared.written, values))
                 continue
             _, changed = run(plan_of(prepared), values, self.session)
             if lost is not None and changed != 1:
                 raise lost
+
+    def _with_position(self, table: sa.Table, row: Values) -> Values:
+        """A line of a stream stands so far back from the last position taken, which this transaction holds."""
+        if "back" not in row:
+            return row
+        given = self.session.now("positions", (1,))
+        assert given is not None, "the one row of positions"
+        stream = next(name for name, its in STREAMS.items() if its is table)
+        line = {name: value for name, value in row.items() if name != "back"}
+        return {**line, "position": given[stream] - row["back"]}
 
     def insert(self, table: sa.Table, row: Values) -> None:
         """Who comes second with a unique key waits for the first and then collides."""

@@ -33,6 +33,7 @@ async def test_who_hangs_up_and_calls_again_in_time_has_their_place_back(db_url:
         again = await call_from(place, "+14155550111")
         assert (await place.contact(again))["queued_at"] == came
         called_again = place.clock.now()
+        await place.settle()
         assert wait_begins(place, again) == called_again
         assert [await place.told(name) for name in (again, other)] == [1, 2]
         twice = await call_from(place, "+14155550111")  # from a second phone of theirs: the place is taken

@@ -1,0 +1,89 @@
+"""How often PostgreSQL is waited for: each wait costs the writing thread its turn at the interpreter's lock."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+import sqlalchemy as sa
+
+from service_desk.desk import Desk
+from service_desk.domain.events import CustomerCreated
+from service_desk.storage import schema
+from service_desk.storage.statements import by_key
+from service_desk.storage.straight import StraightCursor
+from service_desk.storage.transaction import Foreseen, Tx, locked
+from tests.e2e.world import until
+from tests.service_desk.people import make_agent
+
+AGENT = schema.agent
+pytestmark = [pytest.mark.postgres, pytest.mark.parametrize("db_url", ["postgres"], indirect=True)]
+
+
+@contextmanager
+def counted(word: str = "") -> Iterator[list[str]]:
+    """The last statement of each pipeline on which somebody waits, in the order of time."""
+    waits: list[str] = []
+    send = StraightCursor._send
+
+    def counting(cursor: StraightCursor, steps: list[Any]) -> list[Any]:
+        waits.append(([*cursor._kept, *steps][-1].sql)[:40])
+        return send(cursor, steps)
+
+    with patch.object(StraightCursor, "_send", counting):
+        yield waits
+    assert any(word in wait for wait in waits), waits
+
+
+async def test_a_group_waits_for_its_questions_and_for_its_end(plain: Desk) -> None:
+    ann = await make_agent(plain, "ann")
+
+    def act(tx: Tx) -> int:
+        tx.foresee(locked(AGENT, ann), tx.foresee_numbers("ticket", 2), tx.foresee_cursor("search", 3))
+        assert tx.config.version, "asked for on the way"
+        row = tx.get_for_update(AGENT, ann)
+        assert row is not None
+        tx.change(AGENT, row, name="changed")
+        tx.emit(CustomerCreated("somebody"))
+        tx.set_cursor("search", 3)
+        return tx.next_number("ticket", 2)
+
+    first = await plain.run(act)  # which prepares what was never run before
+    with counted("COMMIT") as waits:
+        assert await plain.run(act) == first + 2
+    assert len(waits) == 2, waits
+
+
+async def test_the_end_of_a_view_is_not_waited_for_but_comes(plain: Desk) -> None:
+    ann = await make_agent(plain, "ann")
+    with counted() as waits:
+        row = await plain.read(lambda reader: reader.first(by_key(AGENT), {"key": ann}))
+    assert row is not None
+    assert len(waits) == 1, waits
+    standing = sa.text(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in %'"
+    )
+
+    async def nobody_stands() -> bool:
+        with plain.store._readers.connect() as other:
+            return other.execution_options(isolation_level="AUTOCOMMIT").execute(standing).scalar() == 0
+
+    await until(nobody_stands, "the view's transaction ends")
+    await plain.read(lambda reader: reader.first(by_key(AGENT), {"key": ann}))
+
+
+async def test_what_is_foreseen_again_is_not_asked_again(plain: Desk) -> None:
+    ann = await make_agent(plain, "ann")
+    this = Foreseen(by_key(AGENT), {"key": ann})
+
+    def act(tx: Tx) -> Any:
+        tx.foresee(this)
+        tx.foresee(this, locked(AGENT, ann))
+        tx.foresee(this)
+        return tx.get(AGENT, ann)
+
+    await plain.run(act)
+    with counted("COMMIT") as waits:
+        assert await plain.run(act) is not None
+    assert len(waits) == 3, waits
