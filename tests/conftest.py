@@ -14,13 +14,14 @@ import hypothesis
 import pytest
 
 from tests import servers
-from tests.compiled import share_compiled
 from tests.postgres_pool import PostgresPool
+from tests.quick import log_plainly, share_compiled
 
 # A slow machine is no counterexample; the blob replays a failure that another machine found.
 hypothesis.settings.register_profile("suite", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("suite")
 share_compiled()
+log_plainly()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -12,6 +12,7 @@ by them: at their own desk never, at a new one until the window after the attack
 """
 
 import asyncio
+import functools
 import hmac
 import threading
 from collections import OrderedDict
@@ -59,7 +60,6 @@ class Passwords:
         self._waiting_max = limits.login_threads + limits.login_waiting
         self._waiting = 0
         self._lock = threading.Lock()
-        self._decoy: str | None = None
 
     async def fits(self, password_hash: str | None, password: str) -> bool:
         """Whether the password is the one. Without a hash the same work is done, and the answer is no."""
@@ -79,12 +79,18 @@ class Passwords:
 
     def _check(self, password_hash: str | None, password: str) -> bool:
         with self._lock:  # made with the first check, whoever it is for: its time tells nobody anything
-            self._decoy = self._decoy or self._hasher.hash(new_token())
+            decoy = _decoy()
         try:
-            self._hasher.verify(password_hash or self._decoy, password)
+            self._hasher.verify(password_hash or decoy, password)
         except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
             return False
         return password_hash is not None
+
+
+@functools.cache
+def _decoy() -> str:
+    """The hash of what nobody knows, once in a process."""
+    return argon2.PasswordHasher().hash(new_token())
 
 
 def hash_password(password: str) -> str:

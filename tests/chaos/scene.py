@@ -23,7 +23,6 @@ from service_desk.storage import schema
 from service_desk.storage.groups import STREAMS
 from service_desk.storage.store import Reader, Store
 from service_desk.storage.transaction import Tx
-from service_desk.web.sessions import hash_password
 from tests import servers
 from tests.chaos.agents import RobotAgent
 from tests.chaos.ledger import Ledger, carrier_file, write_run
@@ -31,6 +30,7 @@ from tests.chaos.load import Load, Plan, rough_outside
 from tests.e2e.desk_process import DeskProcess
 from tests.e2e.toml_file import toml
 from tests.e2e.world import NUMBER, OURS, PASSWORD, World, carrier_settings, desk_values
+from tests.quick import quick_hash
 from tests.service_desk.conftest import CONFIG
 
 QUICK: dict[str, Any] = {
@@ -89,7 +89,7 @@ async def stage(
         process = DeskProcess(folder / "desk.toml", base, folder / "desk.log")
         world = World(base, carrier, desk, http)
         await desk.run(admin.publish_config, QUICK)
-        await desk.run(hire, await asyncio.to_thread(hash_password, PASSWORD))
+        await desk.run(hire, quick_hash(PASSWORD))
         try:
             yield Stage(world, process, folder, db_url, mail_port, switches)
         finally:

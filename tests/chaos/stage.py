@@ -18,7 +18,6 @@ from service_desk.clock import SystemClock
 from service_desk.desk import Desk
 from service_desk.storage import schema
 from service_desk.storage.store import Reader, Store, migrate
-from service_desk.web.sessions import hash_password
 from tests import servers
 from tests.chaos.agents import RobotAgent
 from tests.chaos.clocks import WallClock
@@ -30,6 +29,7 @@ from tests.chaos.scene import LOGINS, QUICK, hire, settled
 from tests.e2e.desk_process import DeskProcess
 from tests.e2e.toml_file import toml
 from tests.e2e.world import NUMBER, OURS, PASSWORD, World, carrier_settings, desk_values
+from tests.quick import quick_hash
 
 Kind = Literal["sqlite", "postgres"]
 
@@ -198,7 +198,7 @@ async def stage(
         stack.callback(_kill_all, made)
         found = Stage(world, folder, database, redis, made, front, own)
         queues = [queue["id"] for queue in QUICK["queues"] if queue["id"] != UNSERVED]
-        await desk.run(hire, await asyncio.to_thread(hash_password, PASSWORD), queues)
+        await desk.run(hire, quick_hash(PASSWORD), queues)
         write_run(folder, seed=seed, database_url=database.own_url, nodes=nodes)
         await stack.enter_async_context(front.watching())
         yield found

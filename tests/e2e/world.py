@@ -19,8 +19,8 @@ from service_desk.actions import admin
 from service_desk.app import Running, running
 from service_desk.desk import Desk
 from service_desk.settings import load_settings
-from service_desk.web.sessions import hash_password
 from tests import servers
+from tests.quick import quick_hash
 from tests.service_desk.checked import CheckedDesk
 from tests.service_desk.conftest import CONFIG
 
@@ -222,7 +222,7 @@ async def _takes_mail(port: int) -> bool:
 
 async def add_agent(desk_world: World, login: str, **more: Any) -> str:
     """An account that can sign in with PASSWORD."""
-    password_hash = await asyncio.get_running_loop().run_in_executor(None, hash_password, PASSWORD)
+    password_hash = quick_hash(PASSWORD)
 
     def add(tx: Any) -> str:
         values = {

@@ -19,10 +19,10 @@ from typing import Any
 
 import argon2
 import pytest
-import structlog
 from click.testing import CliRunner, Result
 
 from service_desk.cli import main
+from tests.quick import log_plainly
 
 START_S = 90.0  # a machine with other work
 STOP_S = 8.0  # 3 s is what a person is promised; more for a machine on which other tests start processes
@@ -40,7 +40,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     handlers, level = list(root.handlers), root.level
     yield tmp_path
     root.handlers[:], root.level = handlers, level
-    structlog.reset_defaults()
+    log_plainly()
 
 
 def run(*arguments: str, given: str | None = None) -> Result:

@@ -12,6 +12,7 @@ import structlog
 from service_desk.desk import Desk
 from service_desk.logs import set_up_logs
 from service_desk.trace import about, contact_of, learn
+from tests.quick import log_plainly
 from tests.service_desk.people import phone
 from tests.service_desk.storage.conftest import plain
 
@@ -24,7 +25,7 @@ def logging_as_before() -> Iterator[None]:
     handlers, level = list(root.handlers), root.level
     yield
     root.handlers[:], root.level = handlers, level
-    structlog.reset_defaults()
+    log_plainly()
 
 
 def lines(stream: io.StringIO) -> list[dict[str, Any]]:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import argon2
 import sqlalchemy as sa
 from aiohttp import web
 
@@ -27,6 +26,7 @@ from service_desk.storage import schema
 from service_desk.storage.store import Reader, Store, migrate
 from service_desk.storage.transaction import Tx
 from service_desk.web.keys import DESK as DESK_KEY
+from tests.quick import quick_hash
 from tests.simulation import checks, people
 from tests.simulation.chance import stream
 from tests.simulation.customers import Customers
@@ -191,7 +191,7 @@ class World:
             return
 
     async def _begin_work(self) -> None:
-        password_hash = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+        password_hash = quick_hash(PASSWORD)
         logins = [f"agent{number:02d}" for number in range(self.options.agents)]
 
         def add(tx: Tx) -> None:

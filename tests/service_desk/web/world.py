@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import argon2
 from aiohttp import DummyCookieJar, web
 from aiohttp.test_utils import TestClient, TestServer
 from multidict import CIMultiDictProxy
@@ -33,6 +32,7 @@ from service_desk.storage.store import Store
 from service_desk.web.bodies import REQUEST_LINE_BYTES
 from service_desk.web.routes import make_app
 from service_desk.web.static import Pages
+from tests.quick import quick_hash
 from tests.servers import free_port
 from tests.service_desk.checked import CheckedDesk
 
@@ -52,7 +52,7 @@ PHONE = {
     "api_base_url": "http://127.0.0.1:9",
 }
 PASSWORD = "correct horse battery"
-PASSWORD_HASH = argon2.PasswordHasher().hash(PASSWORD)
+PASSWORD_HASH = quick_hash(PASSWORD)
 WIDGET = AccountId("demo")
 
 
