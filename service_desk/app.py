@@ -100,6 +100,7 @@ def settle_interpreter() -> None:
     """
     gc.collect()
     gc.freeze()
+    gc.enable()  # a start is quicker without it
     gc.set_threshold(*COLLECTOR)
     sys.setswitchinterval(SWITCH_S)
 

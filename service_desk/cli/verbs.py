@@ -25,6 +25,7 @@ from service_desk.cli.base import (
     config_option,
     counted,
     open_store,
+    quick_start,
     settings_url,
     shown,
     table,
@@ -239,7 +240,7 @@ def serve(
         service-desk serve --config cluster.toml --roles web
     """
     set_up_logs(log_level, as_json=log_json)
-    with clear_errors():
+    with quick_start(), clear_errors():
         settings = load_settings(config, **({"roles": roles} if roles is not None else {}))
         url = settings.database_url.get_secret_value()
         _check_roles(settings, url)

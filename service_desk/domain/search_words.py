@@ -8,7 +8,7 @@ that SQLite and PostgreSQL agree.
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -26,7 +26,20 @@ _NO_SPACES = (
     "\u1000-\u109f\u1780-\u17ff"  # Burmese, Khmer
     "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003134f"  # Kana, Han
 )
-_MARKS = "".join(char for char in map(chr, range(0x10000)) if unicodedata.category(char)[0] == "M")
+
+
+def _ranges(chars: Iterable[str]) -> str:
+    """Characters in their order, as a set of an expression: neighbours as one range, which is quick to compile."""
+    ends: list[list[str]] = []
+    for char in chars:
+        if ends and ord(char) == ord(ends[-1][1]) + 1:
+            ends[-1][1] = char
+        else:
+            ends.append([char, char])
+    return "".join(f"{first}-{last}" for first, last in ends)
+
+
+_MARKS = _ranges(char for char in map(chr, range(0x300, 0x10000)) if unicodedata.category(char)[0] == "M")
 _WORD = re.compile(rf"[{_NO_SPACES}][{_MARKS}]*|(?:[^\W_{_NO_SPACES}]|[{_MARKS}])+")
 _ONE_CHARACTER = re.compile(rf"[{_NO_SPACES}]")
 # From the start of a word only, and without going back: a line of letters without an end costs its length, once.

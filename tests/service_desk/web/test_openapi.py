@@ -24,9 +24,11 @@ from schemathesis.specs.openapi.checks import (
 
 from service_desk.storage.store import Reader
 from service_desk.storage.transaction import Tx
+from service_desk.web import sessions
 from service_desk.web.openapi import PUBLIC, Routes
 from service_desk.web.routes import operations
 from service_desk.web.schemas import openapi_document
+from tests.quick import quick_hash
 from tests.service_desk.web.world import World, a_world
 
 CHECKS = [
@@ -95,9 +97,12 @@ def running(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) ->
     folder = tmp_path_factory.mktemp("openapi")
     path = folder / "desk.sqlite3"
     path.write_bytes(_sqlite_template.read_bytes())
-    started = Running(f"sqlite:///{path}", folder)
-    yield started
-    started.close()
+    decoy = quick_hash("nobody's")  # what is described is the answer, not the work before it
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sessions, "_decoy", lambda: decoy)
+        started = Running(f"sqlite:///{path}", folder)
+        yield started
+        started.close()
 
 
 @pytest.fixture(scope="module")
