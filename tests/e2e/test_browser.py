@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, Request, async_playwright, expect
+from playwright.async_api import Browser, Page, Request, expect
 
 from service_desk.actions.customers import CUSTOMER, find_or_make
 from service_desk.audit import audit
@@ -19,23 +19,20 @@ from service_desk.storage.transaction import Tx
 from tests.e2e.world import PASSWORD, World, add_agent, until, world
 from tests.service_desk.people import rows_of
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
 
 LATE_MS = 20_000
 expect.set_options(timeout=LATE_MS)
 
 
 @contextlib.asynccontextmanager
-async def browser(program: Path) -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        started = await playwright.chromium.launch(
-            executable_path=str(program),
-            args=["--disable-dev-shm-usage", "--disable-background-networking", "--disable-component-update"],
-        )
-        try:
-            yield started
-        finally:
-            await started.close()
+async def browser(chrome: Browser) -> AsyncIterator[Browser]:
+    """The worker's browser for one story; the pages that it opened are closed."""
+    try:
+        yield chrome
+    finally:
+        for context in chrome.contexts:
+            await context.close()
 
 
 async def new_page(started: Browser, faults: list[str]) -> Page:
@@ -95,9 +92,9 @@ async def all_figures_agree(desk: World) -> None:
     assert await desk.desk.read(audit) == []
 
 
-async def test_the_call_story(db_url: str, tmp_path: Path, chromium: Path) -> None:
+async def test_the_call_story(db_url: str, tmp_path: Path, chrome: Browser) -> None:
     faults: list[str] = []
-    async with world(db_url, tmp_path) as desk, browser(chromium) as started:
+    async with world(db_url, tmp_path) as desk, browser(chrome) as started:
         await desk.desk.run(make_vera)
         await add_agent(desk, "ann")
         agent, customer = await new_page(started, faults), await new_page(started, faults)
@@ -160,9 +157,9 @@ def _note_request(asked: list[str], request: Request) -> None:
         asked.append(f"{request.method} {request.url}")
 
 
-async def test_the_chat_story(db_url: str, tmp_path: Path, chromium: Path) -> None:
+async def test_the_chat_story(db_url: str, tmp_path: Path, chrome: Browser) -> None:
     faults: list[str] = []
-    async with world(db_url, tmp_path) as desk, browser(chromium) as started:
+    async with world(db_url, tmp_path) as desk, browser(chrome) as started:
         await desk.desk.run(make_vera)
         await add_agent(desk, "ann")
         agent, customer = await new_page(started, faults), await new_page(started, faults)
@@ -214,10 +211,10 @@ async def test_the_chat_story(db_url: str, tmp_path: Path, chromium: Path) -> No
 
 
 async def test_nobody_there_and_connection_lost_and_healed(
-    sqlite_url: str, tmp_path: Path, chromium: Path
+    sqlite_url: str, tmp_path: Path, chrome: Browser
 ) -> None:
     faults: list[str] = []
-    async with world(sqlite_url, tmp_path) as desk, browser(chromium) as started:
+    async with world(sqlite_url, tmp_path) as desk, browser(chrome) as started:
         await desk.desk.run(make_vera)
         await add_agent(desk, "ann")
         customer = await new_page(started, faults)

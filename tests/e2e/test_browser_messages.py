@@ -4,14 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from service_desk.storage import schema
 from tests.e2e.test_browser import all_figures_agree, browser, make_vera, new_page, sign_in
 from tests.e2e.world import World, add_agent, until, world
 from tests.service_desk.people import rows_of
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
 
 
 async def customer_page(page: Page, desk: World, way: str) -> None:
@@ -34,11 +34,11 @@ async def in_state(desk: World, state: str) -> None:
     await until(there, f"the contact is {state}")
 
 
-async def test_the_mail_story(db_url: str, tmp_path: Path, chromium: Path) -> None:
+async def test_the_mail_story(db_url: str, tmp_path: Path, chrome: Browser) -> None:
     faults: list[str] = []
     manual = tmp_path / "manual.pdf"
     manual.write_bytes(b"%PDF-1.4 how to reset an oven")
-    async with world(db_url, tmp_path) as desk, browser(chromium) as started:
+    async with world(db_url, tmp_path) as desk, browser(chrome) as started:
         await desk.desk.run(make_vera)
         await add_agent(desk, "ann")
         agent, customer = await new_page(started, faults), await new_page(started, faults)
@@ -100,9 +100,9 @@ async def test_the_mail_story(db_url: str, tmp_path: Path, chromium: Path) -> No
     assert faults == []
 
 
-async def test_the_text_story(db_url: str, tmp_path: Path, chromium: Path) -> None:
+async def test_the_text_story(db_url: str, tmp_path: Path, chrome: Browser) -> None:
     faults: list[str] = []
-    async with world(db_url, tmp_path) as desk, browser(chromium) as started:
+    async with world(db_url, tmp_path) as desk, browser(chrome) as started:
         await desk.desk.run(make_vera)
         await add_agent(desk, "ann")
         agent, customer = await new_page(started, faults), await new_page(started, faults)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from service_desk.actions import customers, tickets
 from service_desk.domain.contact_point import ContactPoint
@@ -11,7 +11,7 @@ from service_desk.storage.transaction import Tx
 from tests.e2e.test_browser import browser, new_page, sign_in
 from tests.e2e.world import add_agent, world
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
 
 NUMBER = "+14155550100"
 
@@ -67,10 +67,10 @@ async def mistype_an_address(agent: Page, base: str) -> None:
 
 
 async def test_a_call_that_is_somebody_else_s_and_a_look_at_the_pages(
-    db_url: str, tmp_path: Path, chromium: Path
+    db_url: str, tmp_path: Path, chrome: Browser
 ) -> None:
     faults: list[str] = []
-    async with world(db_url, tmp_path) as desk, browser(chromium) as started:
+    async with world(db_url, tmp_path) as desk, browser(chrome) as started:
         _, number = await desk.desk.run(make_people)
         await add_agent(desk, "ann")
         agent = await new_page(started, faults)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from service_desk.queries.alerts import open_alerts
 from service_desk.storage import schema
@@ -17,7 +17,7 @@ from tests.e2e.world import PASSWORD, World, add_agent, until, world
 from tests.service_desk.conftest import CONFIG
 from tests.service_desk.people import rows_of
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180), pytest.mark.asyncio(loop_scope="session")]
 
 WHY = "Sales is short of people today."
 RULE = {
@@ -52,11 +52,11 @@ async def contact(desk: World, interaction_id: str) -> dict[str, Any]:
 
 
 async def test_a_supervisor_s_quarter_of_an_hour(  # noqa: PLR0915 - a story, told in one piece
-    db_url: str, tmp_path: Path, chromium: Path
+    db_url: str, tmp_path: Path, chrome: Browser
 ) -> None:
     faults: list[str] = []
     config = {**CONFIG, "alerts": [RULE]}
-    async with world(db_url, tmp_path, config=config) as desk, browser(chromium) as started:
+    async with world(db_url, tmp_path, config=config) as desk, browser(chrome) as started:
         await add_agent(desk, "sue", role="supervisor")
         await add_agent(desk, "ann")
         sue = await new_page(started, faults)
