@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest -n 3 --dist loadgroup
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo install test check check-python check-ui soak bench types ui lock clean
+.PHONY: help demo install test check check-quick check-slow test-ui soak bench types ui lock clean
 .NOTPARALLEL:
 
 help: ## this list
@@ -22,23 +22,34 @@ help: ## this list
 demo: ui ## start the demo on http://127.0.0.1:8080 (PORT=9000 for another port), Ctrl-C stops it
 	@exec $(BIN)/service-desk demo --port $(PORT)
 
-# The Python tests record snapshots and events into var/recorded, and the browser part's reducer must add up alike.
+# The slow checks need one core and no order, so they take what the tests leave over (nice). What they say comes after
+# them. The Python tests record snapshots and events into var/recorded, and the browser part's reducer must add up alike.
 test: ui ## everything: format, lint, types, arrows, the Python and the browser part's tests
-	@$(MAKE) --no-print-directory check-python
+	@$(MAKE) --no-print-directory check-quick
 	@rm -rf var/recorded
-	$(PYTEST) -m "not soak and not bench"
-	@$(MAKE) --no-print-directory check-ui
+	@mkdir -p var
+	@echo '$(PYTEST) -m "not soak and not bench"'; \
+	nice $(MAKE) --no-print-directory check-slow >var/checks.txt 2>&1 & checks=$$!; \
+	trap 'kill $$checks 2>/dev/null' INT TERM; \
+	$(PYTEST) -m "not soak and not bench"; tested=$$?; \
+	wait $$checks; checked=$$?; \
+	cat var/checks.txt; \
+	exit $$((tested | checked))
+	@$(MAKE) --no-print-directory test-ui
 
-check: check-python check-ui ## format, lint, types, arrows between packages, the browser part's checks and tests
+check: check-quick check-slow test-ui ## format, lint, types, arrows between packages, the browser part's checks and tests
 
-check-python: $(DONE)
+check-quick: $(DONE)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 
-check-ui: $(DONE)
-	$(BIN)/python tools/node.py check lint test
+check-slow: $(DONE)
+	$(BIN)/mypy
+	$(BIN)/python tools/node.py check lint
+
+test-ui: $(DONE)
+	$(BIN)/python tools/node.py test
 
 soak: $(DONE) ## the long tests: faults, load, search for counterexamples
 	$(BIN)/python -m pytest -m soak --timeout 3600
