@@ -125,9 +125,13 @@ def sqlite_url(_sqlite_template: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def _postgres_pool(postgres_server: servers.PostgresServer, _postgres_template: str) -> PostgresPool:
+def _postgres_pool(
+    postgres_server: servers.PostgresServer, _postgres_template: str
+) -> Iterator[PostgresPool]:
     """This worker's databases."""
-    return PostgresPool(postgres_server, _postgres_template)
+    pool = PostgresPool(postgres_server, _postgres_template)
+    yield pool
+    pool.close()
 
 
 @pytest.fixture
