@@ -35,6 +35,7 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(10_000, 20, 20)  # less often than Python does by itself, as in a desk that serves
         gc.enable()
 
 
