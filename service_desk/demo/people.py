@@ -8,7 +8,7 @@ from service_desk.actions.agents import SIGNED_OUT
 from service_desk.clock import Micros
 from service_desk.demo.book import Book, Values
 from service_desk.demo.chance import Random
-from service_desk.demo.words import Language, language
+from service_desk.demo.words import MAIL_HOSTS, PLAIN, Language, language
 from service_desk.domain import events
 from service_desk.domain.contact_point import ContactPoint, fold_mailbox, fold_phone
 from service_desk.ids import fingerprint
@@ -18,7 +18,6 @@ ROLES_SHOWN = ("agent", "supervisor", "admin")
 ALL_QUEUES = ("service", "sales", "billing", "repair")
 LANGUAGE_SHARES = (("en", 45), ("de", 35), ("es", 20))
 TIER_SHARES = (("standard", 70), ("silver", 20), ("gold", 10))
-MAIL_HOSTS = ("example.com", "example.org", "example.net")
 NEWCOMER_SHARE = 0.2
 
 
@@ -286,24 +285,6 @@ class Register:
                 "made_for": f"{point.kind}:{point.value}" if own else None,
             },
         )
-
-
-PLAIN = str.maketrans(
-    {
-        "ä": "ae",
-        "ö": "oe",
-        "ü": "ue",
-        "ß": "ss",
-        "ç": "c",
-        "\N{LATIN SMALL LETTER DOTLESS I}": "i",
-        "á": "a",
-        "é": "e",
-        "í": "i",
-        "ó": "o",
-        "ú": "u",
-        "ñ": "n",
-    }
-)
 
 
 def _drawn(random: Random, shares: tuple[tuple[str, int], ...]) -> str:

@@ -15,11 +15,10 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
 from service_desk.demo.chance import Random
-from service_desk.demo.people import MAIL_HOSTS, PLAIN
 from service_desk.demo.robot_console import Pace
 from service_desk.demo.robot_faults import Faults
 from service_desk.demo.robot_words import facts, letter, photo, phrases, scenario_for, typing_s
-from service_desk.demo.words import LANGUAGES, Scenario, language
+from service_desk.demo.words import LANGUAGES, MAIL_HOSTS, PLAIN, Scenario, language
 
 STRANGER_SHARE = 0.2
 PHOTO_SHARE = 0.25

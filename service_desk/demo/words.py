@@ -12,6 +12,24 @@ from service_desk.demo.chance import Random
 
 LANGUAGES = ("en", "de", "es")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+MAIL_HOSTS = ("example.com", "example.org", "example.net")
+PLAIN = str.maketrans(
+    {
+        "ä": "ae",
+        "ö": "oe",
+        "ü": "ue",
+        "ß": "ss",
+        "ç": "c",
+        "\N{LATIN SMALL LETTER DOTLESS I}": "i",
+        "á": "a",
+        "é": "e",
+        "í": "i",
+        "ó": "o",
+        "ú": "u",
+        "ñ": "n",
+    }
+)
+"""Names as mail addresses have them."""
 
 
 class _Part(BaseModel):
