@@ -15,13 +15,14 @@ import pytest
 
 from tests import servers
 from tests.postgres_pool import PostgresPool
-from tests.quick import log_plainly, share_compiled
+from tests.quick import log_plainly, share_compiled, work_in_memory
 
 # A slow machine is no counterexample; the blob replays a failure that another machine found.
 hypothesis.settings.register_profile("suite", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("suite")
 share_compiled()
 log_plainly()
+work_in_memory()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,5 +1,8 @@
-"""What spares the tests work that proves nothing: compiling a statement again, decorating a trace, a costly hash."""
+"""What spares the tests work that proves nothing: compiling again, decorating traces, costly hashes, slow disks."""
 
+import os
+import shutil
+from pathlib import Path
 from typing import Any
 
 import argon2
@@ -7,7 +10,15 @@ import sqlalchemy as sa
 import structlog
 from pydantic_core import from_json
 
+MEMORY = Path("/dev/shm")
+MEMORY_BYTES = 2_000_000_000
 _HASHER = argon2.PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+
+
+def work_in_memory() -> None:
+    """Have the tests' files in memory where there is enough: they outlive a kill there too, and need no disk."""
+    if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > MEMORY_BYTES:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 def quick_hash(password: str) -> str:
