@@ -22,7 +22,12 @@ hypothesis.settings.register_profile("suite", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("suite")
 share_compiled()
 log_plainly()
-work_in_memory()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The long tests measure, also the disk."""
+    if "not soak" in config.option.markexpr:
+        work_in_memory()
 
 
 @pytest.hookimpl(wrapper=True)
