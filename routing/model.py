@@ -112,8 +112,8 @@ class WorkItem:
     `queued_at` is when it first joined a queue in this wait; it never changes while the item is offered,
     declined or put back, so the item keeps its place. `kept`: why it is that of an earlier wait; `joined_at` is when
     this wait began then (0: at `queued_at`), and its times run from then on: rings, overflow, preferred agents.
-    `priority` is a head start in whole minutes. It asks for all skills of `requires` and, if there are any, all of one
-    of `any_of`.
+    `priority` is a head start in whole minutes, that of its medium in its queue included (`QueuePolicy.head_starts`).
+    It asks for all skills of `requires` and, if there are any, all of one of `any_of`.
     `value`: what the customer is worth, in points that the queue weighs. `preferred`: the first who is to be had and
     whose time is not over gets it before all others. `callback`: the customer is not on the line.
     """
@@ -224,6 +224,8 @@ class QueuePolicy:
     classes of `ageing` the first counts that an item belongs to. `waits_for`: how long items wait for a preferred
     agent, by why they prefer them. `recover`: how long after they left unanswered somebody has their place back (see
     `places.arrival`). `callback`: how those are called back who do not wait on the line.
+    `head_starts`: the minutes that a medium's items have by it in their `priority` (0 unless said); who goes on to
+    another queue has those of that queue instead.
     """
 
     id: str
@@ -244,6 +246,7 @@ class QueuePolicy:
     recover: Micros = field(default=0, metadata=ADDED)
     any_of: tuple[tuple[Skill, ...], ...] = field(default=(), metadata=ADDED)
     callback: CallbackRule | None = field(default=None, metadata=ADDED)
+    head_starts: Mapping[str, int] = field(default_factory=dict, metadata=ADDED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
-"""Places that are kept: what a contact that comes again brings along from the wait before."""
+"""Places that are kept: what a contact that comes again, or goes on to another queue, brings along."""
 
+from dataclasses import replace
 from typing import Final, NamedTuple
 
-from routing.model import Micros
+from routing.model import Micros, QueuePolicy, WorkItem
 
 CALLED_AGAIN: Final = "called_again"
 """`WorkItem.kept` of who hung up while waiting and came back in time."""
@@ -27,3 +28,9 @@ def arrival(recover: Micros, now: Micros, before: Wait | None) -> tuple[Micros, 
     if recover > 0 and now - before.left_at <= recover and before.queued_at <= now:
         return before.queued_at, CALLED_AGAIN
     return now, ""
+
+
+def moved(item: WorkItem, here: QueuePolicy, there: QueuePolicy) -> WorkItem:
+    """The item in another queue by the rules of overflow: with its arrival, and its medium's head start there."""
+    gains = there.head_starts.get(item.medium, 0) - here.head_starts.get(item.medium, 0)
+    return replace(item, queue=there.id, priority=item.priority + gains)

@@ -1,9 +1,8 @@
 """One command's turn: what moves on the floor, which decisions that means, who is looked at anew after it."""
 
-from dataclasses import replace
 from typing import Final
 
-from routing import callback_turns, callbacks, matching, reasons
+from routing import callback_turns, callbacks, matching, places, reasons
 from routing.decisions import Decision, OfferExpired, OfferMade, OfferWithdrawn, Overflowed, Unroutable
 from routing.floor import Floor
 from routing.matching import Match
@@ -194,7 +193,7 @@ class Turn:
             self.out.append(Overflowed(item.id, item.queue, step.queue or step.to, because))
             floor.take_from_line(record)
             if step.to == "queue":
-                record.item = replace(item, queue=step.queue)
+                record.item = places.moved(item, record.line.policy, floor.rules.queue(step.queue))
                 floor.enqueue(record)
         return moved
 

@@ -189,6 +189,14 @@ class Queue(Part):
     )
     last_agent_h: int = Field(72, ge=1, le=2_160, description="How long ago that may have been.")
 
+    def promise_s(self, channel: str) -> int:
+        """Its promise for a medium, in seconds."""
+        return self.message_target_s if channel in ASYNCHRONOUS else self.target_s
+
+    def head_start(self, channel: str) -> int:
+        """Minutes by which a medium goes first in it; negative: it can wait so much longer than a call."""
+        return -((self.promise_s(channel) - self.target_s) // 60)
+
     def for_router(self) -> QueuePolicy:
         """As the router reads it."""
         return QueuePolicy(
@@ -207,6 +215,9 @@ class Queue(Part):
                 if seconds
             },
             recover=self.recover_s * SECOND,
+            head_starts={
+                medium: minutes for medium in sorted(ASYNCHRONOUS) if (minutes := self.head_start(medium))
+            },
             any_of=parse(self.requires) if self.requires else (),
             value_weight=self.value_weight_s * SECOND,
             value_cap=self.value_cap_s * SECOND,
@@ -436,12 +447,11 @@ class DeskConfig(Part):
 
     def target_s(self, queue_id: str, channel: str) -> int:
         """The queue's promise for a medium, in seconds."""
-        queue = self.queue(queue_id)
-        return queue.message_target_s if channel in ASYNCHRONOUS else queue.target_s
+        return self.queue(queue_id).promise_s(channel)
 
     def head_start(self, queue_id: str, channel: str) -> int:
-        """Minutes by which a medium goes first in its queue; negative: it can wait so much longer than a call."""
-        return -((self.target_s(queue_id, channel) - self.queue(queue_id).target_s) // 60)
+        """Minutes by which a medium goes first in a queue; the router is told them with the queue's rules."""
+        return self.queue(queue_id).head_start(channel)
 
     def policy(self) -> Policy:
         """What the router needs of it."""

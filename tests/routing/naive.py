@@ -195,7 +195,11 @@ class NaiveRouter:
             step = steps[0]
             self.out.append(d.Overflowed(each.item.id, queue.id, step.queue or step.to))
             if step.to == "queue":
-                each.item = replace(each.item, queue=step.queue)
+                there = self.queue(step.queue)
+                gains = there.head_starts.get(each.item.medium, 0) - queue.head_starts.get(
+                    each.item.medium, 0
+                )
+                each.item = replace(each.item, queue=step.queue, priority=each.item.priority + gains)
                 arrived = True
             else:
                 each.place = "parked"

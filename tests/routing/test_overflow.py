@@ -36,6 +36,23 @@ def test_who_waits_too_long_goes_to_another_queue_and_keeps_the_place() -> None:
     assert floor.rings() == {"call": "bert"}
 
 
+def test_in_each_queue_a_medium_has_the_head_start_of_that_queue() -> None:
+    """What somebody gave the item besides goes along with it."""
+    steps = (Overflow("wait", "queue", "repair", after=30 * SECOND),)
+    billing = QueuePolicy("billing", overflow=steps, head_starts={"mail": -200})
+    repair = QueuePolicy("repair", head_starts={"mail": -50, "chat": 3})
+    floor = Floor(policy=Policy(1, (billing, repair)))
+    for medium, priority in (("mail", -190), ("chat", 1), ("phone", 2)):
+        floor.do(queued(medium, medium=medium, priority=priority))
+    floor.do(c.Tick(), after=30 * SECOND)
+    found = {name: record.item for name, record in floor.router.floor.items.items()}
+    assert {name: (each.queue, each.priority) for name, each in found.items()} == {
+        "mail": ("repair", -40),
+        "chat": ("repair", 4),
+        "phone": ("repair", 2),
+    }
+
+
 def test_a_full_queue_sends_only_newcomers_away() -> None:
     policy = rules(Overflow("size", "voicemail", size=2))
     floor = Floor(c.AgentChanged(agent("anna")), queued("one"), queued("two"), policy=policy)

@@ -89,6 +89,7 @@ policies = st.builds(
                 overflow=overflows,
                 ageing=ageings,
                 callback=call_rules,
+                head_starts=st.sampled_from([{}, {}, {"mail": -4}, {"mail": -1, "chat": 2}]),
                 waits_for=st.sampled_from(
                     [{}, {}, {"owner": 20 * SECOND}, {"owner": 0, "last_agent": MINUTE}]
                 ),

@@ -64,6 +64,30 @@ async def test_who_waits_too_long_goes_on_to_another_queue_with_their_waiting_ti
         assert await faults(place.desk) == []
 
 
+async def test_a_text_that_goes_on_to_another_queue_rings_there_once(db_url: str) -> None:
+    """Its head start is that of its medium in the queue where it is: the row and the router say the same."""
+    async with floor(db_url) as place:
+        await only_sales(place)
+        body = deepcopy(SHORT)
+        for queue, promise in zip(body["queues"], (14_400, 3_600), strict=True):
+            queue["message_target_s"] = promise
+        body["queues"][0]["overflow"] = [{"when": "wait", "after_s": 5, "queue": "sales"}]
+        await place.desk.run(admin.publish_config, body)
+        name = await text_from(place, "+14155550111", "Where is my oven?")
+        row = await place.contact(name)
+        await place.desk.run(supervision.prioritise_contact, row["id"], row["version"], 10, "asked for it")
+        await place.advance(6)
+        (offer,) = await rows_of(place.desk, schema.offer)
+        assert (offer["state"], place.names[offer["agent_id"]]) == ("pending", "cyd")
+        row = await place.contact(name)
+        assert (row["queue_id"], row["priority"]) == ("sales", 10 - (3_600 - 20) // 60)
+        assert place.host is not None
+        assert place.host.router is not None
+        assert place.host.router.floor.items[row["id"]].entry[0] == row["ordering_key"]
+        assert offer["because"]["head_start_min"] == row["priority"]
+        assert await faults(place.desk) == []
+
+
 async def test_a_rule_counts_for_who_waits_already(db_url: str) -> None:
     async with floor(db_url) as place:
         await only_sales(place)
