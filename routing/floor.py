@@ -247,11 +247,13 @@ class Floor:
                 case "wait":
                     counts = item.waits_since + step.after <= self.now
                 case "size":
-                    counts = arrived and line.unanswered > step.size
+                    counts = arrived and not item.placed and line.unanswered > step.size
                 case "no_staff":
                     counts = not self.is_staffed(item.queue)
                 case _:
                     counts = not line.open_until(self.now)[0]
+                    if counts and item.placed:
+                        counts = line.closed_anew(item.waits_since, self.now)
             if counts:
                 return step
         return None

@@ -122,6 +122,14 @@ class QueueLine:
             self._hours = (now, is_open(hours, now), until, look_again)
         return self._hours[1], self._hours[2]
 
+    def closed_anew(self, since: Micros, now: Micros) -> bool:
+        """Whether the queue, which is closed now, was open at `since` or has been since then."""
+        hours = self.policy.hours
+        if hours is None or is_open(hours, since):
+            return True
+        opened = next_change(hours, since)
+        return opened is not None and opened <= now
+
     def join(self, record: ItemRecord) -> None:
         """Count one that waits or rings here from now on; `unanswered` is counted down when it leaves."""
         self.unanswered += 1

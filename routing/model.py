@@ -112,6 +112,7 @@ class WorkItem:
     `queued_at` is when it first joined a queue in this wait; it never changes while the item is offered,
     declined or put back, so the item keeps its place. `kept`: why it is that of an earlier wait; `joined_at` is when
     this wait began then (0: at `queued_at`), and its times run from then on: rings, overflow, preferred agents.
+    `placed`: a person put it into this queue then, knowing what that is like (see `Overflow`).
     `priority` is a head start in whole minutes, that of its medium in its queue included (`QueuePolicy.head_starts`).
     It asks for all skills of `requires` and, if there are any, all of one of `any_of`.
     `value`: what the customer is worth, in points that the queue weighs. `preferred`: the first who is to be had and
@@ -130,6 +131,7 @@ class WorkItem:
     kept: str = field(default="", metadata=ADDED)
     callback: Callback | None = field(default=None, metadata=ADDED)
     joined_at: Micros = field(default=0, metadata=ADDED)
+    placed: bool = field(default=False, metadata=ADDED)
 
     @property
     def waits_since(self) -> Micros:
@@ -185,7 +187,8 @@ class Overflow:
 
     `when`: "wait" (longer than `after`), "size" (already `size` others are there when it comes), "no_staff" (none of
     the queue's agents is ready), "closed" (by the queue's hours). `to`: "queue" (then `queue`, with its place kept),
-    "callback", "voicemail" or "message": a channel carries it out.
+    "callback", "voicemail" or "message": a channel carries it out. What a person put there (`WorkItem.placed`) stays in
+    a queue that is full, and in one that is closed until it closes again.
     """
 
     when: str

@@ -31,6 +31,9 @@ def arrival(recover: Micros, now: Micros, before: Wait | None) -> tuple[Micros, 
 
 
 def moved(item: WorkItem, here: QueuePolicy, there: QueuePolicy) -> WorkItem:
-    """The item in another queue by the rules of overflow: with its arrival, and its medium's head start there."""
+    """The item in another queue by the rules of overflow: with its arrival, and its medium's head start there.
+
+    Where a person may have put it before is over.
+    """
     gains = there.head_starts.get(item.medium, 0) - here.head_starts.get(item.medium, 0)
-    return replace(item, queue=there.id, priority=item.priority + gains)
+    return replace(item, queue=there.id, priority=item.priority + gains, placed=False)

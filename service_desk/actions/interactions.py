@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from routing.commands import WorkEnded, WorkQueued, WorkTaken, WrapUpEnded, WrapUpStarted
 from routing.model import Preferred, Skill, WorkItem
 from service_desk.actions import silence
-from service_desk.actions.places import NO_HINTS, after_service, came_at, place_in, reopened_hints
+from service_desk.actions.places import NO_HINTS, after_move, after_service, came_at, place_in, reopened_hints
 from service_desk.clock import SECOND, Micros
 from service_desk.domain import events
 from service_desk.domain import interaction as life
@@ -148,6 +148,7 @@ def work_item_for(row: Row, config: DeskConfig) -> WorkItem:
         kept=hints.get("kept", ""),
         joined_at=hints.get("moved_at", came_at(row) if "kept" in hints else 0),
         value=config.value_of(row["account"]),
+        placed=hints.get("placed", False),
     )
 
 
@@ -190,7 +191,7 @@ def put_back(tx: Tx, row: Row, reason: str) -> Row:
         connected_at=None,
         handled_at=None,
         wrap_up_until=None,
-        hints=after_service(row["hints"]),
+        hints=after_move(tx, after_service(row["hints"]), reason),
         **({"queued_at": tx.now, "ordering_key": tx.now} if planted("put_back_loses_place") else {}),
     )
     open_segment(tx, row)
@@ -236,7 +237,7 @@ def requeue(tx: Tx, row: Row, reason: str) -> Row:
         agent_id=None,
         queued_at=tx.now,
         ordering_key=tx.config.ordering_key(row["queue_id"], tx.now, row["priority"], row["account"]),
-        hints=reopened_hints(tx, row["queue_id"], agent_id),
+        hints=after_move(tx, reopened_hints(tx, row["queue_id"], agent_id), reason),
         answered_at=None,
         connected_at=None,
         handled_at=None,

@@ -24,9 +24,7 @@ def into_other_line(tx: Tx, row: Row, queue_id: str, reason: Reason) -> Row:
     moved_from = row["queue_id"] if waits and interactions.is_unanswered(tx, row) else None
     row = let_go(tx, row, "moved")
     queued_at = row["queued_at"] if waits else tx.now
-    hints = row["hints"] if waits else None
-    if waits and reason == "moved":
-        hints = after_move(tx, hints)
+    hints = after_move(tx, row["hints"] if waits else None, reason)
     priority = tx.config.head_start(queue_id, row["channel"]) + head_start_of(tx, row)
     row = interactions.move(
         tx,

@@ -24,7 +24,8 @@ NO_HINTS: Final[dict[str, Any]] = {}
 
 Hints = dict[str, Any]
 """`interaction.hints`: "kept", why the arrival is that of an earlier wait; "given", its place was given back to a later
-contact; "moved_at", when a supervisor moved it here while it waited; "preferred", pairs of agent and why.
+contact; "moved_at", when a supervisor moved it; "placed", it is still where they put it; "preferred", pairs of agent
+and why.
 """
 
 _BEFORE = Prepared(
@@ -109,12 +110,17 @@ def after_service(hints: Hints | None) -> Hints | None:
     return {name: value for name, value in (hints or NO_HINTS).items() if name != "preferred"} or None
 
 
-def after_move(tx: Tx, hints: Hints | None) -> Hints:
-    """Of what a supervisor moves while it waits: its place is kept, and what happens to who waits too long begins anew.
+def after_move(tx: Tx, hints: Hints | None, reason: str) -> Hints | None:
+    """Of what goes into a line for this reason.
 
-    Else the rules of the new queue could send it away at once, and undo what the supervisor did.
+    Where a supervisor "moved" it, what happens to who waits too long begins anew, and the queue keeps it though it is
+    closed or full: else its rules could send it away at once, and undo what the supervisor did. "overflow" ends that.
     """
-    return {**(hints or NO_HINTS), "moved_at": tx.now}
+    if reason == "moved":
+        return {**(hints or NO_HINTS), "moved_at": tx.now, "placed": True}
+    if reason == "overflow" and hints is not None:
+        return {name: value for name, value in hints.items() if name != "placed"} or None
+    return hints
 
 
 def came_at(row: Row) -> Micros:

@@ -359,6 +359,7 @@ class QueueBoardView(View):
     abandoned_in_target_today: int
     moved_out_today: int = Field(description="Left for another queue before anybody answered.")
     wait_us_today: int = Field(description="Sum of the waits of the answered ones.")
+    closed: bool = Field(description="By its hours. What a supervisor moves there waits until it opens.")
 
 
 class AgentBoardView(View):

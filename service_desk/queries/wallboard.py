@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 from pydantic import ValidationError
 
+from routing.hours import is_open
 from service_desk.clock import MINUTE, SECOND, Micros
 from service_desk.domain.alerts import Readings, together
 from service_desk.domain.config import LOW_IS_BAD, DeskConfig, Queue
@@ -195,6 +196,7 @@ def _queue(
         abandoned_in_target_today=today.abandoned_in_target,
         moved_out_today=today.moved_out,
         wait_us_today=today.wait_us,
+        closed=queue.hours is not None and not is_open(queue.hours.for_router(), reader.now),
     )
 
 

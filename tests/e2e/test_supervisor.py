@@ -55,7 +55,9 @@ async def test_a_supervisor_s_quarter_of_an_hour(  # noqa: PLR0915 - a story, to
     db_url: str, tmp_path: Path, chrome: Browser
 ) -> None:
     faults: list[str] = []
-    config = {**CONFIG, "alerts": [RULE]}
+    service, sales = CONFIG["queues"]
+    away = {"hours": {"zone": "UTC"}, "overflow": [{"when": "closed", "queue": "service"}]}
+    config = {**CONFIG, "alerts": [RULE], "queues": [service, {**sales, **away}]}
     async with world(db_url, tmp_path, config=config) as desk, browser(chrome) as started:
         await add_agent(desk, "sue", role="supervisor")
         await add_agent(desk, "ann")
@@ -85,11 +87,12 @@ async def test_a_supervisor_s_quarter_of_an_hour(  # noqa: PLR0915 - a story, to
         await expect(sue.get_by_test_id("drill-contact")).to_have_count(4)
         await sue.keyboard.press("Escape")
 
-        # Two go to another queue, each with a reason; without one nothing happens.
+        # Two go to another queue, each with a reason; without one nothing happens. It is closed, which she is told.
         waiting = sorted(row["id"] for row in await rows_of(desk.desk, schema.interaction, state="queued"))
         for each in waiting[:2]:
             await choose(sue, each, "move")
             await sue.get_by_test_id("intervene-queue").select_option("sales")
+            await expect(sue.get_by_test_id("intervene-closed")).to_contain_text("waits there until it opens")
             await sue.get_by_test_id("intervene-do").click()
             assert (await contact(desk, each))["queue_id"] == "service"
             await sue.get_by_test_id("intervene-reason").fill(WHY)

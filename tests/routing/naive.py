@@ -15,6 +15,7 @@ from routing.model import (
     Agent,
     Callback,
     CallbackRule,
+    Hours,
     Micros,
     Offer,
     Overflow,
@@ -199,7 +200,9 @@ class NaiveRouter:
                 gains = there.head_starts.get(each.item.medium, 0) - queue.head_starts.get(
                     each.item.medium, 0
                 )
-                each.item = replace(each.item, queue=step.queue, priority=each.item.priority + gains)
+                each.item = replace(
+                    each.item, queue=step.queue, priority=each.item.priority + gains, placed=False
+                )
                 arrived = True
             else:
                 each.place = "parked"
@@ -221,10 +224,17 @@ class NaiveRouter:
         ]
         return {
             "wait": self.now - since(each.item) >= step.after,
-            "size": arrived and len(there) - 1 >= step.size,
+            "size": arrived and not each.item.placed and len(there) - 1 >= step.size,
             "no_staff": not staff,
-            "closed": queue.hours is not None and not is_open(queue.hours, self.now),
+            "closed": queue.hours is not None and self.is_closed_to(each.item, queue.hours),
         }[step.when]
+
+    def is_closed_to(self, item: WorkItem, hours: Hours) -> bool:
+        """Closed, and for what a person put there: closed anew since then, looked at minute by minute."""
+        if is_open(hours, self.now):
+            return False
+        minutes = (since(item), *range(since(item), self.now, MINUTE))
+        return not item.placed or any(is_open(hours, at) for at in minutes)
 
     def stage(self, each: Item) -> None:
         """What the item asks for at this moment."""

@@ -6,11 +6,12 @@ import pytest
 
 from routing import commands as c
 from routing import decisions as d
-from routing.model import SECOND, Hours, Overflow, Policy, QueuePolicy, Span
+from routing.model import MINUTE, SECOND, Hours, Overflow, Policy, QueuePolicy, Span
 from tests.routing.floors import POLICY, Floor
 from tests.routing.worlds import START, agent, queued, ready
 
 ELSEWHERE = {"queues": frozenset({"repair"})}
+FROM_2214_TO_2220 = Hours("UTC", ((Span(22 * 60 + 14, 22 * 60 + 20),),) * 7)
 UNTIL_2220 = Hours("UTC", ((Span(0, 22 * 60 + 20),),) * 7)  # START is 22:13:20
 
 
@@ -102,6 +103,28 @@ def test_closing_time_sends_away_who_comes_and_who_waits() -> None:
     assert floor.router.next_deadline() == START + 400 * SECOND
     assert moved(floor.do(c.Tick(), after=400 * SECOND)) == [("call", "message", "closed")]
     assert moved(floor.do(queued("late"))) == [("late", "message", "closed")]
+
+
+def test_what_a_person_put_there_leaves_when_the_queue_closes_next() -> None:
+    """Being closed or full sends none of it away; where it goes by the rules later, it is like all others."""
+    steps = (Overflow("closed", "queue", "repair"), Overflow("size", "queue", "repair", size=0))
+    billing = QueuePolicy("billing", hours=FROM_2214_TO_2220, overflow=steps)
+    repair = QueuePolicy("repair", overflow=(Overflow("size", "message", size=2),))
+    floor = Floor(policy=Policy(1, (billing, repair)))
+    assert moved(floor.do(queued("other"))) == [("other", "repair", "closed")]
+    by_hand = [
+        queued(name, placed=True, queued_at=START - MINUTE, joined_at=START) for name in ("one", "two")
+    ]
+    assert moved(floor.do(*by_hand)) == []
+    assert moved(floor.do(c.Tick(), after=40 * SECOND)) == [], "it opens"
+    assert moved(floor.do(queued("three"))) == [("three", "repair", "size")]
+    assert moved(floor.do(c.Tick(), after=360 * SECOND - 1)) == []
+    assert moved(floor.do(c.Tick(), after=1)) == [
+        ("one", "repair", "closed"),
+        ("one", "message", "size"),
+        ("two", "repair", "closed"),
+        ("two", "message", "size"),
+    ]
 
 
 def test_what_a_channel_cannot_do_is_refused_and_not_tried_again() -> None:

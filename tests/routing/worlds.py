@@ -151,6 +151,7 @@ def items(now: Micros) -> st.SearchStrategy[WorkItem]:
         value=st.sampled_from([0, 0, 3, 50]),
         kept=st.sampled_from(["", "", "called_again"]),
         joined_at=st.sampled_from([0, 0, 0, now, now - 10 * SECOND]),
+        placed=st.sampled_from([False, False, True]),
         callback=st.sampled_from(
             [None] * 5
             + [Callback(), Callback(1), Callback(1, now + 20 * SECOND), Callback(0, 0, now - 10 * SECOND)]

@@ -2659,6 +2659,11 @@ export interface components {
             answered_in_target_today: number;
             /** Answered Today */
             answered_today: number;
+            /**
+             * Closed
+             * @description By its hours. What a supervisor moves there waits until it opens.
+             */
+            closed: boolean;
             /** Expected Wait S */
             expected_wait_s: number | null;
             /** Id */

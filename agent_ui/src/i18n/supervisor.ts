@@ -54,6 +54,8 @@ export const supervisor = {
   "intervene.prioritise_note": "A head start in line. All contacts age alike, so nobody is passed for ever.",
   "intervene.to_queue": "To queue",
   "intervene.queue_line": "{name} · {count} waiting",
+  "intervene.queue_line_closed": "{name} · {count} waiting · closed",
+  "intervene.closed": "{name} is closed now. The contact waits there until it opens.",
   "intervene.same_queue": "{name} (back into line)",
   "intervene.to_agent": "To agent",
   "intervene.agent_line": "{name} · ready",

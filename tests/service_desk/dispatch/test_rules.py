@@ -5,8 +5,11 @@ from copy import deepcopy
 from typing import Any
 
 from routing.decisions import Overflowed
-from service_desk.actions import admin, offers, supervision
+from routing.drafts import DAYS
+from service_desk.actions import admin, offers, parking, supervision
+from service_desk.clock import SECOND
 from service_desk.queries.waiting import waiting_view
+from service_desk.queries.wallboard import compute_board
 from service_desk.storage import schema
 from tests.service_desk.dispatch.floor import SHORT, Floor, floor, text_from
 from tests.service_desk.people import rows_of
@@ -107,6 +110,8 @@ async def test_a_closed_queue_hands_on(db_url: str) -> None:
         name = await place.call()
         await place.settle()
         assert (await place.contact(name))["queue_id"] == "sales"
+        board = await place.desk.read(compute_board)
+        assert [(queue.id, queue.closed) for queue in board.queues] == [("service", True), ("sales", False)]
         assert await faults(place.desk) == []
 
 
@@ -220,4 +225,71 @@ async def test_the_rules_do_not_undo_at_once_where_a_supervisor_moves_who_waits(
         assert (row["queue_id"], row["queued_at"]) == ("sales", came)
         await place.advance(2)
         assert (await place.contact(name))["queue_id"] == "service", "its ten seconds there are over"
+        assert await faults(place.desk) == []
+
+
+async def test_what_a_supervisor_moves_into_a_closed_and_full_queue_stays_until_it_closes_again(
+    db_url: str,
+) -> None:
+    """They chose it knowingly: of who waits, of who is being served, and back into the same line."""
+    opens = {"zone": "UTC", **{day: ["22:15-22:16"] for day in DAYS}}  # it is 22:13:24
+    async with floor(db_url) as place:
+        place.start()
+        for login in ("ann", "cyd", "dan"):
+            await place.say(login, "away")
+
+        async def move(name: str) -> None:
+            row = await place.contact(name)
+            await place.desk.run(supervision.move_contact, row["id"], row["version"], "sales", "because")
+            await place.settle()
+
+        async def assign(name: str) -> None:
+            row = await place.contact(name)
+            bob = place.names["bob"]
+            await place.desk.run(supervision.assign_contact, row["id"], row["version"], bob, "because")
+            await place.settle()
+
+        served, waits = await place.call(), await place.call()
+        await place.settle()
+        await place.accept(served)
+        body = deepcopy(SHORT)
+        steps = [
+            {"when": when, "size": size, "queue": "service"} for when, size in (("closed", None), ("size", 0))
+        ]
+        body["queues"][1].update(hours=opens, overflow=steps)
+        await place.desk.run(admin.publish_config, body)
+        await move(waits)
+        await move(served)
+        await assign(served)
+        await move(served)
+        parked = await text_from(place, "+14155550111", "Where is my oven?")
+        await place.settle()
+        await place.accept(parked)
+        await move(parked)
+        await assign(parked)
+        row = await place.contact(parked)
+        await place.desk.run(parking.park, row["id"], row["agent_id"])
+        await move(parked)
+
+        async def lines() -> set[tuple[str, str]]:
+            rows = [await place.contact(name) for name in (waits, served, parked)]
+            return {(row["queue_id"], row["state"]) for row in rows}
+
+        assert await lines() == {("sales", "queued")}
+        await place.stop()
+        place.start()  # it survives in the rows
+        await place.settle()
+        assert await lines() == {("sales", "queued")}
+        await place.say("bob", "away")
+        for _ in range(2):  # it opens, and is about to close
+            place.clock.advance(70 * SECOND)
+            await place.settle()
+            assert await lines() == {("sales", "queued")}
+        place.clock.advance(20 * SECOND)
+        await place.settle()
+        assert await lines() == {("service", "queued")}, (
+            "what still waits when it closes goes like all others"
+        )
+        for name in (waits, served, parked):
+            assert "placed" not in (await place.contact(name))["hints"], "it is nobody's choice any more"
         assert await faults(place.desk) == []

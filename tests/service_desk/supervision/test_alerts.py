@@ -161,7 +161,7 @@ def board(waiting: int, at_s: int, *raised: AlertView) -> BoardView:
         agents_ready=0, agents_busy=0, offered_today=0, answered_today=0, abandoned_today=0,
         answered_in_target_today=0, target_s=20, message_target_s=14_400,
         abandoned_in_target_today=0, moved_out_today=0,
-        wait_us_today=0,
+        wait_us_today=0, closed=False,
     )  # fmt: skip
     return BoardView(
         at=at_s * SECOND, position=1, queues=[queue], agents=[], trend=None, alerts=list(raised), targets={}
