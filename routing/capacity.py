@@ -37,6 +37,12 @@ def has_room(
     return used + weights.get(medium, 1) <= units
 
 
+def most_of(agent: Agent, medium: str, weights: Mapping[str, int]) -> int:
+    """How many items of a medium the agent may have at once who has nothing else."""
+    most, weight = agent.capacity.get(medium, 0), weights.get(medium, 1)
+    return most if agent.units is None or weight <= 0 else min(most, agent.units // weight)
+
+
 class Room:
     """What an agent holds, and of which media one more item fits beside it.
 

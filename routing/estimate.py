@@ -3,7 +3,8 @@
 Waits end in two ways: one of N agents gets free (rate mu each), or one of those ahead gives up (rate theta
 each). With q ahead the expected wait is the sum over k = 0..q of 1 / (N mu + k theta), known as QLm: of the
 usual estimates the one with the least error when callers abandon (Ibrahim and Whitt 2009). Where it has no
-answer, because nobody serves the queue, the age of the head of the line is a guess that needs no model.
+answer, because nobody serves the queue, the age of the head of the line is a guess that needs no model: how long the
+one who waits there now has waited, without an earlier wait whose place they took back.
 """
 
 from dataclasses import dataclass

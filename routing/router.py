@@ -126,6 +126,10 @@ class Router:
         """For an item that waits; or, by the id of a queue, for one that would join it now."""
         return views.estimate(self.floor, subject, medium)
 
+    def places(self) -> dict[str, dict[str, int]]:
+        """By queue and medium: how many items those who take work now, idle or busy, may have at once."""
+        return views.places(self.floor)
+
     def rates(self, queue: str) -> tuple[float, float]:
         """(mu, theta) per second: contacts that one place finishes, waiting customers who give up."""
         return views.rates(self.floor, queue)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from routing.capacity import most_of
 from routing.estimate import Estimate, expected_wait
 from routing.floor import Floor
 from routing.lines import QueueLine
@@ -100,11 +101,28 @@ def estimate(floor: Floor, subject: str, medium: str | None) -> Estimate | None:
 
 def _places(floor: Floor, agents: Iterable[AgentRecord], medium: str | None) -> int:
     """N: the places that serve, of agents who take work, idle or busy; one each if the medium is unknown."""
+    weights = floor.rules.policy.weights
     return sum(
-        1 if medium is None else agent.agent.capacity.get(medium, 0)
+        1 if medium is None else most_of(agent.agent, medium, weights)
         for agent in agents
         if agent.takes_work(floor.now)
     )
+
+
+def places(floor: Floor) -> dict[str, dict[str, int]]:
+    """N by queue and medium; what there is no place for is left out."""
+    found: dict[str, dict[str, int]] = {}
+    weights = floor.rules.policy.weights
+    for record in floor.agents.values():
+        if not record.takes_work(floor.now):
+            continue
+        most = {medium: most_of(record.agent, medium, weights) for medium in record.agent.capacity}
+        for queue in record.agent.queues:
+            here = found.setdefault(queue, {})
+            for medium, number in most.items():
+                if number:
+                    here[medium] = here.get(medium, 0) + number
+    return found
 
 
 def _estimate(floor: Floor, name: str, ahead: int, places: int) -> Estimate:
@@ -116,7 +134,8 @@ def _estimate(floor: Floor, name: str, ahead: int, places: int) -> Estimate:
     if line is None or line.waiting.head is None:
         return Estimate(ahead + 1, None, "head_age")
     head = line.waiting.head[2].item
-    return Estimate(ahead + 1, max(floor.now - head.queued_at, 0), "head_age")
+    came = head.waits_since if head.kept else head.queued_at
+    return Estimate(ahead + 1, max(floor.now - came, 0), "head_age")
 
 
 def agent(floor: Floor, name: str) -> AgentView | None:

@@ -121,24 +121,34 @@ class RoutingHost:
 
     def _wake_at(self, router: Router) -> Micros | None:
         """The next deadline, but soon enough to write figures that changed and to notice a lost lease."""
-        figures = self._live_at + LIVE_EVERY if self._live_rows(router) else None
-        return earliest(figures, router.next_deadline(), self._lease.look_again_at())
-
-    def _live_rows(self, router: Router) -> dict[str, tuple[Any, ...]]:
-        """Rows that differ from what was written."""
-        views = {queue: router.waiting(queue) for queue in router.queues()}
-        rows = {q: (view.waiting, view.oldest, view.ready, view.mu, view.theta) for q, view in views.items()}
-        return {queue: row for queue, row in rows.items() if self._live.get(queue) != row}
+        changed = any(
+            self._live.get(queue, ())[:-1] != figures for queue, figures in _figures(router).items()
+        )
+        return earliest(
+            self._live_at + LIVE_EVERY if changed else None,
+            router.next_deadline(),
+            self._lease.look_again_at(),
+        )
 
     async def _write_live(self, router: Router, fence: int) -> None:
         now = self._desk.clock.now()
         if now - self._live_at < LIVE_EVERY:
             return
-        changed = self._live_rows(router)
+        places = (
+            router.places()
+        )  # last in the row: those of all agents, so looked at when it may be written only
+        rows = {queue: (*figures, places.get(queue, {})) for queue, figures in _figures(router).items()}
+        changed = {queue: row for queue, row in rows.items() if self._live.get(queue) != row}
         if changed:
             await self._desk.run(write_live, changed, self._lease.name, fence, actor="router")
             self._live |= changed
             self._live_at = now
+
+
+def _figures(router: Router) -> dict[str, tuple[Any, ...]]:
+    """What of each queue's row is quick to tell."""
+    views = {queue: router.waiting(queue) for queue in router.queues()}
+    return {q: (view.waiting, view.oldest, view.ready, view.mu, view.theta) for q, view in views.items()}
 
 
 def commands_after(reader: Reader, position: int, limit: int) -> list[tuple[int, Command]]:
@@ -183,7 +193,7 @@ def record_steps(
 def write_live(tx: Tx, rows: dict[str, tuple[Any, ...]], lease: str, fence: int) -> None:
     """The router's figures per queue, changed rows only."""
     check_fence(tx, lease, fence)
-    for queue_id, (waiting, oldest, agents, mu, theta) in rows.items():
+    for queue_id, (waiting, oldest, agents, mu, theta, places) in rows.items():
         values = {
             "at": tx.now,
             "waiting": waiting,
@@ -191,6 +201,7 @@ def write_live(tx: Tx, rows: dict[str, tuple[Any, ...]], lease: str, fence: int)
             "agents": agents,
             "mu": mu,
             "theta": theta,
+            "places": places,
         }
         if not tx.write(sa.update(LIVE).where(LIVE.c.queue_id == queue_id).values(**values)):
             tx.write(sa.insert(LIVE), {"queue_id": queue_id, **values})

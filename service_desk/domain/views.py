@@ -346,7 +346,9 @@ class QueueBoardView(View):
     oldest_message_at: Micros | None = Field(
         description="The same of mail and texts; `message_target_s` judges it."
     )
-    expected_wait_s: int | None
+    expected_wait_s: int | None = Field(
+        description="Of a new call or chat, whichever would wait longer; null if nobody is ready or knows."
+    )
     active: int
     agents_ready: int
     agents_busy: int

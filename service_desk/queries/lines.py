@@ -9,6 +9,8 @@ from routing.estimate import expected_wait
 from service_desk.clock import Micros
 from service_desk.domain.config import AgeingClass, Queue
 from service_desk.domain.interaction import OFFERED, WAITING
+from service_desk.domain.media import ASYNCHRONOUS
+from service_desk.domain.media import LIVE as LIVE_MEDIA
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
 
@@ -46,7 +48,7 @@ def facts_of(reader: Reader, row: sa.RowMapping) -> LineFacts:
     position = place(reader, row) if row["state"] in WAITING else None
     wait = 0 if row["state"] == OFFERED else None
     if position is not None and wait is None:
-        wait = wait_s(reader, row["queue_id"], position - 1)
+        wait = wait_s(reader, row["queue_id"], row["channel"], position - 1)
     return LineFacts(row["id"], row["state"], row["channel"], row["queue_id"], position, wait)
 
 
@@ -84,9 +86,25 @@ def _belongs(line: sa.FromClause, each: AgeingClass) -> sa.ColumnElement[bool]:
     return medium if each.priority is None else sa.and_(medium, line.c.priority >= each.priority)
 
 
-def wait_s(reader: Reader, queue_id: str | None, ahead: int) -> int | None:
-    """Expected wait with `ahead` in front, from the router's live view; None without agents or data."""
-    row = reader.get(LIVE, queue_id) if queue_id is not None else None
-    if row is None or row["agents"] == 0 or row["mu"] <= 0:
+def wait_s(reader: Reader, queue_id: str | None, channel: str, ahead: int) -> int | None:
+    """Expected wait of a contact of this medium with `ahead` in front; None if nobody knows."""
+    return modelled_s(reader.get(LIVE, queue_id), channel, ahead) if queue_id is not None else None
+
+
+def longest_wait_s(reader: Reader, queue_id: str, ahead: int) -> int | None:
+    """Of a new call or chat, whichever would wait longer; of mail and texts where nobody who is ready takes those."""
+    view = reader.get(LIVE, queue_id)
+    for media in (LIVE_MEDIA, ASYNCHRONOUS):
+        waits = [modelled_s(view, channel, ahead) for channel in sorted(media)]
+        if known := [wait for wait in waits if wait is not None]:
+            return max(known)
+    return None
+
+
+def modelled_s(view: sa.RowMapping | None, channel: str, ahead: int) -> int | None:
+    """QLm by the router's live view of the queue, see `routing.estimate`; None without places or data."""
+    if view is None or view["mu"] <= 0:
         return None
-    return round(expected_wait(ahead, row["agents"] * row["mu"], row["theta"]))
+    # a row that a node of the version before wrote counts agents only
+    places = view["agents"] if view["places"] is None else view["places"].get(channel, 0)
+    return round(expected_wait(ahead, places * view["mu"], view["theta"])) if places else None

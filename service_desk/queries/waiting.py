@@ -6,14 +6,13 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from routing.estimate import expected_wait
 from service_desk.actions.places import came_at
 from service_desk.actions.pull import PULLED
-from service_desk.clock import DAY, SECOND
+from service_desk.clock import DAY, SECOND, Micros
 from service_desk.domain.interaction import OFFERED, WAITING
 from service_desk.domain.supervision_views import AgentPullsView, PullsView, WaitingContactView, WaitingView
 from service_desk.queries.figures import midnight, today
-from service_desk.queries.lines import aged
+from service_desk.queries.lines import aged, modelled_s
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
 
@@ -22,8 +21,6 @@ AGENT, AUDIT, SEGMENT = schema.agent, schema.audit, schema.segment
 MOST = 200
 NAMES = ("id", "channel", "queue_id", "state", "created_at", "queued_at", "caller")
 Basis = Literal["ringing", "model", "head_age", "unknown"]
-Places = Counter[tuple[str, str]]
-"""(queue, medium): how many contacts of it those who are ready could have at once."""
 
 
 def waiting_view(reader: Reader, queues: list[str], limit: int = MOST) -> WaitingView:
@@ -40,9 +37,11 @@ def waiting_view(reader: Reader, queues: list[str], limit: int = MOST) -> Waitin
     )
     rows = reader.all(sa.select(numbered).order_by(numbered.c.position, numbered.c.queue_id).limit(limit))
     total: int = reader.scalar(sa.select(sa.func.count()).select_from(INTERACTION).where(*in_line))
-    places = _places(reader)
+    # The first of a queue stands before all others of it that are shown.
+    heads = {row["queue_id"]: came_at(row) for row in rows if row["position"] == 1}
     return WaitingView(
-        total=total, items=[_one(row, live.get(row["queue_id"]), places, reader.now) for row in rows]
+        total=total,
+        items=[_one(row, live.get(row["queue_id"]), heads[row["queue_id"]], reader.now) for row in rows],
     )
 
 
@@ -55,18 +54,10 @@ def _key(reader: Reader, queues: list[str]) -> sa.ColumnElement[Any]:
     return sa.case(*kinds, else_=INTERACTION.c.ordering_key)
 
 
-def _places(reader: Reader) -> Places:
-    places: Places = Counter()
-    ready = (AGENT.c.active.is_(True), AGENT.c.chosen == "ready", AGENT.c.lost_at.is_(None))
-    for row in reader.all(sa.select(AGENT.c.queues, AGENT.c.capacity).where(*ready)):
-        for queue in row["queues"]:
-            for medium, number in row["capacity"].items():
-                places[queue, medium] += number
-    return places
-
-
-def _one(row: sa.RowMapping, live: sa.RowMapping | None, places: Places, now: int) -> WaitingContactView:
-    wait, basis = _wait(row, live, places[row["queue_id"], row["channel"]], now)
+def _one(
+    row: sa.RowMapping, live: sa.RowMapping | None, head_came: Micros, now: Micros
+) -> WaitingContactView:
+    wait, basis = _wait(row, live, now - head_came)
     return WaitingContactView(
         id=row["id"],
         channel=row["channel"],
@@ -81,15 +72,14 @@ def _one(row: sa.RowMapping, live: sa.RowMapping | None, places: Places, now: in
     )
 
 
-def _wait(row: sa.RowMapping, live: sa.RowMapping | None, places: int, now: int) -> tuple[int | None, Basis]:
+def _wait(row: sa.RowMapping, live: sa.RowMapping | None, head_age: Micros) -> tuple[int | None, Basis]:
     """Seconds from now, and where they come from: see `routing.estimate`."""
     if row["state"] == OFFERED:
         return 0, "ringing"
-    if live is not None and places and live["mu"] > 0:
-        return round(expected_wait(row["position"] - 1, places * live["mu"], live["theta"])), "model"
-    if live is not None and live["oldest_at"] is not None:
-        return round(max(0, now - live["oldest_at"]) / SECOND), "head_age"
-    return None, "unknown"
+    if live is None:
+        return None, "unknown"
+    wait = modelled_s(live, row["channel"], row["position"] - 1)
+    return (wait, "model") if wait is not None else (round(max(0, head_age) / SECOND), "head_age")
 
 
 # --- what was taken out of turn ------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from service_desk.domain.media import ASYNCHRONOUS, LIVE
 from service_desk.domain.recount import KINDS, Count, Slot, recount
 from service_desk.domain.views import AgentBoardView, BoardView, QueueBoardView, TrendView
 from service_desk.queries.alerts import open_alerts
-from service_desk.queries.lines import wait_s
+from service_desk.queries.lines import longest_wait_s
 from service_desk.queries.log import WHOLE_LOG
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
@@ -138,20 +138,21 @@ def _first_of(media: frozenset[str]) -> sa.ColumnElement[Micros | None]:
     return sa.func.min(sa.case((INTERACTION.c.channel.in_(sorted(media)), CAME_AT)))
 
 
+IN_LINE = (
+    sa.select(
+        INTERACTION.c.queue_id,
+        sa.func.count().label("count"),
+        _first_of(LIVE).label("oldest"),
+        _first_of(ASYNCHRONOUS).label("oldest_message"),
+    )
+    .where(INTERACTION.c.state.in_(tuple(WAITING)))
+    .group_by(INTERACTION.c.queue_id)
+)
+"""Of each queue where somebody waits: how many do, and when the first of them came."""
+
+
 def _queues(reader: Reader, config: DeskConfig, agents: list[AgentBoardView]) -> list[QueueBoardView]:
-    waiting = {
-        row["queue_id"]: row
-        for row in reader.all(
-            sa.select(
-                INTERACTION.c.queue_id,
-                sa.func.count().label("count"),
-                _first_of(LIVE).label("oldest"),
-                _first_of(ASYNCHRONOUS).label("oldest_message"),
-            )
-            .where(INTERACTION.c.state.in_(tuple(WAITING)))
-            .group_by(INTERACTION.c.queue_id)
-        )
-    }
+    waiting = {row["queue_id"]: row for row in reader.all(IN_LINE)}
     active = {
         row["queue_id"]: row["count"]
         for row in reader.all(
@@ -183,7 +184,7 @@ def _queue(
         waiting=count,
         oldest_at=line["oldest"] if line else None,
         oldest_message_at=line["oldest_message"] if line else None,
-        expected_wait_s=wait_s(reader, queue.id, count),
+        expected_wait_s=longest_wait_s(reader, queue.id, count),
         active=active,
         agents_ready=sum(view.status == "ready" for view in members),
         agents_busy=sum(view.status in ("offered", "busy", "wrap_up") for view in members),

@@ -583,7 +583,9 @@ queue_live = sa.Table(
     sa.Column("agents", sa.Integer, nullable=False),
     sa.Column("mu", sa.Float, nullable=False),
     sa.Column("theta", sa.Float, nullable=False),
-    comment="The router's live view of a queue: agents serving it, mu and theta per second. For wait estimates.",
+    sa.Column("places", Json),
+    comment="The router's live view of a queue: agents serving it, mu and theta per second, by medium how many "
+    "contacts those who are ready may have at once. For wait estimates.",
 )
 
 interval_count = sa.Table(

@@ -149,11 +149,13 @@ class NaiveRouter:
                 ahead += not rests
 
     def wait(self, queue: str, medium: str, ahead: int) -> Micros | None:
-        places = sum(
-            person.agent.capacity.get(medium, 0)
-            for person in self.people.values()
-            if self.takes_work(person) and queue in person.agent.queues
-        )
+        weight = self.policy.weights.get(medium, 1)
+        places = 0
+        for person in self.people.values():
+            if self.takes_work(person) and queue in person.agent.queues:
+                units = person.agent.units
+                fit = 999 if units is None or not weight else units // weight
+                places += min(person.agent.capacity.get(medium, 0), fit)
         mu, theta = self.rates(queue)
         return round(expected_wait(ahead, places * mu, theta)) if places else None
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from routing import commands as c
 from routing.estimate import HANDLING_PRIOR, PATIENCE_PRIOR, Rate, expected_wait
-from routing.model import MINUTE, SECOND
+from routing.model import MINUTE, SECOND, Policy, QueuePolicy
 from routing.router import Router
 from tests.routing.worlds import POLICY, START, item, queued, ready
 
@@ -103,6 +103,40 @@ def test_nobody_there_means_the_age_of_the_head() -> None:
     estimate = router.estimate("call2")
     assert estimate is not None
     assert (estimate.wait, estimate.basis) == (MINUTE, "head_age")
+
+
+def test_the_age_is_that_of_the_wait_itself_and_not_of_the_place_that_it_took_back() -> None:
+    router = Router(POLICY)
+    again = item("again", queued_at=START - MINUTE, kept="called_again", joined_at=START)
+    router.apply(c.WorkQueued(again), START)
+    router.apply(c.Tick(), START + 10 * SECOND)
+    estimate = router.estimate("again")
+    assert estimate is not None
+    assert (estimate.wait, estimate.basis) == (10 * SECOND, "head_age")
+
+
+def test_places_are_what_those_who_are_ready_may_have_at_once_of_a_medium() -> None:
+    policy = Policy(1, (QueuePolicy("billing"),), weights={"chat": 2, "mail": 0})
+    many = {"phone": 1, "chat": 5, "mail": 9}
+    team: list[c.Command] = [
+        ready("free", capacity=many, queues=frozenset({"billing"})),
+        ready("bound", capacity=many, units=5, queues=frozenset({"billing", "repair"})),
+        ready("gone", capacity=many, queues=frozenset({"billing"})),
+        c.AgentGone("gone"),
+    ]
+    router = Router(policy)
+    for command in team:
+        router.apply(command, START)
+    assert router.places() == {
+        "billing": {"phone": 2, "chat": 7, "mail": 18},
+        "repair": {"phone": 1, "chat": 2, "mail": 9},
+    }
+    router.apply(c.WorkQueued(item("chat", medium="chat")), START)
+    router.apply(c.WorkQueued(item("other", medium="chat")), START)
+    mu, theta = router.rates("billing")
+    estimate = router.estimate("billing", "chat")
+    assert estimate is not None
+    assert estimate.wait == pytest.approx(expected_wait(0, 7 * mu, theta) * SECOND, abs=2)
 
 
 def test_nobody_there_and_nobody_waiting_means_not_known() -> None:

@@ -2664,7 +2664,10 @@ export interface components {
              * @description By its hours. What a supervisor moves there waits until it opens.
              */
             closed: boolean;
-            /** Expected Wait S */
+            /**
+             * Expected Wait S
+             * @description Of a new call or chat, whichever would wait longer; null if nobody is ready or knows.
+             */
             expected_wait_s: number | null;
             /** Id */
             id: string;

@@ -46,7 +46,9 @@ def _facts(reader: Reader, widget_id: str, languages: str) -> tuple[Widget, dict
         "topics": [{"id": topic.id, "name": topic.name} for topic in widget.topics],
         "languages": widget.languages,
         "staffed": any(staffed(reader, queue) for queue in queues),
-        "expected_wait_s": wait_s(reader, widget.default_queue, _waiting(reader, widget.default_queue)),
+        "expected_wait_s": wait_s(
+            reader, widget.default_queue, "web_chat", _waiting(reader, widget.default_queue)
+        ),
     }
 
 

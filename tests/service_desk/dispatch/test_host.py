@@ -206,7 +206,7 @@ async def test_who_lost_the_lease_writes_nothing(db_url: str) -> None:
         assert new == old + 1
         for late in (
             desk.run(record_steps, [step], 1, old, 7, actor="router"),
-            desk.run(write_live, {"service": (1, now, 1, 0.1, 0.1)}, "routing", old),
+            desk.run(write_live, {"service": (1, now, 1, 0.1, 0.1, {})}, "routing", old),
         ):
             with pytest.raises(Fenced):
                 await late
