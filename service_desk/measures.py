@@ -71,7 +71,16 @@ class Measures:
         )
         self.waiting = Gauge("desk_queue_waiting", "Contacts in the line.", ["queue"], registry=registry)
         self.longest_wait = Gauge(
-            "desk_queue_longest_wait_seconds", "How long the first has waited.", ["queue"], registry=registry
+            "desk_queue_longest_wait_seconds",
+            "How long the call or chat has waited that came first.",
+            ["queue"],
+            registry=registry,
+        )
+        self.longest_message_wait = Gauge(
+            "desk_queue_longest_message_wait_seconds",
+            "The same of mail and texts.",
+            ["queue"],
+            registry=registry,
         )
         self.nodes = Gauge("desk_nodes", "Processes that live, by role.", ["role"], registry=registry)
         self.clock_skew = Gauge(

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from service_desk.clock import SECOND, Micros
+from service_desk.errors import Unavailable
+from service_desk.queries.wallboard import IN_LINE
 from service_desk.storage import schema
 from service_desk.storage.database_clock import database_now
 from service_desk.storage.store import Reader
@@ -31,6 +33,19 @@ class Lag:
 
 
 @dataclass(frozen=True, slots=True)
+class Line:
+    """A queue: how many wait, and how long the first of the calls and chats, and of mail and texts, has waited.
+
+    Waits are counted from when the contact itself came, as everywhere that people look (docs/figures.md); the router's
+    order has its own beginning, where a place was given back.
+    """
+
+    waiting: int = 0
+    live_s: float = 0.0
+    messages_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """The desk at one moment. `skew_s`: the database's clock less this machine's, give or take one round trip."""
 
@@ -40,7 +55,7 @@ class Facts:
     lags: Mapping[str, Lag] = field(default_factory=dict)
     effects: Mapping[tuple[str, str], int] = field(default_factory=dict)
     overdue_s: Mapping[str, float] = field(default_factory=dict)
-    waiting: Mapping[str, tuple[int, float]] = field(default_factory=dict)
+    waiting: Mapping[str, Line] = field(default_factory=dict)
     nodes: tuple[frozenset[str], ...] = ()
 
 
@@ -104,15 +119,23 @@ def _effects(reader: Reader, now: Micros) -> tuple[dict[tuple[str, str], int], d
     return {(row["kind"], row["state"]): row["count"] for row in rows}, overdue
 
 
-def _lines(reader: Reader, now: Micros) -> dict[str, tuple[int, float]]:
-    """By queue: how many wait, and since how many seconds the first does."""
+def _lines(reader: Reader, now: Micros) -> dict[str, Line]:
+    """Every queue that the configuration names; none before there is one."""
+    try:
+        queues = [queue.id for queue in reader.config.queues]
+    except Unavailable:
+        return {}
+    found = {row["queue_id"]: row for row in reader.all(IN_LINE)}
     return {
-        row["queue_id"]: (
-            row["waiting"],
-            0.0 if row["oldest_at"] is None else max(0.0, (now - row["oldest_at"]) / SECOND),
-        )
-        for row in reader.all(sa.select(schema.queue_live))
+        queue: Line(row["count"], _age_of(row["oldest"], now), _age_of(row["oldest_message"], now))
+        if (row := found.get(queue)) is not None
+        else Line()
+        for queue in queues
     }
+
+
+def _age_of(came: Micros | None, now: Micros) -> float:
+    return 0.0 if came is None else max(0.0, (now - came) / SECOND)
 
 
 def _nodes(reader: Reader, now: Micros) -> tuple[frozenset[str], ...]:

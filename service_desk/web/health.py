@@ -143,7 +143,13 @@ class Watcher:
     def write(self, seen: Seen) -> None:
         """The same for Prometheus. What is no longer there is no longer told."""
         measures, facts = self._desk.measures, seen.facts
-        for gauge in (measures.effects, measures.effects_overdue, measures.waiting, measures.longest_wait):
+        for gauge in (
+            measures.effects,
+            measures.effects_overdue,
+            measures.waiting,
+            measures.longest_wait,
+            measures.longest_message_wait,
+        ):
             gauge.clear()
         if not self._alone:
             for name in WITHOUT:
@@ -155,9 +161,10 @@ class Watcher:
             measures.effects.labels(kind, state).set(count)
         for kind, seconds in facts.overdue_s.items():
             measures.effects_overdue.labels(kind).set(seconds)
-        for queue, (waiting, seconds) in facts.waiting.items():
-            measures.waiting.labels(queue).set(waiting)
-            measures.longest_wait.labels(queue).set(seconds)
+        for queue, line in facts.waiting.items():
+            measures.waiting.labels(queue).set(line.waiting)
+            measures.longest_wait.labels(queue).set(line.live_s)
+            measures.longest_message_wait.labels(queue).set(line.messages_s)
         for role in ("web", "route", "send"):
             live = 1 if self._alone else sum(role in roles for roles in facts.nodes)
             measures.nodes.labels(role).set(live)
