@@ -7,6 +7,7 @@ from service_desk.actions.places import came_at
 from service_desk.clock import Micros
 from service_desk.domain.interaction import ACTIVE, CONNECTING, OFFERED, PARKED, QUEUED, WRAP_UP
 from service_desk.domain.supervision_views import FloorView, LiveContactView
+from service_desk.queries.lines import order_now
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
 
@@ -47,14 +48,15 @@ def floor_view(reader: Reader) -> FloorView:
 
 
 def compute_floor(reader: Reader) -> FloorView:
-    """The floor of this moment: the line first, then those longest with their agent."""
+    """The floor of this moment: the line first, in the router's order, then those longest with their agent."""
     living = INTERACTION.c.ended_at.is_(None)
+    place, part = order_now(reader)
     rows = reader.all(
         _ON_THE_FLOOR.where(living)
         .order_by(
             _PLACE,
-            sa.case((_WAITS, INTERACTION.c.ordering_key), else_=INTERACTION.c.answered_at),
-            INTERACTION.c.created_at,
+            sa.case((_WAITS, place), else_=INTERACTION.c.answered_at),
+            sa.case((_WAITS, part), else_=INTERACTION.c.created_at),
             INTERACTION.c.id,
         )
         .limit(FLOOR_CONTACTS)

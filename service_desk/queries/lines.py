@@ -81,6 +81,21 @@ def aged(line: sa.FromClause, queue: Queue, now: Micros) -> sa.ColumnElement[int
     return line.c.ordering_key * PLAIN + (PLAIN - slope) * waited
 
 
+def order_now(reader: Reader) -> tuple[sa.ColumnElement[int], sa.ColumnElement[int]]:
+    """What contacts stand in line by at this moment, also those of different queues; then comes the id.
+
+    The place in microseconds and the hundredths of one: strict queues' places leave no room for both in one number.
+    """
+    ageing = [queue for queue in reader.config.queues if queue.ageing]
+    if not ageing:
+        return INTERACTION.c.ordering_key, sa.literal(0)
+    places = [(INTERACTION.c.queue_id == queue.id, aged(INTERACTION, queue, reader.now)) for queue in ageing]
+    return (
+        sa.case(*((here, place // PLAIN) for here, place in places), else_=INTERACTION.c.ordering_key),
+        sa.case(*((here, place % PLAIN) for here, place in places), else_=0),
+    )
+
+
 def _belongs(line: sa.FromClause, each: AgeingClass) -> sa.ColumnElement[bool]:
     medium = line.c.channel.in_(each.channels) if each.channels else sa.true()
     return medium if each.priority is None else sa.and_(medium, line.c.priority >= each.priority)

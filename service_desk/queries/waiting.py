@@ -2,7 +2,7 @@
 
 from collections import Counter
 from datetime import date, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 import sqlalchemy as sa
 
@@ -12,7 +12,7 @@ from service_desk.clock import DAY, SECOND, Micros
 from service_desk.domain.interaction import OFFERED, WAITING
 from service_desk.domain.supervision_views import AgentPullsView, PullsView, WaitingContactView, WaitingView
 from service_desk.queries.figures import midnight, today
-from service_desk.queries.lines import aged, modelled_s
+from service_desk.queries.lines import modelled_s, order_now
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
 
@@ -27,7 +27,7 @@ def waiting_view(reader: Reader, queues: list[str], limit: int = MOST) -> Waitin
     """The first of each queue's line, and how many wait in all."""
     live = {row["queue_id"]: row for row in reader.all(sa.select(LIVE).where(LIVE.c.queue_id.in_(queues)))}
     in_line = (INTERACTION.c.state.in_(sorted(WAITING)), INTERACTION.c.queue_id.in_(queues))
-    order = (_key(reader, queues), INTERACTION.c.id)
+    order = (*order_now(reader), INTERACTION.c.id)
     place = sa.func.row_number().over(partition_by=INTERACTION.c.queue_id, order_by=order).label("position")
     numbered = (
         sa.select(*(INTERACTION.c[name] for name in NAMES), place, CUSTOMER.c.name.label("customer_name"))
@@ -43,15 +43,6 @@ def waiting_view(reader: Reader, queues: list[str], limit: int = MOST) -> Waitin
         total=total,
         items=[_one(row, live.get(row["queue_id"]), heads[row["queue_id"]], reader.now) for row in rows],
     )
-
-
-def _key(reader: Reader, queues: list[str]) -> sa.ColumnElement[Any]:
-    """What contacts stand in line by at this moment; numbers of different queues are not to be compared."""
-    ageing = [queue for queue in reader.config.queues if queue.ageing and queue.id in queues]
-    if not ageing:
-        return INTERACTION.c.ordering_key
-    kinds = ((INTERACTION.c.queue_id == queue.id, aged(INTERACTION, queue, reader.now)) for queue in ageing)
-    return sa.case(*kinds, else_=INTERACTION.c.ordering_key)
 
 
 def _one(

@@ -6,8 +6,10 @@ from typing import Any
 
 from routing.decisions import Overflowed
 from routing.drafts import DAYS
+from routing.records import WAITING
 from service_desk.actions import admin, offers, parking, supervision
 from service_desk.clock import SECOND
+from service_desk.queries.floor import compute_floor
 from service_desk.queries.waiting import waiting_view
 from service_desk.queries.wallboard import compute_board
 from service_desk.storage import schema
@@ -34,6 +36,15 @@ async def only_sales(place: Floor) -> None:
     await place.settle()
     for login in ("ann", "bob", "dan"):
         await place.say(login, "away")
+
+
+def in_the_routers_order(place: Floor) -> list[str]:
+    """All that wait, the first in line first, as it compares the heads of its lines at this moment."""
+    assert place.host is not None
+    assert place.host.router is not None
+    lines = place.host.router.floor
+    records = [record for record in lines.items.values() if record.place is WAITING]
+    return [place.names[record.item.id] for record in sorted(records, key=lambda r: lines.place(r.entry)[:2])]
 
 
 async def test_who_waits_too_long_goes_on_to_another_queue_with_their_waiting_time(db_url: str) -> None:
@@ -152,6 +163,14 @@ async def test_a_class_that_ages_faster_overtakes_in_the_line_and_in_what_caller
         assert [await place.told(name) for name in (urgent, third, ordinary)] == [1, 2, 3]
         view = await place.desk.read(waiting_view, ["service", "sales"])
         assert [place.names[each.id] for each in view.items] == [urgent, third, ordinary]
+        await place.say("cyd", "away")
+        moved = await place.call()
+        row = await place.contact(moved)
+        await place.desk.run(supervision.move_contact, row["id"], row["version"], "sales", "because")
+        await place.settle()
+        seen = [place.names[each.id] for each in (await place.desk.read(compute_floor)).contacts]
+        assert seen == [urgent, third, ordinary, moved]
+        assert seen == in_the_routers_order(place)
         await place.say("bob", "ready")
         await place.settle()
         assert (await place.contact(urgent))["state"] == "offered"
@@ -202,6 +221,8 @@ async def test_what_callers_are_told_is_the_routers_order_whatever_the_classes(d
             assert told == {name: place.host.router.position(place.names[name]) for name in names}
             view = await place.desk.read(waiting_view, ["service"])
             assert [told[place.names[each.id]] for each in view.items] == list(range(1, len(names) + 1))
+            seen = [place.names[each.id] for each in (await place.desk.read(compute_floor)).contacts]
+            assert seen == in_the_routers_order(place)
 
 
 async def test_the_rules_do_not_undo_at_once_where_a_supervisor_moves_who_waits(db_url: str) -> None:
