@@ -180,16 +180,19 @@ def roll_back(tx: Tx, to: int, in_force: int) -> int:
         raise NotFound(f"There is no version {to}.")
     if to == in_force:
         raise Conflict(f"Version {to} is in force already.", code="in_force")
-    return publish_checked(tx, row["body"])
+    return publish_checked(tx, row["body"], f"the rules of version {to} again")
 
 
-def publish_file(tx: Tx, body: Mapping[str, Any]) -> int:
-    """Publish a document that may say which version it was made from. Conflict (base_moved) if that is another."""
+def publish_file(tx: Tx, body: Mapping[str, Any], file: str) -> int:
+    """Publish a document that may say which version it was made from. Conflict (base_moved) if that is another.
+
+    `file`: the name that it came by, for the note.
+    """
     tx.own_rules()
     moved = moved_on(body, tx.config.version)
     if moved is not None:
         raise Conflict(moved, code="base_moved", published=tx.config.version)
-    return publish_checked(tx, body)
+    return publish_checked(tx, body, f"from {file} by the command line")
 
 
 def moved_on(body: Mapping[str, Any], in_force: int) -> str | None:

@@ -131,7 +131,7 @@ def publish(file: Path, config: Path | None) -> None:
     with clear_errors():
         url = settings_url(config)
         with _alone(url), open_store(url) as store:
-            click.echo(f"Version {store.run(publish_file, _body(file))} is in force.")
+            click.echo(f"Version {store.run(publish_file, _body(file), file.name)} is in force.")
 
 
 @config_group.command("roll-back")

@@ -23,7 +23,9 @@ class ConfigLineView(View):
     version: int
     state: Literal["published", "retired"]
     at: Micros
-    actor: str
+    actor: str = Field(description="An agent's id, or system.")
+    name: str | None = Field(description="The agent's; null where it was none.")
+    note: str = Field(description="That of its draft; of a file or an earlier version, what says so.")
 
 
 class ConfigVersionsView(View):

@@ -1,6 +1,7 @@
 """The configuration, its versions and its drafts."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import sqlalchemy as sa
 
@@ -36,41 +37,50 @@ def config_view(reader: Reader, version: int | None) -> ConfigView | None:
 
 def versions_page(reader: Reader, before: int | None, limit: int) -> ConfigVersionsView:
     """All versions, the newest first."""
-    statement = sa.select(*LINE).order_by(CONFIG.c.version.desc()).limit(limit + 1)
-    if before is not None:
-        statement = statement.where(CONFIG.c.version < before)
-    rows = reader.all(statement)
-    page = rows[:limit]
-    more = page[-1]["version"] if len(rows) > limit else None
-    return ConfigVersionsView(items=[ConfigLineView(**row) for row in page], more=more)
+    lines = published_lines(reader, limit + 1, before)
+    page = lines[:limit]
+    more = page[-1].version if len(lines) > limit else None
+    items = [
+        ConfigLineView(
+            version=line.version,
+            state=line.state,
+            at=line.at,
+            actor=line.actor,
+            name=line.name,
+            note=line.note,
+        )
+        for line in page
+    ]
+    return ConfigVersionsView(items=items, more=more)
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedLine:
-    """A version for people: who put it in force, by login where it was an agent, and the note of its draft."""
+    """A version for people: who put it in force (`who`: their login where it was an agent), and why."""
 
     version: int
-    state: str
+    state: Literal["published", "retired"]
     at: Micros
+    actor: str
+    name: str | None
     who: str
     note: str
 
 
-def published_lines(reader: Reader, limit: int) -> list[PublishedLine]:
-    """The last versions, the newest first."""
+def published_lines(reader: Reader, limit: int, before: int | None = None) -> list[PublishedLine]:
+    """The last versions, or those before one, the newest first."""
     who = sa.func.coalesce(AGENT.c.login, CONFIG.c.actor).label("who")
-    joined = CONFIG.outerjoin(AGENT, AGENT.c.id == CONFIG.c.actor)
-    rows = reader.all(
-        sa.select(*LINE, who).select_from(joined).order_by(CONFIG.c.version.desc()).limit(limit)
+    statement = sa.select(*LINE, AGENT.c.name, who).select_from(
+        CONFIG.outerjoin(AGENT, AGENT.c.id == CONFIG.c.actor)
     )
+    if before is not None:
+        statement = statement.where(CONFIG.c.version < before)
+    rows = reader.all(statement.order_by(CONFIG.c.version.desc()).limit(limit))
     published = sa.select(AUDIT.c.subject, AUDIT.c.data).where(
         AUDIT.c.action == "config.published", AUDIT.c.subject.in_([str(row["version"]) for row in rows])
     )
     notes = {row["subject"]: row["data"].get("note", "") for row in reader.all(published)}
-    return [
-        PublishedLine(row["version"], row["state"], row["at"], row["who"], notes.get(str(row["version"]), ""))
-        for row in rows
-    ]
+    return [PublishedLine(**row, note=notes.get(str(row["version"]), "")) for row in rows]
 
 
 def drafts_view(reader: Reader) -> ConfigDraftsView:

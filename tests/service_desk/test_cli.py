@@ -194,10 +194,11 @@ def test_rules_are_changed_by_file(tmp_path: Path) -> None:
 
     assert run("config", "roll-back", "1").output == "Version 3 is in force, with the rules of version 1.\n"
     assert json.loads(run("config", "show").output)["queues"][0]["priority"] == before
-    assert [line.split()[:2] for line in run("config", "versions").output.splitlines()] == [
-        ["3", "published"],
-        ["2", "retired"],
-        ["1", "retired"],
+    lines = [line.split(maxsplit=6) for line in run("config", "versions").output.splitlines()]
+    assert [(line[0], line[1], line[6:]) for line in lines] == [
+        ("3", "published", ["the rules of version 1 again"]),
+        ("2", "retired", ["from rules.json by the command line"]),
+        ("1", "retired", []),
     ]
 
 

@@ -1602,10 +1602,23 @@ export interface components {
          * @description One version in the list.
          */
         ConfigLineView: {
-            /** Actor */
+            /**
+             * Actor
+             * @description An agent's id, or system.
+             */
             actor: string;
             /** At */
             at: number;
+            /**
+             * Name
+             * @description The agent's; null where it was none.
+             */
+            name: string | null;
+            /**
+             * Note
+             * @description That of its draft; of a file or an earlier version, what says so.
+             */
+            note: string;
             /**
              * State
              * @enum {string}

@@ -43,7 +43,7 @@ async def while_other_acts(left: Desk, act: Callable[[Tx], Any], right: Desk, bo
 
     acting = asyncio.create_task(left.run(slow))
     assert await asyncio.to_thread(done.wait, 10)
-    publishing = asyncio.create_task(right.run(publish_file, body))
+    publishing = asyncio.create_task(right.run(publish_file, body, "rules.toml"))
     finished, _ = await asyncio.wait({publishing}, timeout=0.5)
     assert not finished, "it waits for who acts by the rules before"
     go.set()

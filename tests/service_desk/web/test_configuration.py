@@ -95,6 +95,12 @@ async def test_versions_say_to_people_who_published_them_and_why(world: World) -
     newest, first = await world.desk.read(published_lines, 2)
     assert (newest.who, newest.note) == ("ruth", "longer nights")
     assert (first.who, first.note) == ("system", "")
+    newest, first = (await admin.get(f"{BASE}/versions")).json()["items"]
+    assert (newest["actor"], newest["name"], newest["note"]) == (admin.agent_id, "Ruth", "longer nights")
+    assert (first["actor"], first["name"], first["note"]) == ("system", None, "")
+    await admin.post(f"{BASE}/versions/1/roll-back", version=2)
+    again = (await admin.get(f"{BASE}/versions?limit=1")).json()
+    assert ([line["note"] for line in again["items"]], again["more"]) == (["the rules of version 1 again"], 3)
 
 
 async def test_a_check_says_what_is_wrong_with_values_and_with_who_is_here_together(world: World) -> None:
