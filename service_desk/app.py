@@ -117,6 +117,8 @@ async def running(settings: Settings, clock: Clock | None = None) -> AsyncIterat
     set_compression(on=settings.ws_compress)
     async with contextlib.AsyncExitStack() as stack:
         desk = await stack.enter_async_context(_desk(settings, clock, node_id))
+        for words in settings.without_account(await desk.read(lambda reader: reader.config.accounts())):
+            log.warning("an account is missing", says=words)
         heartbeat = Heartbeat(desk, node_id, settings.roles)
         await stack.enter_async_context(heartbeat.entered())
         channels = await stack.enter_async_context(_channels(settings))

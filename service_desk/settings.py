@@ -12,8 +12,9 @@ import contextlib
 import difflib
 import ipaddress
 import os
+import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -47,6 +48,7 @@ PREFIX = "SERVICE_DESK_"
 NOT_OURS = ("BUILD_UI", "TEST_", "TWILIO_OPENAPI", "URL", "CONFIG")
 """Names with our prefix that belong to the build, the tests and the command line."""
 
+REDIS_PATH = re.compile(r"(/\d*)?")
 DATABASES = ("sqlite:///", "postgresql://", "postgresql+psycopg://")
 KEY_BYTES = 32
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
@@ -231,6 +233,25 @@ class Settings(BaseSettings):
             raise ValueError(cure)
         return value
 
+    @field_validator("redis_url")
+    @classmethod
+    def a_redis_of_ours(cls, value: SecretStr | None) -> SecretStr | None:
+        """As its client reads it, and with what that would overlook. Not repeated: it may hold a password."""
+        if value is None:
+            return value
+        from redis.connection import parse_url  # noqa: PLC0415 - it costs a tenth of a second of every start
+
+        cure = "write it like redis://:password@host:6379/0, or rediss:// with TLS"
+        url = value.get_secret_value()
+        try:
+            parse_url(url)
+            parts = urlsplit(url)
+        except ValueError:
+            raise ValueError(cure) from None
+        if parts.scheme != "unix" and not (parts.hostname and REDIS_PATH.fullmatch(parts.path)):
+            raise ValueError(cure)
+        return value
+
     @field_validator("roles", "trusted_proxies", mode="before")
     @classmethod
     def listed(cls, value: Any) -> Any:
@@ -285,6 +306,15 @@ class Settings(BaseSettings):
         if not self.accounts.get("phone"):
             return "none"
         return "simulator" if self.simulator.enabled else "twilio"
+
+    def without_account(self, named: Iterable[tuple[str, str]]) -> list[str]:
+        """What is lost, in words, of those accounts (channel, name) that the rules name and the settings lack."""
+        return [
+            f"The rules name the {channel} account {name}, which the settings lack: nothing comes or goes by it. "
+            f"Add [accounts.{channel}.{name}], or publish rules without it."
+            for channel, name in named
+            if name not in self.accounts.get(channel, {})
+        ]
 
     def is_own_origin(self, origin: str) -> bool:
         """Whether a page of this origin is ours. On loopback every name of this machine is the same place."""

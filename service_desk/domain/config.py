@@ -419,6 +419,14 @@ class DeskConfig(Part):
         texts = [(f"text_lines.{line.account}.default_queue", line.default_queue) for line in self.text_lines]
         return lines + options + widgets + topics + mail + texts
 
+    def accounts(self) -> list[tuple[str, str]]:
+        """(channel, account) of the process settings that its lines and mailboxes name."""
+        return [
+            *(("phone", line.account) for line in self.phone_lines),
+            *(("email", box.account) for box in self.mailboxes),
+            *(("sms", line.account) for line in self.text_lines),
+        ]
+
     def watched(self) -> list[tuple[str, str]]:
         """(field, queue) of the alerts."""
         return [(f"alerts.{rule.id}.queue", rule.queue) for rule in self.alerts if rule.queue is not None]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 
 from service_desk.clock import SECOND, Micros
+from service_desk.domain.config import DeskConfig
 from service_desk.errors import Unavailable
 from service_desk.queries.wallboard import IN_LINE
 from service_desk.storage import schema
@@ -47,7 +48,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The desk at one moment. `skew_s`: the database's clock less this machine's, give or take one round trip."""
+    """The desk at one moment. `skew_s`: the database's clock less this machine's, give or take one round trip.
+
+    `accounts`: (channel, name) of those that the rules name.
+    """
 
     at: Micros
     skew_s: float
@@ -57,6 +61,7 @@ class Facts:
     overdue_s: Mapping[str, float] = field(default_factory=dict)
     waiting: Mapping[str, Line] = field(default_factory=dict)
     nodes: tuple[frozenset[str], ...] = ()
+    accounts: tuple[tuple[str, str], ...] = ()
 
 
 def read_facts(reader: Reader, fanout: int | None) -> Facts:
@@ -65,6 +70,7 @@ def read_facts(reader: Reader, fanout: int | None) -> Facts:
     lease = schema.lease
     held = reader.all(sa.select(lease.c.name).where(lease.c.expires_at >= now))
     effects, overdue_s = _effects(reader, now)
+    config = _config(reader)
     return Facts(
         at=now,
         skew_s=(now - reader.now) / SECOND,
@@ -72,8 +78,9 @@ def read_facts(reader: Reader, fanout: int | None) -> Facts:
         lags=_lags(reader, now, fanout),
         effects=effects,
         overdue_s=overdue_s,
-        waiting=_lines(reader, now),
+        waiting=_lines(reader, config, now),
         nodes=_nodes(reader, now),
+        accounts=() if config is None else tuple(config.accounts()),
     )
 
 
@@ -119,12 +126,17 @@ def _effects(reader: Reader, now: Micros) -> tuple[dict[tuple[str, str], int], d
     return {(row["kind"], row["state"]): row["count"] for row in rows}, overdue
 
 
-def _lines(reader: Reader, now: Micros) -> dict[str, Line]:
-    """Every queue that the configuration names; none before there is one."""
+def _config(reader: Reader) -> DeskConfig | None:
+    """None before the first is published."""
     try:
-        queues = [queue.id for queue in reader.config.queues]
+        return reader.config
     except Unavailable:
-        return {}
+        return None
+
+
+def _lines(reader: Reader, config: DeskConfig | None, now: Micros) -> dict[str, Line]:
+    """Every queue that the configuration names."""
+    queues = [] if config is None else [queue.id for queue in config.queues]
     found = {row["queue_id"]: row for row in reader.all(IN_LINE)}
     return {
         queue: Line(row["count"], _age_of(row["oldest"], now), _age_of(row["oldest_message"], now))

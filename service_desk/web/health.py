@@ -1,7 +1,8 @@
 """/health: whether the process lives, whether it can work, and what is lost while it does.
 
-Anybody may ask, so the answers hold no names, numbers or addresses of anything inside, and what they cost is bounded:
-everything is read at most once in `KEPT_S`, found or not, whatever number of probes come.
+Anybody may ask, so the answers hold no names, numbers or addresses of anything inside, but for the names of accounts
+that are missing (they stand in the addresses of webhooks). What they cost is bounded: everything is read at most once
+in `KEPT_S`, found or not, whatever number of probes come.
 """
 
 import asyncio
@@ -138,7 +139,8 @@ class Watcher:
         bus = self._desk.bus.degraded
         expected = None if self._alone else self._settings.nodes_expected
         found = losses(seen, nodes_expected=expected, disk_free_bytes=self._settings.limits.disk_free_bytes)
-        return [*([bus] if bus is not None else []), *found]
+        missing = self._settings.without_account(seen.facts.accounts)
+        return [*([bus] if bus is not None else []), *found, *missing]
 
     def write(self, seen: Seen) -> None:
         """The same for Prometheus. What is no longer there is no longer told."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from service_desk.actions import nodes
+from service_desk.actions import admin, nodes
 from service_desk.bus.local import LocalBus
 from service_desk.clock import HOUR, SECOND
 from service_desk.desk import Desk
@@ -26,8 +26,15 @@ from tests.service_desk.web.world import World, a_world
 ELSEWHERE = {"X-Forwarded-For": "192.0.2.1"}
 
 
+async def only_a_phone(desk: Desk) -> None:
+    """The rules name the one account that the settings of these tests have."""
+    body = (await desk.read(lambda reader: reader.config)).model_dump(mode="json")
+    await desk.run(admin.publish_config, {**body, "mailboxes": [], "text_lines": []})
+
+
 async def hold_everything(desk: Desk) -> None:
     """As a node does that runs beside this one, has all leases, and never tires: a slow machine is no loss."""
+    await only_a_phone(desk)
     await desk.run(nodes.beat, "nod_1", "web,route,send")
     for name in WITHOUT:
         await desk.run(take, name, "nod_1")
@@ -103,6 +110,7 @@ async def test_who_is_behind_is_told(world: World) -> None:
 
 async def test_a_disk_that_is_nearly_full(sqlite_url: str, tmp_path: Path) -> None:
     async with a_world(sqlite_url, tmp_path, limits={"disk_free_bytes": 1 << 60}) as world:
+        await only_a_phone(world.desk)
         assert (await world.stranger.get("/health")).json()["why"] == ["The disk is nearly full."]
 
 
@@ -175,7 +183,19 @@ async def test_probes_of_a_database_that_is_away_do_not_queue(
     assert looks == 1
 
 
+async def test_an_account_that_the_rules_name_and_nobody_gave_is_named(quick_world: World) -> None:
+    answer = await quick_world.stranger.get("/health")
+    assert (answer.status, answer.json()["status"]) == (200, "degraded")
+    why = answer.json()["why"]
+    assert [words for words in why if "account" in words] == [
+        f"The rules name the {channel} account {name}, which the settings lack: nothing comes or goes by it. "
+        f"Add [accounts.{channel}.{name}], or publish rules without it."
+        for channel, name in (("email", "mail-main"), ("sms", "text-main"))
+    ], "it has its phone"
+
+
 async def test_a_bus_that_is_away_is_a_loss_and_no_stop(quick_world: World) -> None:
+    await only_a_phone(quick_world.desk)
     assert isinstance(quick_world.desk.bus, LocalBus)
     quick_world.desk.bus.degraded = "Redis does not answer: screens may be a second late."
     answer = await quick_world.stranger.get("/health")

@@ -46,12 +46,38 @@ def from_text(tmp_path: Path, text: str) -> Settings:
         ("[simulator]\nurl = 'http://10.0.0.1:80'", "listens on this machine"),
         ("[secrets]\nkey = 'short'", "secrets.key: "),
         ("[server\n", "no valid TOML"),
+        *(
+            (f"redis_url = '{url}'", "redis_url: write it like redis://:password@host:6379/0, or rediss://")
+            for url in (
+                "",
+                "redis",
+                "redis:h",
+                "http://h:6379",
+                "redis://h:port",
+                "redis://h:70000",
+                "redis:///0",
+                "redis://:pass@/0",
+                "redis://h/first",
+                "redis://h/0/1",
+                "redis://[::1",
+                "redis://h?socket_timeout=soon",
+            )
+        ),
     ],
 )
 def test_what_cannot_be_used_is_named(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(BadSettings) as refused:
         from_text(tmp_path, text)
     assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://h", "rediss://u:p@h:1/15?protocol=3", "redis://[::1]:6379/", "unix:///r.sock?db=1"]
+)
+def test_an_address_of_redis_is_taken_as_its_client_reads_it(tmp_path: Path, url: str) -> None:
+    settings = from_text(tmp_path, f"redis_url = '{url}'")
+    assert settings.redis_url is not None
+    assert settings.redis_url.get_secret_value() == url
 
 
 def test_every_mistake_is_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
