@@ -92,6 +92,19 @@ async def all_figures_agree(desk: World) -> None:
     assert await desk.desk.read(audit) == []
 
 
+async def both_speak(agent: Page, customer: Page) -> None:
+    """What each of them says stands on the agent's screen, also after it was loaded again."""
+    await customer.get_by_test_id("sim-say").fill("My oven stays cold")
+    await customer.get_by_test_id("sim-say-send").click()
+    await expect(agent.get_by_test_id("captions")).to_contain_text("My oven stays cold")
+    await agent.get_by_test_id("call-say-text").fill("Is it plugged in?")
+    await agent.get_by_test_id("call-say").click()
+    await expect(agent.get_by_test_id("captions")).to_contain_text("Is it plugged in?")
+    await agent.reload()
+    for words in ("My oven stays cold", "Is it plugged in?"):
+        await expect(agent.get_by_test_id("captions")).to_contain_text(words)
+
+
 async def test_the_call_story(db_url: str, tmp_path: Path, chrome: Browser) -> None:
     faults: list[str] = []
     async with world(db_url, tmp_path) as desk, browser(chrome) as started:
@@ -119,9 +132,7 @@ async def test_the_call_story(db_url: str, tmp_path: Path, chrome: Browser) -> N
             return bool((await rows_of(desk.desk, schema.interaction))[0]["state"] == "active")
 
         await until(talking, "both are in the conference")
-        await customer.get_by_test_id("sim-say").fill("My oven stays cold")
-        await customer.get_by_test_id("sim-say-send").click()
-        await expect(agent.get_by_test_id("captions")).to_contain_text("My oven stays cold")
+        await both_speak(agent, customer)
 
         await agent.get_by_test_id("composer-text").fill("oven stays cold, fuse is fine")
         await agent.get_by_test_id("composer-send").click()

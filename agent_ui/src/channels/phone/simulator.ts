@@ -10,19 +10,32 @@ const PLACE = "desk.softphone";
 
 /** Time before a closed stream is looked into, ms. */
 const LOOK_AFTER_MS = 1_000;
+/** One's own words that are kept. */
+const SAID_KEPT = 200;
+
+type Words = Omit<Caption, "id">;
 
 interface Leg {
   callSid: string;
   interactionId: string;
+  /** One's own words: the carrier tells a leg again what it heard, and nobody hears themselves. */
+  said: readonly Words[];
 }
 
 export function createSimulatorSoftphone(events: SoftphoneEvents): Softphone {
   let leg: Leg | null = null;
   let stream: EventSource | null = null;
+  /** Number of the last event of this leg: a new stream begins with the first one. */
+  let heardUpTo = 0;
+
+  function keep(changed: Leg): void {
+    leg = changed;
+    perTab.setItem(PLACE, JSON.stringify(changed));
+  }
 
   function listen(to: Leg): void {
-    leg = to;
-    perTab.setItem(PLACE, JSON.stringify(to));
+    if (leg?.callSid !== to.callSid) heardUpTo = 0;
+    keep(to);
     stream?.close();
     const source = new EventSource(`${callPath(to)}/events`);
     stream = source;
@@ -30,10 +43,10 @@ export function createSimulatorSoftphone(events: SoftphoneEvents): Softphone {
       if (parse(event)["status"] === "in-progress") events.onState("connected");
     });
     source.addEventListener("heard", (event) => {
-      caption("customer", parse(event));
+      if (isNew(event)) caption("customer", parse(event));
     });
     source.addEventListener("words", (event) => {
-      caption("system", parse(event));
+      if (isNew(event)) caption("system", parse(event));
     });
     source.addEventListener("ended", (event) => {
       over(parse(event)["status"] === "completed" ? "ended" : "failed");
@@ -44,15 +57,22 @@ export function createSimulatorSoftphone(events: SoftphoneEvents): Softphone {
     });
   }
 
+  function isNew({ lastEventId }: MessageEvent): boolean {
+    const id = Number(lastEventId);
+    if (id <= heardUpTo) return false;
+    heardUpTo = id;
+    return true;
+  }
+
   /** The stream is closed: is the call over, or do we listen again? */
   async function look(at: Leg): Promise<void> {
-    if (leg !== at || stream === null) return;
+    if (leg?.callSid !== at.callSid || stream === null) return;
     try {
       const answer = await fetch(callPath(at));
       if (answer.status === 404) over("ended");
       else if (!answer.ok) throw new Error(`the carrier answered ${answer.status}`);
       else if (((await answer.json()) as { ended: unknown }).ended !== null) over("ended");
-      else listen(at);
+      else listen(leg);
     } catch {
       setTimeout(() => void look(at), LOOK_AFTER_MS);
     }
@@ -84,7 +104,7 @@ export function createSimulatorSoftphone(events: SoftphoneEvents): Softphone {
         });
         if (!answer.ok) throw new Error(`the carrier answered ${answer.status}`);
         const { call_sid: callSid } = (await answer.json()) as { call_sid: string };
-        listen({ callSid, interactionId });
+        listen({ callSid, interactionId, said: [] });
       } catch (error) {
         events.onState("failed");
         throw error;
@@ -95,6 +115,7 @@ export function createSimulatorSoftphone(events: SoftphoneEvents): Softphone {
       if (stored?.interactionId !== interactionId) return false;
       listen(stored);
       events.onState("connected");
+      stored.said.forEach(events.onHeard);
       return true;
     },
     async hangUp() {
@@ -107,8 +128,12 @@ export function createSimulatorSoftphone(events: SoftphoneEvents): Softphone {
     mute: () => undefined,
     async say(text) {
       if (leg === null) return;
+      const { callSid } = leg;
       await post(leg, "say", { text });
-      events.onHeard({ at: serverClock.now(), who: "agent", text });
+      const words: Words = { at: serverClock.now(), who: "agent", text };
+      events.onHeard(words);
+      // It may be over by now; then there is nothing to come back to.
+      if (leg.callSid === callSid) keep({ ...leg, said: [...leg.said, words].slice(-SAID_KEPT) });
     },
     dispose() {
       stream?.close();
@@ -120,8 +145,15 @@ export function createSimulatorSoftphone(events: SoftphoneEvents): Softphone {
 function readLeg(): Leg | null {
   const stored = readJson(perTab, PLACE);
   if (typeof stored !== "object" || stored === null) return null;
-  const { callSid, interactionId } = stored as Record<string, unknown>;
-  return typeof callSid === "string" && typeof interactionId === "string" ? { callSid, interactionId } : null;
+  const { callSid, interactionId, said } = stored as Record<string, unknown>;
+  if (typeof callSid !== "string" || typeof interactionId !== "string") return null;
+  return { callSid, interactionId, said: Array.isArray(said) ? said.filter(isWords) : [] };
+}
+
+function isWords(stored: unknown): stored is Words {
+  if (typeof stored !== "object" || stored === null) return false;
+  const { at, who, text } = stored as Record<string, unknown>;
+  return typeof at === "number" && who === "agent" && typeof text === "string";
 }
 
 function callPath({ callSid }: Leg): string {

@@ -63,7 +63,9 @@ export const useSoftphone = defineStore("softphone", () => {
     lastCaption += 1;
     const before = heard.value.get(id) ?? [];
     const others = [...heard.value].filter(([other]) => other !== id).slice(1 - CALLS_HEARD);
-    heard.value = new Map([...others, [id, [...before, { ...caption, id: lastCaption }].slice(-CAPTIONS_KEPT)]]);
+    // In the order in which it was said: after a reload what others said arrives anew, after one's own words.
+    const all = [...before, { ...caption, id: lastCaption }].sort((one, other) => one.at - other.at);
+    heard.value = new Map([...others, [id, all.slice(-CAPTIONS_KEPT)]]);
   }
 
   function captionsOf(id: string): readonly Caption[] {
