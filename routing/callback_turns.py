@@ -1,6 +1,6 @@
 """What is decided about callbacks in a turn: whom to dial, and who was missed."""
 
-from routing import callbacks
+from routing import callbacks, stages
 from routing.decisions import Because, CallbackMissed, CustomerDialled, Decision
 from routing.estimate import expected_wait
 from routing.floor import Floor
@@ -29,7 +29,7 @@ def dial_who_is_near(floor: Floor, out: list[Decision], *, looks: bool) -> None:
                 "waited_ms": max(floor.now - record.item.queued_at, 0) // 1000,
                 "policy_version": floor.rules.version,
             }
-            floor.dial(record)
+            stages.dial(floor, record)
             out.append(CustomerDialled(record.item.id, attempt, because))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from routing import callbacks, reasons
+from routing import callbacks, reasons, roster
 from routing import timers as timer_kinds
 from routing.commands import (
     AgentAway,
@@ -32,8 +32,8 @@ from routing.decisions import (
     Overflowed,
     WrapUpExpired,
 )
-from routing.floor import spent_name
 from routing.model import Agent, AwayReason, Offer, WorkItem
+from routing.overflow import spent_name
 from routing.records import PARKED, SERVED, WAITING, WRAP_UP, AgentRecord, ItemRecord
 from routing.timers import Timer
 from routing.turn import Turn
@@ -138,7 +138,7 @@ def agent_changed(turn: Turn, command: AgentChanged) -> None:
 def _introduce(turn: Turn, record: AgentRecord, agent: Agent) -> None:
     if record.agent.queues:
         turn.left |= record.agent.queues - agent.queues
-    turn.floor.enrol(record, agent)
+    roster.enrol(turn.floor, record, agent)
     record.blocked = False
     turn.recheck(record, "agent_changed")
 

@@ -1,18 +1,14 @@
 """The floor: everything that waits and everyone who serves, kept consistent. It moves and decides nothing."""
 
 from collections import OrderedDict
-from collections.abc import Iterable
-from dataclasses import replace
-from heapq import heappop, heappush
 from itertools import count
 
-from routing import callbacks
+from routing import roster, stages
 from routing.ageing import PLAIN, as_of
-from routing.buckets import NOWHERE, Bucket, Buckets
-from routing.capacity import OVERRIDE
+from routing.buckets import NOWHERE, Buckets
 from routing.choice import LONGEST_IDLE
 from routing.lines import QueueLine
-from routing.model import Agent, Callback, Micros, Offer, Overflow, Policy, Preferred, WorkItem
+from routing.model import Agent, Micros, Offer, Policy, WorkItem
 from routing.policies import Rules
 from routing.records import OFFERED, PARKED, SERVED, WAITING, WRAP_UP, AgentRecord, ItemRecord
 from routing.timers import OFFER, PAUSE, Timer, Timers
@@ -26,12 +22,13 @@ ENDED_ITEMS = 1024  # remembered for a while with their offers: one that comes b
 class Floor:
     """State and the moves between places; the way from place to place leads over PARKED.
 
+    What an item asks for while it waits is in `stages`, where agents stand in `roster`.
+
     `match_due`: after a rebuild, until the first tick has looked at everything. `orphans`: offers in the rows
     that cannot stand, which that tick withdraws.
     """
 
     __slots__ = (
-        "_numbers",
         "agents",
         "buckets",
         "closings",
@@ -41,6 +38,7 @@ class Floor:
         "look_at",
         "match_due",
         "now",
+        "numbers",
         "orphans",
         "rules",
         "sleepy",
@@ -61,7 +59,7 @@ class Floor:
             str, QueueLine
         ] = {}  # those with callbacks that are dialled when their turn is near
         self.timers = Timers(self.is_live)
-        self._numbers = count()  # so that no two records are compared
+        self.numbers = count()  # so that no two records are compared
         self.stages: list[
             tuple[Micros, int, ItemRecord]
         ] = []  # heap; what means nothing any more leaves it late
@@ -139,14 +137,14 @@ class Floor:
         """Which line, which bucket, which place."""
         line = record.line
         if record.item.preferred:
-            self._forget_wishes(record)
+            stages.forget_wishes(self, record)
         if line.policy.id != item.queue:
             line = record.line = self.line(item.queue)
         record.item = item
         record.slope = line.slope(item) if line.classes else PLAIN
         record.entry = (line.key(item), item.id, record)
         if line.staged or item.preferred or item.callback is not None:
-            bucket = self._stage(record)
+            bucket = stages.stage(self, record)
         else:
             record.ring, record.only, record.stage_at = 0, None, None
             bucket = self.buckets.bucket(item, slope=record.slope)
@@ -170,176 +168,9 @@ class Floor:
         record.place = PARKED
         record.stage_at = None
         if record.item.preferred:
-            self._forget_wishes(record)
+            stages.forget_wishes(self, record)
         if record.item.callback is not None:
-            self._wake(record)
-
-    # --- stages: what an item asks for, as time passes and agents come and go -------------------------------------
-
-    def _stage(self, record: ItemRecord) -> Bucket:
-        """The bucket of this moment; notes when time changes it."""
-        item, rings = record.item, record.line.policy.rings
-        for wish in item.preferred:
-            self.wishers.setdefault(wish.agent, {})[item.id] = record
-        record.ring = sum(item.waits_since + ring.after <= self.now for ring in rings)
-        record.only = self.preference(record)
-        later = [item.waits_since + ring.after for ring in rings[record.ring :]]
-        times = (record.line.within(wish) for wish in item.preferred)
-        later += [item.waits_since + within for within in times if within is not None]
-        later += self._overflow_times(record)
-        bed = None if item.callback is None else self._lay_down(record, item.callback, later)
-        record.stage_at = min((at for at in later if at > self.now), default=None)
-        if record.stage_at is not None:
-            heappush(self.stages, (record.stage_at, next(self._numbers), record))
-        return bed or self.buckets.bucket(item, rings[: record.ring], record.only, record.slope)
-
-    def _lay_down(self, record: ItemRecord, callback: Callback, later: list[Micros]) -> Bucket | None:
-        """A callback: the bucket where nobody gets it, if nobody may now; notes when time changes that."""
-        rule, item, now = callbacks.rule_of(record.line.policy), record.item, self.now
-        self._wake(record)
-        later.append(callbacks.next_change(callback, rule))
-        if callbacks.is_offered(callback, rule, now):
-            return None
-        if callbacks.is_resting(callback, now):
-            record.rests = True
-            record.line.resting.add(record.entry)
-        elif callbacks.sleeps(callback, rule, now):
-            record.sleeps = True
-            record.line.sleepers.add(record.entry)
-            self.sleepy[item.queue] = record.line
-        return self.buckets.bedroom(item, record.slope)
-
-    def _wake(self, record: ItemRecord) -> None:
-        line = record.line
-        if record.rests:
-            record.rests = False
-            line.resting.remove(record.entry)
-        if record.sleeps:
-            record.sleeps = False
-            line.sleepers.remove(record.entry)
-            if not line.sleepers.size:
-                del self.sleepy[line.policy.id]
-
-    def dial(self, record: ItemRecord) -> None:
-        """WAITING and asleep: the customer is being dialled from now on."""
-        assert record.item.callback is not None, "only callbacks sleep"
-        record.item = replace(record.item, callback=replace(record.item.callback, dialled_at=self.now))
-        self.restage(record)
-
-    def _overflow_times(self, record: ItemRecord) -> list[Micros]:
-        """When time alone may make an overflow step count."""
-        steps = record.line.policy.overflow
-        times = [record.item.waits_since + step.after for step in steps if step.when == "wait"]
-        if any(step.when == "closed" for step in steps):
-            _, until = record.line.open_until(self.now)
-            times += [] if until is None else [until]
-        return times
-
-    def overflow(self, record: ItemRecord, *, arrived: bool) -> Overflow | None:
-        """The first step of the item's queue that counts now; the size does so only for who has just come."""
-        line, item = record.line, record.item
-        for step in line.policy.overflow:
-            if spent_name(item.queue, step.when, step.to) in record.spent:
-                continue
-            if item.callback is not None and step.to != "queue":
-                continue  # the customer was promised a call
-            match step.when:
-                case "wait":
-                    counts = item.waits_since + step.after <= self.now
-                case "size":
-                    counts = arrived and not item.placed and line.unanswered > step.size
-                case "no_staff":
-                    counts = not self.is_staffed(item.queue)
-                case _:
-                    counts = not line.open_until(self.now)[0]
-                    if counts and item.placed:
-                        counts = line.closed_anew(item.waits_since, self.now)
-            if counts:
-                return step
-        return None
-
-    def is_staffed(self, queue: str) -> bool:
-        return any(agent.takes_work(self.now) for agent in self.buckets.team(queue))
-
-    def unstaffed(self, queues: Iterable[str]) -> list[ItemRecord]:
-        """All that waits in those of these queues where somebody should be and nobody is."""
-        found = []
-        for queue in sorted(queues):
-            line = self.lines.get(queue)
-            if line is None or not any(step.when == "no_staff" for step in line.policy.overflow):
-                continue
-            if not self.is_staffed(queue):
-                found += [entry[2] for entry in line.waiting]
-        return found
-
-    def preference(self, record: ItemRecord) -> Preferred | None:
-        """Whom the item waits for now: the first who is to be had and whose time is not over."""
-        item, rings = record.item, record.line.policy.rings[: record.ring]
-        for wish in item.preferred:
-            agent = self.agents.get(wish.agent)
-            within = record.line.within(wish)
-            over = within is not None and item.waits_since + within <= self.now
-            if over or agent is None or not agent.takes_work(self.now) or wish.agent in record.pauses:
-                continue
-            if self.buckets.bucket(item, rings, wish, record.slope).need.is_met_by(agent.agent):
-                return wish
-        return None
-
-    def restage(self, record: ItemRecord) -> bool:
-        """Another bucket, if this moment's is another one: in its old place. False if nothing changes."""
-        bucket = self._stage(record)
-        if bucket is record.bucket:
-            return False
-        self._move(record, bucket)
-        return True
-
-    def set_stage(self, record: ItemRecord, ring: int, only: Preferred | None) -> None:
-        """WAITING: into the bucket of this stage."""
-        record.ring, record.only = ring, only
-        rings = record.line.policy.rings[:ring]
-        self._move(record, self.buckets.bucket(record.item, rings, only, record.slope))
-
-    def match_offer(self, record: ItemRecord, agent: AgentRecord) -> None:
-        """WAITING: into the bucket in which it was offered to the agent, as far as the item says."""
-        if record.bucket.need.asleep:
-            return  # it cannot stand, which the first tick finds
-        for wish in (record.only, None, *record.item.preferred):
-            if agent.name in record.bucket.members:
-                return
-            rings = record.line.policy.rings[: record.ring]
-            bucket = self.buckets.bucket(record.item, rings, wish, record.slope)
-            if bucket.need.is_met_by(agent.agent):
-                self.set_stage(record, record.ring, wish)
-
-    def _move(self, record: ItemRecord, bucket: Bucket) -> None:
-        record.bucket.waiting.remove(record.entry)
-        record.bucket.users -= 1
-        record.bucket = bucket
-        bucket.users += 1
-        bucket.waiting.add(record.entry)
-
-    def due_stages(self) -> list[ItemRecord]:
-        """Items that wait and whose stage is over."""
-        found = []
-        while self.stages and self.stages[0][0] <= self.now:
-            at, _, record = heappop(self.stages)
-            if record.place is WAITING and record.stage_at == at:
-                found.append(record)
-        return found
-
-    def next_stage(self) -> Micros | None:
-        while self.stages and not (
-            self.stages[0][2].place is WAITING and self.stages[0][2].stage_at == self.stages[0][0]
-        ):
-            heappop(self.stages)
-        return self.stages[0][0] if self.stages else None
-
-    def _forget_wishes(self, record: ItemRecord) -> None:
-        for wish in record.item.preferred:
-            wishers = self.wishers.get(wish.agent, {})
-            wishers.pop(record.item.id, None)
-            if not wishers:
-                self.wishers.pop(wish.agent, None)
+            stages.wake(self, record)
 
     def reline(self, record: ItemRecord, item: WorkItem) -> None:
         """OFFERED and stays so: what is known of the item changes around its offer."""
@@ -356,7 +187,7 @@ class Floor:
         record.offer = offer
         record.attempts = max(record.attempts, offer.attempt)
         if agent.listed:
-            self.unlist(agent)
+            roster.unlist(agent)
         agent.ringing = name
         if self.rules.takes_turns:
             agent.last_offer = offer.made_at
@@ -430,58 +261,6 @@ class Floor:
         del record.pauses[agent.agent.id]
         agent.paused.discard(record.item.id)
 
-    # --- agents -----------------------------------------------------------------------------------------
-
-    def enrol(self, record: AgentRecord, agent: Agent) -> None:
-        """Take over queues, skills and capacity; unchanged ones cost nothing."""
-        if record.agent != agent:
-            self.unlist(record)
-            self.buckets.enrol(record, agent)
-            record.room = self.rules.rooms(agent).room(record.room.load)
-            self._note_shift(record)
-
-    def _note_shift(self, record: AgentRecord) -> None:
-        end = record.agent.shift_end
-        record.closes_at = None if end is None else end - self.rules.policy.shift_margin
-        if record.closes_at is not None:
-            heappush(self.closings, (record.closes_at, record.name))
-
-    def next_closing(self) -> Micros | None:
-        return self.closings[0][0] if self.closings else None
-
-    def due_closings(self) -> list[AgentRecord]:
-        """Agents whose shift is over, or was to be."""
-        found = []
-        while self.closings and self.closings[0][0] <= self.now:
-            found.append(self.agents[heappop(self.closings)[1]])
-        return found
-
-    def open_media(self, agent: AgentRecord) -> tuple[str, ...]:
-        """The media of which the agent may be offered one more item; at most one thing rings at a time."""
-        if agent.ringing is not None or not agent.takes_work(self.now):
-            return ()
-        return (*agent.room.open, OVERRIDE) if agent.overrides else agent.room.open
-
-    def list_idle(self, agent: AgentRecord, media: tuple[str, ...]) -> None:
-        """Let the agent stand in the idle lines of exactly these media."""
-        if agent.listed:
-            self.unlist(agent)
-        agent.listed = media
-        plain = None if self.buckets.choices else (agent.idle_since, agent.name, agent)
-        for medium in media:
-            for bucket in agent.buckets.get(medium, ()):
-                if plain is None:
-                    self.buckets.stand(agent, bucket)
-                else:
-                    bucket.idle.add(plain)
-                    agent.spots.append((bucket, plain))
-
-    def unlist(self, agent: AgentRecord) -> None:
-        for bucket, entry in agent.spots:
-            bucket.idle.remove(entry)
-        agent.spots = []
-        agent.listed = ()
-
     # --- rules ------------------------------------------------------------------------------------------
 
     def _note_choices(self) -> None:
@@ -496,9 +275,9 @@ class Floor:
             for agent in self.agents.values():
                 agent.last_offer = 0
         for agent in self.agents.values():
-            self.unlist(agent)
+            roster.unlist(agent)
             agent.room = self.rules.rooms(agent.agent).room(agent.room.load)
-            self._note_shift(agent)
+            roster.note_shift(self, agent)
         self._note_choices()
         for name, line in self.lines.items():
             line.set_policy(self.rules.queue(name))
@@ -512,8 +291,3 @@ class Floor:
             self.enqueue(record)
         for line in self.lines.values():
             line.tidy()
-
-
-def spent_name(queue: str, when: str, to: str) -> str:
-    """How a record remembers a step that was refused."""
-    return f"{queue} {when} {to}"

@@ -4,7 +4,7 @@
 
 from collections import Counter
 
-from routing import callbacks, choice
+from routing import callbacks, choice, roster, stages
 from routing.buckets import NOWHERE, Bucket
 from routing.capacity import has_room
 from routing.floor import Floor
@@ -67,7 +67,7 @@ def _check_queued(floor: Floor, record: ItemRecord) -> None:
     if record.place is Place.WAITING:
         passed = sum(item.waits_since + ring.after <= floor.now for ring in rings)
         assert record.ring == passed, f"{name} has passed {record.ring} rings of {passed}"
-        assert record.only == floor.preference(record), f"{name} waits for {record.only}"
+        assert record.only == stages.preference(floor, record), f"{name} waits for {record.only}"
     waits = record.place is Place.WAITING
     assert (record.entry in set(bucket.waiting)) == waits, (
         f"{name} is {record.place}, its bucket says otherwise"
@@ -105,7 +105,7 @@ def _check_agent(floor: Floor, agent: AgentRecord) -> None:
     paused = {item for item, record in floor.items.items() if name in record.pauses}
     assert agent.paused == paused, f"{name} pauses from {agent.paused} instead of {paused}"
     _check_ringing(floor, agent)
-    media = floor.open_media(agent)
+    media = roster.open_media(floor, agent)
     assert set(agent.listed) == set(media), f"{name} is listed for {agent.listed} instead of {media}"
     if agent.benched_by is not None:
         assert not agent.ready, f"{name} is benched and ready"

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
+from routing import roster
 from routing.buckets import Bucket
 from routing.floor import Floor
 from routing.records import WAITING, AgentRecord, ItemRecord
@@ -26,12 +27,12 @@ class Match(NamedTuple):
 
 def match_agent(floor: Floor, agent: AgentRecord) -> Match | None:
     """One agent is the only newcomer. Nobody else is a candidate: they would have had the item before."""
-    media = floor.open_media(agent)
+    media = roster.open_media(floor, agent)
     found = _first_in_line(floor, agent, media) if media else None
     if found is not None:
         return Match(found[2], agent, 1)
     if media or agent.listed:
-        floor.list_idle(agent, media)
+        roster.list_idle(floor, agent, media)
     return None
 
 
@@ -60,7 +61,7 @@ def match_many(floor: Floor, items: Iterable[ItemRecord], agents: Iterable[Agent
     # The second part is the agent who looks at the item, or "".
     heap = [(floor.place(record.entry), "") for record in items if record.place is WAITING]
     for agent in agents:
-        floor.list_idle(agent, floor.open_media(agent))
+        roster.list_idle(floor, agent, roster.open_media(floor, agent))
         heap.extend(_wish(floor, agent))
     heapify(heap)
     while heap:

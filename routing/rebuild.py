@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from routing import roster, stages
 from routing.codec import decode_as, encode
 from routing.floor import Floor
 from routing.lines import QueueLine
@@ -57,7 +58,7 @@ def _put_agent(
     floor: Floor, definition: Agent, *, ready: bool, idle_since: Micros, reason: AwayReason | None
 ) -> AgentRecord:
     record = floor.agent(definition.id)
-    floor.enrol(record, definition)
+    roster.enrol(floor, record, definition)
     record.ready = ready
     record.reason = None if ready else reason
     record.idle_since = idle_since
@@ -84,7 +85,7 @@ def _put_offer(floor: Floor, offer: Offer) -> None:
     if record is None or record.place is not Place.WAITING or agent.ringing is not None:
         floor.orphans.append(offer)
     else:
-        floor.match_offer(record, agent)
+        stages.match_offer(floor, record, agent)
         floor.offer(record, agent, offer)
 
 
@@ -99,11 +100,11 @@ def _list_and_flag(floor: Floor) -> None:
     """What follows from the rest: who stands idle, and which items were told to be unroutable already."""
     for record in floor.items.values():  # pauses came later than items
         if record.place is Place.WAITING and is_staged(record):
-            floor.restage(record)
+            stages.restage(floor, record)
     floor.buckets.flipped.clear()
     floor.buckets.opened.clear()
     for agent in floor.agents.values():
-        floor.list_idle(agent, floor.open_media(agent))
+        roster.list_idle(floor, agent, roster.open_media(floor, agent))
     for record in floor.items.values():
         asleep = record.bucket.need.asleep
         record.unroutable = record.place is Place.WAITING and not (record.bucket.members or asleep)
@@ -225,7 +226,7 @@ def _read_item(floor: Floor, row: Mapping[str, Any]) -> None:
         offer = decode_as(Offer, row["offer"])
         if "stage" in row:
             ring, wish = row["stage"]
-            floor.set_stage(record, ring, None if wish is None else record.item.preferred[wish])
+            stages.set_stage(floor, record, ring, None if wish is None else record.item.preferred[wish])
         floor.offer(record, floor.agent(offer.agent), offer)
     if place in {Place.SERVED, Place.WRAP_UP}:
         floor.serve(record, floor.agent(row["owner"]), row["since"])

@@ -7,7 +7,7 @@ is offered (matching.py). The rest of this file is ways in and ways to look.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from routing import rebuild, views
+from routing import rebuild, roster, stages, views
 from routing.commands import Command
 from routing.decisions import Decision
 from routing.estimate import Estimate
@@ -54,8 +54,8 @@ class Router:
                 at
                 for at in (
                     floor.timers.next_at(),
-                    floor.next_stage(),
-                    floor.next_closing(),
+                    stages.next_due(floor),
+                    roster.next_closing(floor),
                     floor.look_at,
                 )
                 if at is not None

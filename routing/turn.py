@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from routing import callback_turns, callbacks, matching, places, reasons
+from routing import callback_turns, callbacks, matching, overflow, places, reasons, roster, stages
 from routing.decisions import Decision, OfferExpired, OfferMade, OfferWithdrawn, Overflowed, Unroutable
 from routing.floor import Floor
 from routing.matching import Match
@@ -133,7 +133,7 @@ class Turn:
         """What time and people change of what waits, where anything depends on them."""
         floor = self.floor
         if floor.closings:
-            for agent in floor.due_closings():
+            for agent in roster.due_closings(floor):
                 self.touch(agent)
         staged = bool(floor.stages or floor.wishers or floor.rules.watches_staff)
         lost = bool(floor.buckets.flipped)
@@ -158,19 +158,19 @@ class Turn:
     def _restage(self) -> None:
         """What waits asks for what it should at this moment, or leaves its queue; what changes is a newcomer."""
         floor = self.floor
-        records = {record.item.id: record for record in floor.due_stages()}
+        records = {record.item.id: record for record in stages.due(floor)}
         for name in self.agents.keys() & floor.wishers.keys():
             records |= floor.wishers[name]
         away = [agent for agent in self.agents.values() if not agent.takes_work(floor.now)]
         left = {queue for agent in away for queue in agent.agent.queues}
-        records |= {record.item.id: record for record in floor.unstaffed(left | self.left)}
+        records |= {record.item.id: record for record in overflow.unstaffed(floor, left | self.left)}
         newcomers = {record.item.id for record in self.items}
         records |= {record.item.id: record for record in self.items}
         for name, record in sorted(records.items()):
             if record.place is not WAITING or not is_staged(record):
                 continue
             changed = callback_turns.miss_who_is_overdue(floor, record, self.out)
-            if self._overflow(record) or (record.place is WAITING and floor.restage(record)):
+            if self._overflow(record) or (record.place is WAITING and stages.restage(floor, record)):
                 changed = True
             if changed and name not in newcomers:
                 self.items.append(record)
@@ -185,7 +185,7 @@ class Turn:
         for _ in range(MOST_HOPS):
             if record.place is not WAITING:
                 break
-            step = floor.overflow(record, arrived=moved or record.item.id in self.arrived)
+            step = overflow.step_of(floor, record, arrived=moved or record.item.id in self.arrived)
             if step is None:
                 break
             moved, item = True, record.item

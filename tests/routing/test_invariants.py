@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from routing import commands as c
+from routing import roster
 from routing.invariants import check
 from routing.model import MINUTE, SECOND
 from routing.records import Place
@@ -41,7 +42,7 @@ def ready_unseen(router: Router) -> None:
 
 
 def listed_without_room(router: Router) -> None:
-    router.floor.list_idle(router.floor.agents["bert"], ("phone",))
+    roster.list_idle(router.floor, router.floor.agents["bert"], ("phone",))
 
 
 def two_agents_ring_for_one_item(router: Router) -> None:
@@ -161,7 +162,7 @@ def test_somebody_idle_while_an_item_waits_is_found() -> None:
     router = scene()
     dora = router.floor.agents["dora"]
     dora.ready, dora.reason = True, None
-    router.floor.list_idle(dora, router.floor.open_media(dora))
+    roster.list_idle(router.floor, dora, roster.open_media(router.floor, dora))
     with pytest.raises(AssertionError, match="dora idles while waits"):
         check(router)
 
