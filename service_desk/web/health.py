@@ -139,7 +139,11 @@ class Watcher:
         bus = self._desk.bus.degraded
         expected = None if self._alone else self._settings.nodes_expected
         found = losses(seen, nodes_expected=expected, disk_free_bytes=self._settings.limits.disk_free_bytes)
-        missing = self._settings.without_account(seen.facts.accounts)
+        settings = self._settings
+        just_installed = not any(
+            settings.accounts.values()
+        )  # the first rules name what nobody can have given yet
+        missing = [] if just_installed else settings.without_account(seen.facts.accounts)
         return [*([bus] if bus is not None else []), *found, *missing]
 
     def write(self, seen: Seen) -> None:
