@@ -41,17 +41,18 @@ RULES: dict[str, Any] = {
     **QUICK,
     "alerts": [
         {
-            "id": "crowd",
-            "name": "Somebody waits",
+            "id": f"crowd-{many}",
+            "name": f"{many} wait",
             "figure": "waiting",
-            "raise_at": 1,
-            "clear_at": 0,
+            "raise_at": many,
+            "clear_at": many - 1,
             "raise_s": 0,
             "clear_s": 0,
         }
+        for many in (1, 2, 4, 8, 16, 32)
     ],
 }
-"""Short times, so that within seconds much becomes due; an alert that comes and goes."""
+"""Short times, so that within seconds much becomes due; alerts, one of which comes or goes however many wait."""
 AGENTS = 4
 ENDLESS_S = 1e9
 UNDER_WAY_MOST = 40
