@@ -281,7 +281,8 @@ def _could_hold(draft: Policy, agent: Agent, medium: str) -> bool:
 
 
 def _leaves(queue: QueuePolicy) -> bool:
-    return any(step.when in {"wait", "no_staff"} for step in queue.overflow)
+    """Whether what waits goes elsewhere in time; who is to be called back still waits for somebody of the queue."""
+    return any(step.when in {"wait", "no_staff"} and step.to != "callback" for step in queue.overflow)
 
 
 def _of_circles(draft: Policy) -> Iterator[Fault]:

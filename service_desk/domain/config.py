@@ -6,11 +6,11 @@ Process settings (addresses, secrets, limits) are not here but in `service_desk.
 from functools import cached_property
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from routing import model as routing
 from routing.hours import is_open, next_change
-from routing.model import MINUTE, SECOND, YEAR, Hours, Policy, QueuePolicy, Span
+from routing.model import MINUTE, SECOND, YEAR, CallbackRule, Hours, Policy, QueuePolicy, Span
 from routing.requirements import parse
 from service_desk.domain.config_faults import ConfigFaults, faults_of
 from service_desk.domain.media import ASYNCHRONOUS, Channel
@@ -26,6 +26,8 @@ STEPS_MOST = 20
 """Of a list within a queue: rings, steps, spans of a day."""
 DAYS_MOST = 400
 SHIFTS_MOST = 20_000
+CARRIER_S = 15
+"""What it may take from the decision to call until the phone rings, and until the carrier tells how it ended."""
 Value = Annotated[int, Field(ge=0, le=1_000)]
 """What a contact is worth, in points that each queue weighs."""
 Login = Annotated[str, Field(min_length=1, max_length=100)]
@@ -115,16 +117,67 @@ class AgeingClass(Part):
 
 
 class OverflowStep(Part):
-    """When contacts leave the line for another queue, with their place kept: the first step that is true counts.
+    """When contacts leave the line for another treatment, with their place kept: the first step that is true counts.
 
     "wait": after `after_s` of waiting; "size": `size` others wait already when one comes; each must be said. "closed":
-    by the queue's hours. (Nobody being ready is no reason here: for seconds after a restart nobody is.)
+    by the queue's hours. (Nobody being ready is no reason here: for seconds after a restart nobody is.) `to`: into the
+    line of `queue`, or the caller is called back by the queue's `callback` rule; who cannot be called stays in line.
     """
 
     when: Literal["wait", "size", "closed"]
-    queue: Key
+    to: Literal["queue", "callback"] = "queue"
+    queue: Key | None = Field(None, validate_default=True)
     after_s: int | None = Field(None, ge=0, le=86_400)
     size: int | None = Field(None, ge=0, le=100_000)
+
+    @field_validator("queue")
+    @classmethod
+    def goes_somewhere(cls, queue: str | None, info: ValidationInfo) -> str | None:
+        """A queue is said where one is meant, and only there."""
+        if info.data.get("to") == "queue" and queue is None:
+            raise ValueError("this field is missing")
+        if info.data.get("to") == "callback" and queue is not None:
+            raise ValueError('only for to = "queue"; leave it out')
+        return queue
+
+    def for_router(self) -> routing.Overflow:
+        """As the router reads it."""
+        return routing.Overflow(
+            self.when, self.to, self.queue or "", (self.after_s or 0) * SECOND, self.size or 0
+        )
+
+
+class Callback(Part):
+    """Callers need not stay on the line: they keep their place, and are called back in their turn.
+
+    With `offer_after_s` the waiting treatment offers it from so much waiting on; without it only overflow steps lead to
+    it. `first`: "agent" (an agent takes the contact, then the customer's phone rings) or "customer" (the customer is
+    called when at most `position` - 1 are before them, or they would wait at most `within_s`, and is then next). Who
+    does not answer within `answer_s` is called again after `pause_s`, `tries` times in all.
+    """
+
+    first: Literal["agent", "customer"] = "agent"
+    offer_after_s: int | None = Field(None, ge=0, le=86_400)
+    answer_s: int = Field(30, ge=5, le=120)
+    tries: int = Field(3, ge=1, le=10)
+    pause_s: int = Field(300, ge=30, le=86_400)
+    position: int = Field(1, ge=1, le=1_000)
+    within_s: int = Field(0, ge=0, le=3_600)
+
+    def for_router(self) -> CallbackRule:
+        """As the router reads it: it waits longer than the phone rings, for the carrier to say what came of it."""
+        return CallbackRule(
+            first=self.first,
+            position=self.position,
+            within=self.within_s * SECOND,
+            tries=self.tries,
+            pause=self.pause_s * SECOND,
+            answer=(self.answer_s + CARRIER_S) * SECOND,
+        )
+
+
+PLAIN_CALLBACK = Callback()
+"""How those are called back whose queue has no rule any more: what was promised is kept."""
 
 
 class Queue(Part):
@@ -163,6 +216,7 @@ class Queue(Part):
     rings: list[Ring] = Field([], max_length=STEPS_MOST)
     hours: OpeningHours | None = None
     overflow: list[OverflowStep] = Field([], max_length=STEPS_MOST)
+    callback: Callback | None = None
     recover_s: int = Field(
         0,
         ge=0,
@@ -225,10 +279,8 @@ class Queue(Part):
                 routing.Ring(ring.after_s * SECOND, tuple(ring.drop), ring.lower) for ring in self.rings
             ),
             hours=None if self.hours is None else self.hours.for_router(),
-            overflow=tuple(
-                routing.Overflow(step.when, "queue", step.queue, (step.after_s or 0) * SECOND, step.size or 0)
-                for step in self.overflow
-            ),
+            overflow=tuple(step.for_router() for step in self.overflow),
+            callback=None if self.callback is None else self.callback.for_router(),
         )
 
 

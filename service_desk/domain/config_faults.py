@@ -7,10 +7,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from routing import drafts
 from routing.model import Agent, Skill, WorkItem
 from routing.requirements import parse
+from service_desk.domain.contact_point import fold_phone
 from service_desk.domain.media import Channel
 
 if TYPE_CHECKING:  # the configuration asks for its faults
-    from service_desk.domain.config import DeskConfig
+    from service_desk.domain.config import DeskConfig, PhoneLine
 
 Problem = tuple[str, str]
 """The field, and what is wrong with it or the cure."""
@@ -34,6 +35,9 @@ FIELDS: Final = {
         "value_weight",
         "value_cap",
         "shift_margin",
+        "answer",
+        "pause",
+        "within",
     )
 } | {"any_of": "requires"}
 """The router's names of fields, and ours."""
@@ -62,7 +66,7 @@ class ConfigFaults(ValueError):
 
 def faults_of(config: "DeskConfig") -> list[Problem]:
     """All that is wrong with it in itself."""
-    found = [*_names(config), *_overflow_steps(config), *_shifts(config)]
+    found = [*_names(config), *_overflow_steps(config), *_callbacks(config), *_shifts(config)]
     found += _requirements(config)
     return [*found, *in_our_words(drafts.faults(readable(config).policy(), media=get_args(Channel)))]
 
@@ -161,6 +165,50 @@ def _overflow_steps(config: "DeskConfig") -> Iterator[Problem]:
                 yield f"{at}.after_s", "is missing: say after how many seconds of waiting"
             if step.when == "size" and step.size is None:
                 yield f"{at}.size", "is missing: say how many others wait then"
+
+
+def _callbacks(config: "DeskConfig") -> Iterator[Problem]:
+    """Customers can be called back: by a rule, from a number of ours, where callers come to at all."""
+    for queue in config.queues:
+        at, rule = f"queues.{queue.id}", queue.callback
+        for number, step in enumerate(queue.overflow):
+            if step.to == "callback" and rule is None:
+                yield (
+                    f"{at}.overflow.{number}.to",
+                    "needs the queue's callback: say there how customers are called",
+                )
+        if rule is None:
+            continue
+        if rule.first == "agent" and (rule.position != 1 or rule.within_s):
+            field = "position" if rule.position != 1 else "within_s"
+            yield f"{at}.callback.{field}", 'counts only where first = "customer"; leave it out'
+        lines = _lines_to(config, queue.id)
+        if not lines:
+            yield (
+                f"{at}.callback",
+                "no phone line leads to this queue: nobody could be called back; lead one to it, or leave it out",
+            )
+        for line in lines:
+            if fold_phone(line.number) is None:
+                yield (
+                    f"phone_lines.{line.account}.number",
+                    f"is no number to call back from, as queue {queue.id!r} does; write it like +14155550100",
+                )
+
+
+def _lines_to(config: "DeskConfig", queue_id: str) -> list["PhoneLine"]:
+    """The phone lines whose callers may come to a queue, also from other queues."""
+    reached = {queue_id}
+    for _ in config.queues:
+        more = {q.id for q in config.queues if any(step.queue in reached for step in q.overflow)} - reached
+        if not more:
+            break
+        reached |= more
+    return [
+        line
+        for line in config.phone_lines
+        if reached & {line.default_queue, *(option.queue for option in line.options)}
+    ]
 
 
 def _requirements(config: "DeskConfig") -> Iterator[Problem]:

@@ -162,7 +162,7 @@ def test_circles_are_named() -> None:
 
 def test_a_queue_that_could_never_serve_an_item_is_refused() -> None:
     draft = Policy(
-        1, (QueuePolicy("billing"), QueuePolicy("repair", overflow=(Overflow("wait", "callback"),)))
+        1, (QueuePolicy("billing"), QueuePolicy("repair", overflow=(Overflow("wait", "message"),)))
     )
     found = faults(draft, agents=[agent("anna", queues=frozenset({"sales"}))])
     assert [fault.field for fault in found] == ["queues.billing"]
@@ -183,7 +183,9 @@ def test_room_and_skills_must_come_together_in_one_agent() -> None:
     assert serves(plain, call, [replace(german, skills={"german": 3, "repair": 1})])
     assert not serves(plain, item("chat", medium="chat"), [german]), "she takes calls only"
     assert serves(plain, item("call"), [german])
-    leaves = replace(plain, queues=(replace(plain.queues[0], overflow=(Overflow("wait", "callback"),)),))
+    promised = replace(plain, queues=(replace(plain.queues[0], overflow=(Overflow("wait", "callback"),)),))
+    assert not serves(promised, call, []), "who is to be called back still waits for somebody"
+    leaves = replace(plain, queues=(replace(plain.queues[0], overflow=(Overflow("wait", "message"),)),))
     assert serves(leaves, call, [])
 
 

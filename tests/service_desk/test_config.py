@@ -11,7 +11,7 @@ import pytest
 
 from channels.load import find
 from routing.lines import QueueLine
-from routing.model import Agent, Skill, WorkItem
+from routing.model import Agent, CallbackRule, Skill, WorkItem
 from service_desk.app import read_config_seed
 from service_desk.clock import SECOND
 from service_desk.domain import config_faults
@@ -95,6 +95,26 @@ def test_the_router_takes_the_seed(seed: DeskConfig) -> None:
         (("time_zone",), "America", "is not known"),
         (("time_zone",), "x" * 5_000, "at most 64"),
         (("queues", 0, "overflow"), [{"when": "no_staff", "queue": "sales"}], "wait"),
+        (
+            ("queues", 0, "overflow"),
+            [{"when": "wait", "after_s": 9}],
+            "overflow.0.queue\n.*this field is missing",
+        ),
+        (
+            ("queues", 0, "overflow"),
+            [{"when": "wait", "after_s": 9, "to": "callback", "queue": "sales"}],
+            "leave it out",
+        ),
+        (
+            ("queues", 0, "overflow"),
+            [{"when": "wait", "after_s": 9, "to": "callback"}],
+            "service.overflow.0.to: needs the queue's callback",
+        ),
+        (("queues", 0, "callback"), {"first": "nobody"}, "agent"),
+        (("queues", 0, "callback"), {"tries": 0}, "greater than or equal to 1"),
+        (("queues", 0, "callback"), {"pause_s": 0}, "greater than or equal to 30"),
+        (("queues", 0, "callback"), {"position": 3}, "service.callback.position: counts only where"),
+        (("queues", 0, "callback"), {"within_s": 60}, "service.callback.within_s: counts only where"),
         (("queues", 0, "rings"), [{"after_s": 60}, {"after_s": 30}], "later than the ring before"),
         (("interrupts",), {"phone": ["fax"]}, "fax|phone"),
         (("interrupts",), {"phone": ["phone"]}, "cannot interrupt itself"),
@@ -108,6 +128,42 @@ def test_a_slip_in_the_queues_is_named(path: tuple[Any, ...], value: Any, words:
     part[path[-1]] = value
     with pytest.raises(ValueError, match=words):
         DeskConfig.model_validate(body)
+
+
+def called_back(**changed: Any) -> dict[str, Any]:
+    """The seed with a queue that calls back; `changed` is of its phone line."""
+    body: dict[str, Any] = read_config_seed()
+    body["queues"][0]["callback"] = {"offer_after_s": 60}
+    body["phone_lines"][0] |= changed
+    return body
+
+
+def test_a_callback_is_refused_where_nobody_could_be_called() -> None:
+    reason = "queues.service.callback: no phone line leads to this queue"
+    with pytest.raises(ValueError, match=reason):
+        DeskConfig.model_validate(called_back(options=[], default_queue="sales"))
+    with pytest.raises(ValueError, match=r"phone_lines.phone-main.number: is no number to call back from"):
+        DeskConfig.model_validate(called_back(number="the old one"))
+    with pytest.raises(ValueError, match=r"phone_lines.phone-main.number: is no number to call back from"):
+        DeskConfig.model_validate(called_back(number=""))
+
+
+def test_a_callback_may_be_of_a_queue_that_callers_come_to_from_another_one() -> None:
+    body = called_back(options=[], default_queue="sales")
+    body["queues"][1]["overflow"] = [{"when": "wait", "after_s": 60, "queue": "service"}]
+    rule = DeskConfig.model_validate(body).policy().queues[0].callback
+    assert rule == CallbackRule("agent", tries=3, pause=300 * SECOND, answer=45 * SECOND)
+
+
+def test_a_promise_to_call_back_does_not_serve_a_queue_without_people() -> None:
+    body = called_back()
+    body["queues"][0]["overflow"] = [{"when": "wait", "after_s": 60, "to": "callback"}]
+    config = DeskConfig.model_validate(body)
+    helper = Agent(
+        "anna", frozenset({"sales", "billing", "repair"}), {}, {"phone": 1, "web_chat": 1, "email": 1}
+    )
+    fields = [field for field, _ in config_faults.unservable(config, [helper])]
+    assert "queues.service" in fields
 
 
 def test_every_fault_between_the_fields_is_named_at_once_by_our_own_names() -> None:
