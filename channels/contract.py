@@ -74,6 +74,24 @@ class CallWaiting:
 
 
 @dataclass(frozen=True, slots=True)
+class CallbackAsked:
+    """A waiting caller pressed a key where `Hold` offered to call them back; `digit` is the key."""
+
+    call_id: str
+    digit: str
+    dedupe_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerAnswered:
+    """Somebody whom we called picked up; `dial` is the desk's own name of that call (see `CallControl.dial`)."""
+
+    call_id: str
+    dial: str
+    dedupe_key: str
+
+
+@dataclass(frozen=True, slots=True)
 class AgentDialled:
     """An agent's softphone calls in to take the contact named by `interaction_id`."""
 
@@ -85,7 +103,10 @@ class AgentDialled:
 
 @dataclass(frozen=True, slots=True)
 class CallChanged:
-    """A leg has a new status. `sequence` orders messages of equal rank; `cause` is the provider's word."""
+    """A leg has a new status. `sequence` orders messages of equal rank; `cause` is the provider's word.
+
+    `dial`: of a call of ours, the desk's own name of it, which proves that it was made.
+    """
 
     call_id: str
     status: CallStatus
@@ -93,6 +114,7 @@ class CallChanged:
     sequence: int = 0
     duration_s: int | None = None
     cause: str | None = None
+    dial: str | None = None
 
 
 class ParticipantChange(StrEnum):
@@ -417,6 +439,8 @@ InboundEvent: TypeAlias = (
     CallStarted
     | DigitsPressed
     | CallWaiting
+    | CallbackAsked
+    | CustomerAnswered
     | AgentDialled
     | CallChanged
     | ConferenceChanged
@@ -444,10 +468,14 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Keep the caller waiting: speak, play, then ask again. `pause_s` is used when there is no music."""
+    """Keep the caller waiting: speak, play, then ask again. `pause_s` is used when there is no music.
+
+    `offers_callback`: a key that they press while they hear it comes back as `CallbackAsked`.
+    """
 
     prompt: Prompt
     pause_s: int = 10
+    offers_callback: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -604,9 +632,36 @@ class LegState:
     conference: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class OutboundCall:
+    """A customer's number to be called, and ours that it shows; both E.164.
+
+    `dial` is the desk's own name of this call, in the characters a-z, 0-9, _ and a dot: what the provider tells of the
+    call carries it. It rings for `ring_s` seconds.
+    """
+
+    dial: str
+    number: str
+    sender: str
+    ring_s: int
+
+
 @runtime_checkable
 class CallControl(Protocol):
-    """What a phone channel can do to living calls. Every method is safe to repeat."""
+    """What a phone channel can do to calls. Every method but `dial` is safe to repeat."""
+
+    async def dial(self, call: OutboundCall) -> str:
+        """Call somebody; the id of their leg. Not safe to repeat: they would be called twice.
+
+        Raises SendFailed (permanent where this number cannot be called) or OutcomeUnknown. Who picks up is a
+        `CustomerAnswered`, whose answer is what they hear; each step of the call is a `CallChanged`.
+        """
+
+    async def find_dialled(self, call: OutboundCall, since: int, known: frozenset[str]) -> LegState | None:
+        """A call like this one that the provider made since that instant, when the outcome of `dial` is unknown.
+
+        `known` are legs that belong to other calls. None: the provider shows none.
+        """
 
     async def connect(self, call_id: str, interaction_id: str, *, first: bool = False) -> None:
         """Move the customer's leg from waiting into the conference of the interaction.

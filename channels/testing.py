@@ -33,6 +33,7 @@ from channels.contract import (
 ANSWERS: tuple[Answer, ...] = (
     Hold(Prompt("One moment.\x00 <b>&amp; \u202e", language="xx"), pause_s=0),
     Hold(Prompt("", language="de", music_url="https://desk.example/music.mp3?a=1&b=2")),
+    Hold(Prompt("Press 1."), offers_callback=True),
     Ask(Prompt("1 or 2? " * 1_000), timeout_s=0, attempt=9),
     Join("int_1", role="customer"),
     Join("int_1", role="agent"),

@@ -5,7 +5,7 @@ import re
 from twilio.jwt.access_token import AccessToken
 from twilio.jwt.access_token.grants import VoiceGrant
 
-from channels.contract import CallStatus, Health, LegState
+from channels.contract import CallStatus, Health, LegState, OutboundCall
 from channels.phone.parse import DESK_ID
 from channels.phone.render import Renderer
 from channels.phone.settings import PhoneSettings
@@ -17,6 +17,10 @@ TOKEN_LIFETIME_MAX_S = 86_400
 CONFERENCES_PAGE = 20
 IDENTITY = re.compile(DESK_ID)
 LIVE_CONFERENCE = frozenset({"init", "in-progress"})
+DIALLED_PAGE = 20
+PROGRESS = ["initiated", "ringing", "answered", "completed"]
+CLOCKS_US = 5_000_000
+"""By so much the provider's clock may be behind ours."""
 
 
 class TwilioCalls:
@@ -27,6 +31,41 @@ class TwilioCalls:
         self._renderer = renderer
         self._http = PatientHttpClient(settings.request_timeout_s)
         self._account = open_account(settings, self._http)
+
+    async def dial(self, call: OutboundCall) -> str:
+        """Call a customer; the id of their leg. Raises SendFailed or OutcomeUnknown."""
+        hooks = self._renderer.hooks
+        created = self._account.calls.create_async(
+            to=call.number,
+            from_=call.sender,
+            url=hooks.customer(call.dial),
+            method="POST",
+            fallback_url=hooks.customer(call.dial),
+            fallback_method="POST",
+            status_callback=hooks.dialled(call.dial),
+            status_callback_method="POST",
+            status_callback_event=PROGRESS,
+            timeout=call.ring_s,
+        )
+        return str((await mapped(created)).sid)
+
+    async def find_dialled(self, call: OutboundCall, since: int, known: frozenset[str]) -> LegState | None:
+        """The newest call of ours to this number since then that is none of `known`. Raises SendFailed."""
+        found = await mapped(
+            self._account.calls.list_async(
+                to=call.number, from_=call.sender, page_size=DIALLED_PAGE, limit=DIALLED_PAGE
+            )
+        )
+        for leg in found:
+            made = leg.date_created
+            if (
+                str(leg.direction) == "outbound-api"
+                and leg.sid not in known
+                and made is not None
+                and made.timestamp() * 1_000_000 >= since - CLOCKS_US
+            ):
+                return LegState(str(leg.sid), CallStatus(str(leg.status)))
+        return None
 
     async def connect(self, call_id: str, interaction_id: str, *, first: bool = False) -> None:
         """Move a waiting leg into the conference of the interaction.

@@ -12,11 +12,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 from channels.contract import (
     AgentDialled,
+    CallbackAsked,
     CallChanged,
     CallStarted,
     CallStatus,
     CallWaiting,
     ConferenceChanged,
+    CustomerAnswered,
     DigitsPressed,
     InboundEvent,
     NotInteresting,
@@ -42,6 +44,7 @@ CLIENT = re.compile(f"client:{DESK_ID}")
 DIGIT = re.compile(r"[0-9*#]")
 COUNT = re.compile(r"[0-9]{1,9}")
 INTERACTION_ID = re.compile(DESK_ID)
+DIAL = re.compile(rf"{DESK_ID}\.[0-9]{{1,6}}")
 CONFERENCE_EVENT = re.compile(
     r"conference-(?:start|end)|participant-(?:join|leave|mute|unmute|hold|unhold|modify|speech-start|speech-stop)"
     r"|announcement-(?:end|fail)"
@@ -67,6 +70,8 @@ VOICE_RULES = FormRules(
 MENU_RULES = FormRules(required={**CALL, "Digits": DIGIT})
 SILENT_MENU_RULES = FormRules(required=CALL)
 WAIT_RULES = FormRules(required=CALL)
+CALLBACK_RULES = FormRules(required={**CALL, "Digits": DIGIT})
+CUSTOMER_RULES = FormRules(required=CALL)
 AGENT_RULES = FormRules(required={**CALL, "From": CLIENT, "interaction_id": INTERACTION_ID})
 STATUS_RULES = FormRules(
     required={"AccountSid": ACCOUNT_SID, "CallSid": CALL_SID, "CallStatus": ANY_STATUS},
@@ -118,6 +123,18 @@ def call_waiting(form: VerifiedForm) -> CallWaiting:
     return CallWaiting(form["CallSid"])
 
 
+def callback_asked(form: VerifiedForm) -> CallbackAsked:
+    """The caller pressed a key where they were offered to be called back."""
+    call_id = form["CallSid"]
+    return CallbackAsked(call_id, form["Digits"], dedupe_key=f"callback:{call_id}:{form['Digits']}")
+
+
+def customer_answered(form: VerifiedForm, dial: str) -> CustomerAnswered:
+    """Somebody whom we called picked up, and asks what they should hear."""
+    call_id = form["CallSid"]
+    return CustomerAnswered(call_id, dial, dedupe_key=f"customer:{call_id}")
+
+
 def agent_dialled(form: VerifiedForm) -> AgentDialled:
     """An agent's softphone calls in; its identity was signed into its token, so it is who it says."""
     call_id = form["CallSid"]
@@ -129,8 +146,8 @@ def agent_dialled(form: VerifiedForm) -> AgentDialled:
     )
 
 
-def call_changed(form: VerifiedForm) -> CallChanged:
-    """A leg has a new status."""
+def call_changed(form: VerifiedForm, dial: str | None = None) -> CallChanged:
+    """A leg has a new status; `dial`: it is of a call of ours."""
     call_id, status = form["CallSid"], CallStatus(form["CallStatus"])
     sequence, duration = int(form.get("SequenceNumber") or 0), form.get("CallDuration")
     return CallChanged(
@@ -140,6 +157,7 @@ def call_changed(form: VerifiedForm) -> CallChanged:
         sequence=sequence,
         duration_s=None if duration is None else int(duration),
         cause=form.get("SipResponseCode"),
+        dial=dial,
     )
 
 
@@ -219,6 +237,14 @@ def menu_query(url: str) -> tuple[int, bool]:
     if silent not in {None, "1"}:
         raise Unrecognised("unexpected value", "silent")
     return int(attempt), silent is not None
+
+
+def dial_query(url: str) -> str:
+    """Which call of ours a URL is about that we gave with it. Unrecognised for any other query."""
+    dial = _query(url, allowed=frozenset({"dial"})).get("dial", "")
+    if not DIAL.fullmatch(dial):
+        raise Unrecognised("not a call of ours", "dial")
+    return dial
 
 
 def no_query(url: str) -> None:

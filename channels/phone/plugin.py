@@ -9,6 +9,7 @@ from channels.contract import (
     LegState,
     Limits,
     Outbound,
+    OutboundCall,
     ParseWebhook,
     Plugin,
     SendFailed,
@@ -53,7 +54,7 @@ class PhoneChannel:
         return LIMITS
 
     def webhooks(self) -> Sequence[Webhook]:
-        """The seven paths that the provider is told, or reads in our TwiML."""
+        """The ten paths that the provider is told, or reads in our TwiML."""
         renderer, hooks = self._renderer, self._hooks
         silent_again = hooks.silent_menu(1)
         return (
@@ -76,6 +77,19 @@ class PhoneChannel:
                 renderer.for_caller,
                 outage=renderer.outage(hooks.url("voice")),
             ),
+            Webhook(
+                "callback",
+                self._plain(parse.CALLBACK_RULES, parse.callback_asked),
+                renderer.for_caller,
+                outage=renderer.outage(hooks.url("wait")),
+            ),
+            Webhook(
+                "customer",
+                self._parse_customer,
+                renderer.for_caller,
+                outage=renderer.outage(hooks.url("wait")),
+            ),
+            Webhook("dialled", self._parse_dialled, renderer.for_status),
             Webhook("agent", self._plain(parse.AGENT_RULES, parse.agent_dialled), renderer.for_agent),
             Webhook("status", self._plain(parse.STATUS_RULES, parse.call_changed), renderer.for_status),
             Webhook(
@@ -96,6 +110,12 @@ class PhoneChannel:
 
     async def close(self) -> None:
         await self._calls.close()
+
+    async def dial(self, call: OutboundCall) -> str:
+        return await self._calls.dial(call)
+
+    async def find_dialled(self, call: OutboundCall, since: int, known: frozenset[str]) -> LegState | None:
+        return await self._calls.find_dialled(call, since, known)
 
     async def connect(self, call_id: str, interaction_id: str, *, first: bool = False) -> None:
         await self._calls.connect(call_id, interaction_id, first=first)
@@ -119,6 +139,14 @@ class PhoneChannel:
             return read(form)
 
         return parse_request
+
+    def _parse_customer(self, request: WebhookRequest) -> InboundEvent:
+        form = self._verifier.form(request, parse.CUSTOMER_RULES)
+        return parse.customer_answered(form, parse.dial_query(request.url))
+
+    def _parse_dialled(self, request: WebhookRequest) -> InboundEvent:
+        form = self._verifier.form(request, parse.STATUS_RULES)
+        return parse.call_changed(form, parse.dial_query(request.url))
 
     def _parse_menu(self, request: WebhookRequest) -> InboundEvent:
         try:

@@ -62,18 +62,26 @@ class Hooks:
     def silent_menu(self, attempt: int) -> str:
         return self.url(f"menu?attempt={attempt}&silent=1")
 
+    def customer(self, dial: str) -> str:
+        """What somebody hears whom we called."""
+        return self.url(f"customer?dial={dial}")
+
+    def dialled(self, dial: str) -> str:
+        """How a call of ours fares."""
+        return self.url(f"dialled?dial={dial}")
+
 
 class Renderer:
     """Answers of one account as TwiML."""
 
     def __init__(self, hooks: Hooks) -> None:
-        self._hooks = hooks
+        self.hooks = hooks
         self._document_of = lru_cache(DOCUMENTS_KEPT)(lambda answer: _document(self.caller_document(answer)))
 
     @property
     def wait_url(self) -> str:
         """Where a waiting leg asks what it should hear."""
-        return self._hooks.url("wait")
+        return self.hooks.url("wait")
 
     def for_caller(self, answer: Answer) -> WebhookResponse:
         """What a customer's leg does next. `Accepted` keeps it waiting: no slip of ours may drop a caller."""
@@ -115,7 +123,8 @@ class Renderer:
 
     def _hold(self, hold: Hold) -> Twiml:
         wait, response = self.wait_url, _response()
-        gather = response.gather(num_digits=1, timeout=1, finish_on_key="", action=wait, method="POST")
+        pressed = self.hooks.url("callback") if hold.offers_callback else wait
+        gather = response.gather(num_digits=1, timeout=1, finish_on_key="", action=pressed, method="POST")
         self._say(gather, hold.prompt)
         if hold.prompt.music_url is None:
             gather.pause(length=min(max(hold.pause_s, 1), PAUSE_MAX_S))
@@ -129,11 +138,11 @@ class Renderer:
             num_digits=1,
             timeout=max(ask.timeout_s, 1),
             finish_on_key="",
-            action=self._hooks.menu(ask.attempt),
+            action=self.hooks.menu(ask.attempt),
             method="POST",
         )
         self._say(gather, ask.prompt)
-        response.redirect(self._hooks.silent_menu(ask.attempt), method="POST")
+        response.redirect(self.hooks.silent_menu(ask.attempt), method="POST")
         return response
 
     def _join(self, join: Join) -> Twiml:
@@ -147,7 +156,7 @@ class Renderer:
             end_conference_on_exit=customer,
             wait_url="",
             participant_label="customer" if customer else None,
-            status_callback=self._hooks.url("conference"),
+            status_callback=self.hooks.url("conference"),
             status_callback_event=CONFERENCE_EVENTS,
             status_callback_method="POST",
         )

@@ -109,6 +109,7 @@ class ControlApi:
                 web.get(f"{call}/events", self._events),
                 web.post(f"{call}/digits", self._press),
                 web.post(f"{call}/hangup", self._hang_up),
+                web.post(f"{call}/answer", self._pick_up),
                 web.post(f"{call}/say", self._say),
                 web.post("/control/softphones/dial", self._dial),
                 web.get("/control/log", self._log),
@@ -200,6 +201,11 @@ class ControlApi:
         leg = self._leg(request)
         return web.json_response({"call_sid": leg.sid, "hung_up": self._exchange.hang_up(leg)})
 
+    async def _pick_up(self, request: web.Request) -> web.Response:
+        """A customer answers; to decline is to hang up."""
+        leg = self._living_leg(request)
+        return web.json_response({"call_sid": leg.sid, "answered": self._exchange.pick_up(leg)})
+
     async def _say(self, request: web.Request) -> web.Response:
         leg, words = self._living_leg(request), await read_body(request, Words)
         heard_by = [] if leg.participant is None else leg.participant.conference.say(leg, words.text)
@@ -280,6 +286,7 @@ def _leg_json(leg: Leg) -> dict[str, Any]:
         "call_sid": leg.sid,
         "from": leg.caller,
         "to": leg.called,
+        "direction": leg.direction,
         "status": leg.status.value,
         "listening": leg.listening,
         "conference": None

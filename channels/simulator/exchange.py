@@ -12,11 +12,11 @@ from channels.simulator.conferences import Conference
 from channels.simulator.courier import Courier
 from channels.simulator.executor import ConferenceBook, Executor
 from channels.simulator.faults import Faults
-from channels.simulator.legs import WITHHELD_CALLER, End, Leg, Source, Turn
+from channels.simulator.legs import WITHHELD_CALLER, End, Leg, Progress, Source, Turn
 from channels.simulator.messaging import Messaging
 from channels.simulator.pace import Pace, new_sid, now_us, rfc2822
 from channels.simulator.record import Record
-from channels.simulator.settings import AppRoute, NoSuchRouteError, NumberRoute, SimulatorSettings
+from channels.simulator.settings import AppRoute, NoSuchRouteError, NumberRoute, Route, SimulatorSettings
 
 PARAMETER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 PARAMETERS_MAX = 20
@@ -72,6 +72,38 @@ class Exchange:
         )
         return self._begin(leg)
 
+    def call_customer(
+        self,
+        number: str,
+        sender: str,
+        first: Source,
+        fallback_url: str | None,
+        progress: Progress | None,
+        rings_s: int,
+    ) -> Leg:
+        """Ring a customer's telephone, as we were asked to; `first` is what they hear when they answer."""
+        leg = Leg(
+            sid=new_sid("CA"),
+            account_sid=self.settings.account_sid,
+            caller=sender,
+            called=number,
+            route=Route(
+                voice_url=first.url or fallback_url or "http://127.0.0.1/", fallback_url=fallback_url
+            ),
+            outgoing=True,
+            rings_s=rings_s,
+            progress=progress,
+            status=CallStatus.QUEUED,
+        )
+        return self._begin(leg, first)
+
+    def pick_up(self, leg: Leg) -> bool:
+        """The customer answers a call that rings; False when it does not ring (any more)."""
+        if leg.status is not CallStatus.RINGING or not leg.outgoing or leg.picked_up.done():
+            return False
+        leg.picked_up.set_result(None)
+        return True
+
     def dial_from_softphone(self, token: str, parameters: Mapping[str, str]) -> Leg:
         """A softphone dials its app.
 
@@ -105,8 +137,9 @@ class Exchange:
         return True
 
     def hang_up(self, leg: Leg) -> bool:
-        """The leg's person hangs up. False when it is over already."""
-        status = CallStatus.COMPLETED if leg.answered_at is not None else CallStatus.NO_ANSWER
+        """The leg's person hangs up, or will not answer. False when it is over already."""
+        unanswered = CallStatus.BUSY if leg.outgoing else CallStatus.NO_ANSWER
+        status = CallStatus.COMPLETED if leg.answered_at is not None else unanswered
         return self.turn(leg, End("hung up", "caller", status))
 
     def living(self) -> list[Leg]:
@@ -124,24 +157,54 @@ class Exchange:
         await self.courier.close()
         self.record.close()
 
-    def _begin(self, leg: Leg) -> Leg:
+    def _begin(self, leg: Leg, first: Source | None = None) -> Leg:
         self._forget_old()
         self.legs[leg.sid] = leg
         self.record.add("call", call=leg.sid, caller=leg.caller, called=leg.called, status=leg.status.value)
         leg.ear.hear("state", status=leg.status.value)
-        life = asyncio.create_task(self._live(leg))
+        life = asyncio.create_task(
+            self._live(leg, first or Source(leg.route.voice_url, extra=leg.parameters))
+        )
         self._lives[leg.sid] = life
         life.add_done_callback(lambda _: self._lives.pop(leg.sid, None))
         return leg
 
-    async def _live(self, leg: Leg) -> None:
-        first = Source(leg.route.voice_url, extra=leg.parameters)
+    async def _live(self, leg: Leg, first: Source) -> None:
         try:
-            end = await self.executor.live(leg, first)
+            end = await self._ring(leg) if leg.outgoing else None
+            end = end or await self.executor.live(leg, first)
         except Exception as error:  # noqa: BLE001 - a fault of ours must show in the record and not leave a ghost
             self.record.add("error", code=0, message=f"{type(error).__name__}: {error}", call=leg.sid)
             end = End("the simulator failed", "network", CallStatus.FAILED)
         self._over(leg, end)
+
+    async def _ring(self, leg: Leg) -> End | None:
+        """An outgoing call until it is answered (None), or until it ends without that."""
+        for status, word in ((CallStatus.INITIATED, "initiated"), (CallStatus.RINGING, "ringing")):
+            leg.move_to(status)
+            self._tell_progress(leg, word)
+        either: set[asyncio.Future[Any]] = {leg.turn, leg.picked_up}
+        await asyncio.wait(
+            either,
+            timeout=self.pace.real(leg.rings_s),
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        if leg.turn.done():
+            turn = leg.turn.result()
+            return turn if isinstance(turn, End) else None
+        if not leg.picked_up.done():
+            leg.picked_up.cancel()
+            return End("nobody answered", "network", CallStatus.NO_ANSWER)
+        leg.answer()
+        self._tell_progress(leg, "answered")
+        return None
+
+    def _tell_progress(self, leg: Leg, word: str) -> None:
+        """A step of an outgoing call, where it was asked for. They are numbered, told or not."""
+        number, leg.told = leg.told, leg.told + 1
+        if leg.progress is not None and word in leg.progress.events:
+            form = _completed_form(leg) if leg.end is not None else _progress_form(leg)
+            self.courier.tell(leg.sid, leg.progress.url, form | {"SequenceNumber": str(number)})
 
     def _over(self, leg: Leg, end: End) -> None:
         leg.end, leg.ended_at = end, now_us()
@@ -155,7 +218,9 @@ class Exchange:
             by=end.by,
             duration_s=leg.duration_s,
         )
-        if leg.route.status_callback is not None:
+        if leg.outgoing:
+            self._tell_progress(leg, "completed")
+        elif leg.route.status_callback is not None:
             self.courier.tell(leg.sid, leg.route.status_callback, _completed_form(leg))
 
     def _softphone(self, token: str) -> tuple[str, str]:
@@ -201,13 +266,19 @@ def _check_parameters(parameters: Mapping[str, str], system: Mapping[str, str]) 
             raise ValueError(f"{name} must have at most {PARAMETER_CHARACTERS} characters")
 
 
-def _completed_form(leg: Leg) -> dict[str, str]:
-    """The one status callback of an incoming call: its end."""
+def _progress_form(leg: Leg) -> dict[str, str]:
+    """A step in the life of a call."""
     return leg.form() | {
         "CallbackSource": "call-progress-events",
+        "SequenceNumber": "0",
+        "Timestamp": rfc2822(now_us()),
+    }
+
+
+def _completed_form(leg: Leg) -> dict[str, str]:
+    """The end of a call: of an incoming one the only step that is told."""
+    return _progress_form(leg) | {
         "CallDuration": str(leg.duration_s),
         "Duration": str(-(-leg.duration_s // 60)),
-        "SequenceNumber": "0",
         "SipResponseCode": "487" if leg.answered_at is None else "200",
-        "Timestamp": rfc2822(now_us()),
     }

@@ -96,6 +96,14 @@ Turn = Source | End
 """What a leg does next."""
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where the steps of a call are told that we were asked to place, and which of them."""
+
+    url: str
+    events: frozenset[str]
+
+
 @dataclass(slots=True, eq=False)
 class Leg:
     """A leg's facts and state. Only the exchange and the executor change it."""
@@ -108,6 +116,12 @@ class Leg:
     app_sid: str | None = None
     caller_name: str | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
+    outgoing: bool = False
+    """Whether the desk calls a customer's telephone; `called` is the customer then."""
+    rings_s: int = 60
+    progress: Progress | None = None
+    told: int = 0
+    """How many steps of an outgoing call have been told."""
     created_at: int = field(default_factory=now_us)
     answered_at: int | None = None
     ended_at: int | None = None
@@ -119,11 +133,20 @@ class Leg:
     participant: "Participant | None" = None
     turn: "asyncio.Future[Turn]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     """Set from outside to send the leg elsewhere or to end it; the executor takes it and makes a new one."""
+    picked_up: "asyncio.Future[None]" = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+    """Of an outgoing call: done when the customer answers."""
 
     @property
     def identity(self) -> str | None:
         """Who speaks on a softphone; None for a telephone."""
         return self.caller.removeprefix("client:") if self.caller.startswith("client:") else None
+
+    @property
+    def direction(self) -> str:
+        """In the provider's words."""
+        return "outbound-api" if self.outgoing else "inbound"
 
     @property
     def duration_s(self) -> int:
@@ -155,7 +178,7 @@ class Leg:
             "CallStatus": self.status.value,
             "Called": self.called,
             "Caller": self.caller,
-            "Direction": "inbound",
+            "Direction": self.direction,
             "From": self.caller,
             "To": self.called,
         }

@@ -13,10 +13,10 @@ from typing import Any
 from aiohttp import web
 
 from channels.contract import CallStatus
+from channels.simulator.calls_rest import CREATE_CALL, TWIML_CHARACTERS, check_twiml, place
 from channels.simulator.conferences import Conference, ConferenceStatus, Participant
 from channels.simulator.exchange import Exchange, conference_named
 from channels.simulator.faults import Fault
-from channels.simulator.grammar import TwimlError, read_document
 from channels.simulator.legs import API_VERSION, End, Leg, Source
 from channels.simulator.messaging_rest import MessagesRest, TextApiRoute
 from channels.simulator.pace import rest_real
@@ -45,7 +45,6 @@ from channels.simulator.rest_shapes import (
 )
 
 BASE = f"/{API_VERSION}/Accounts/{{account_sid}}"
-TWIML_CHARACTERS = 4_000
 
 # --- parameters ---------------------------------------------------------------------------------------------
 
@@ -117,6 +116,7 @@ class RestApi:
         for method, path, rules, handler in (
             ("GET", f"/{API_VERSION}/Accounts/{{account_sid}}.json", NOTHING, RestApi._account),
             ("GET", f"{BASE}/Calls.json", LIST_CALLS, RestApi._list_calls),
+            ("POST", f"{BASE}/Calls.json", CREATE_CALL, RestApi._create_call),
             ("GET", f"{BASE}/Calls/{{call_sid}}.json", NOTHING, RestApi._fetch_call),
             ("POST", f"{BASE}/Calls/{{call_sid}}.json", UPDATE_CALL, RestApi._update_call),
             ("GET", f"{BASE}/Conferences.json", LIST_CONFERENCES, RestApi._list_conferences),
@@ -223,6 +223,11 @@ class RestApi:
     async def _fetch_call(self, request: web.Request, _parameters: dict[str, str]) -> dict[str, Any]:
         return _call_json(self._leg(request))
 
+    async def _create_call(self, request: web.Request, parameters: dict[str, str]) -> web.Response:
+        pairs = await read_parameters(request)  # again: an event is a parameter that may be repeated
+        events = frozenset(value for name, value in pairs if name == "StatusCallbackEvent")
+        return web.json_response(_call_json(place(self._exchange, parameters, events)), status=201)
+
     async def _update_call(self, request: web.Request, parameters: dict[str, str]) -> dict[str, Any]:
         leg = self._leg(request)
         acts = sorted({"Url", "Twiml", "Status"} & parameters.keys())
@@ -240,7 +245,8 @@ class RestApi:
             raise ApiError(
                 400, NOT_IN_PROGRESS, "Unable to update record. Call is in progress. Cannot cancel."
             )
-        end = CallStatus.CANCELED if status == "canceled" else CallStatus.COMPLETED
+        never_talked = leg.outgoing and unanswered
+        end = CallStatus.CANCELED if status == "canceled" or never_talked else CallStatus.COMPLETED
         if not self._exchange.turn(leg, End("ended by REST", "desk", end)):
             raise _over()
 
@@ -248,11 +254,7 @@ class RestApi:
         if leg.status is not CallStatus.IN_PROGRESS:
             raise _over()
         twiml = parameters.get("Twiml")
-        if twiml is not None:
-            try:
-                read_document(twiml.encode())
-            except TwimlError as error:
-                raise ApiError(400, error.code, f"Twiml: {error}") from error
+        check_twiml(twiml)
         source = Source(parameters.get("Url", ""), parameters.get("Method", "POST"), twiml=twiml)
         if not self._exchange.turn(leg, source):
             raise _over()
@@ -389,7 +391,7 @@ def _call_json(leg: Leg) -> dict[str, Any]:
         "caller_name": leg.caller_name,
         "date_created": date_text(leg.created_at),
         "date_updated": date_text(leg.ended_at or leg.answered_at or leg.created_at),
-        "direction": "inbound",
+        "direction": leg.direction,
         "duration": str(leg.duration_s) if leg.ended_at is not None else None,
         "end_time": date_text(leg.ended_at),
         "from": leg.caller,

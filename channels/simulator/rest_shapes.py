@@ -15,7 +15,7 @@ PAGE_SIZE = 50
 
 UNAUTHORISED, NOT_FOUND, INVALID = 20003, 20404, 20001
 METHOD_NOT_ALLOWED, TOO_MANY, INTERNAL, NOT_IN_PROGRESS = 20004, 20429, 20500, 21220
-REPEATABLE = frozenset({"MediaUrl"})
+REPEATABLE = frozenset({"MediaUrl", "StatusCallbackEvent"})
 """Parameters that may come more than once."""
 
 

@@ -147,6 +147,27 @@ def test_resplit_parameters_change_nothing(channel: PhoneChannel, name: str) -> 
     assert tried > 100
 
 
+@pytest.mark.parametrize("name", ["customer", "dialled", "menu"])
+def test_the_border_between_url_and_form(channel: PhoneChannel, name: str) -> None:
+    """Which call of ours it is about stands at the URL's end: neither cut off nor grown by the form's first name."""
+    path, form = RECORDED[name]
+    genuine = signed(f"{BASE}/{path}", form)
+    first = min(form)
+    others = {other: text for other, text in form.items() if other != first}
+    moved = [(genuine.url[:-cut], genuine.url[-cut:] + first, form[first]) for cut in range(1, 12)]
+    moved += [(genuine.url + first[:cut], first[cut:], form[first]) for cut in range(1, len(first))]
+    moved += [
+        (genuine.url + first + form[first][:cut], form[first][cut:], "") for cut in range(len(form[first]))
+    ]
+    genuine_signature = genuine.headers["x-twilio-signature"]
+    kept = 0
+    for url, other, text in moved:
+        kept += signature(url, {**others, other: text}) == genuine_signature
+        changed = replace(genuine, url=url, body=urlencode({**others, other: text}).encode())
+        assert parsed(channel, path, changed) is None, changed
+    assert kept > 5, "nothing was tried that the signature covers"
+
+
 def test_the_known_trick(channel: PhoneChannel) -> None:
     """`CallSid=CA…` given as `CallSi=dCA…`: the official validator says yes, we say no."""
     other = {name: value for name, value in VOICE_FORM.items() if name != "CallSid"}

@@ -109,6 +109,29 @@ STATUS_FORM = {
     "SipResponseCode": "200",
     "Timestamp": "Sat, 21 Nov 2026 10:00:00 +0000",
 }
+DIAL = "int_01hzy.3"
+DIALLED_FORM = {
+    **{
+        name: value
+        for name, value in STATUS_FORM.items()
+        if name not in {"CallDuration", "Duration", "SipResponseCode"}
+    },
+    "CallStatus": "ringing",
+    "Called": "+16135550199",
+    "Caller": NUMBER,
+    "Direction": "outbound-api",
+    "From": NUMBER,
+    "SequenceNumber": "1",
+    "To": "+16135550199",
+}
+ANSWERED_FORM = {
+    **{
+        name: value
+        for name, value in DIALLED_FORM.items()
+        if name not in {"CallbackSource", "SequenceNumber", "Timestamp"}
+    },
+    "CallStatus": "in-progress",
+}
 JOIN_FORM = {
     "AccountSid": ACCOUNT_SID,
     "ApiVersion": "2010-04-01",
@@ -151,6 +174,9 @@ RECORDED: dict[str, tuple[str, dict[str, str]]] = {
     "menu": ("menu?attempt=1", MENU_FORM),
     "silent menu": ("menu?attempt=2&silent=1", WAIT_FORM),
     "wait": ("wait", WAIT_FORM),
+    "callback": ("callback", MENU_FORM | {"Digits": "1"}),
+    "customer": (f"customer?dial={DIAL}", ANSWERED_FORM),
+    "dialled": (f"dialled?dial={DIAL}", DIALLED_FORM),
     "agent": ("agent", AGENT_FORM),
     "status": ("status", STATUS_FORM),
     "join": ("conference", JOIN_FORM),

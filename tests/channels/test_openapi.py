@@ -6,7 +6,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from channels.contract import AccountId, CallWaiting, OutboundText, ParticipantChange
+from channels.contract import AccountId, CallWaiting, OutboundCall, OutboundText, ParticipantChange
 from channels.simulator.server import RunningSimulator
 from channels.simulator.settings import MessagingService
 from channels.sms.plugin import open_sms
@@ -19,6 +19,7 @@ from tests.channels.pretend import (
     API_KEY_SID,
     CALL_SID,
     CONFERENCE_SID,
+    DIAL,
     NUMBER,
 )
 from tests.channels.sms.pretend_texts import CUSTOMER, SERVICE_SID, SMS_ACCOUNT, sms_settings
@@ -95,6 +96,12 @@ async def test_every_request_of_the_adapter(
     await channel.look_up("CA" + "9" * 32)
     await channel.hang_up(customer.call_sid)
     await channel.hang_up(customer.call_sid)
+    call = OutboundCall(DIAL, "+16135550199", NUMBER, ring_s=30)
+    leg = await channel.dial(call)
+    found = await channel.find_dialled(call, 0, frozenset())
+    assert found is not None
+    assert found.call_id == leg
+    await channel.hang_up(leg)
     captured = simulator.exchange.record.after(0, 1_000, "rest")
     assert {entry["method"] for entry in captured} == {"GET", "POST"}
     assert {key for entry in captured for key in entry["parameters"]} >= {
@@ -102,6 +109,7 @@ async def test_every_request_of_the_adapter(
         "Url",
         "Status",
         "FriendlyName",
+        *("To", "From", "StatusCallback", "StatusCallbackEvent", "Timeout"),
     }
     for entry in captured:
         assert api.faults(entry["method"], entry["path"], entry["parameters"]) == [], entry
@@ -213,6 +221,26 @@ async def test_the_simulator_refuses_what_the_description_refuses(
                     assert answer["status"] == 400, (path, name, value)
                     assert {"code", "message", "more_info"} <= answer.keys()
     assert refused > 100
+
+
+async def test_the_simulator_refuses_calls_that_the_description_refuses(
+    api: OpenApi, session: aiohttp.ClientSession, simulator: RunningSimulator, desk: LittleDesk
+) -> None:
+    """Each parameter of a call out with many values: what the description forbids rings nobody."""
+    path = f"{ACCOUNT_PATH}/Calls.json"
+    good = {"To": "+16135550199", "From": NUMBER, "Url": f"{desk.base_url}/hooks/phone/x/customer"}
+    names = ("to", "Url", "Method", "FallbackUrl", "FallbackMethod", "StatusCallback", "StatusCallbackMethod")
+    names += ("StatusCallbackEvent", "Timeout", "MachineDetection", "Record", "timeout")
+    refused = 0
+    for name in names:
+        for value in ("yes", "", "PUT", "/x", "soon", "1.5", "answered completed"):
+            if api.faults("POST", path, good | {name: value}):
+                refused += 1
+                answer = await _post(session, simulator.base_url + path, good | {name: value})
+                assert answer["status"] == 400, (name, value)
+                assert {"code", "message", "more_info"} <= answer.keys()
+    assert refused > 40
+    assert simulator.exchange.living() == []
 
 
 async def test_answers_have_the_described_fields(

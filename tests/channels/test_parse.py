@@ -4,11 +4,13 @@ import pytest
 
 from channels.contract import (
     AgentDialled,
+    CallbackAsked,
     CallChanged,
     CallStarted,
     CallStatus,
     CallWaiting,
     ConferenceChanged,
+    CustomerAnswered,
     DigitsPressed,
     InboundEvent,
     NotInteresting,
@@ -24,6 +26,7 @@ from tests.channels.pretend import (
     BASE,
     CALL_SID,
     CONFERENCE_SID,
+    DIAL,
     FALLBACK_FORM,
     JOIN_FORM,
     MENU_FORM,
@@ -39,6 +42,11 @@ EXPECTED: dict[str, InboundEvent] = {
     "menu": DigitsPressed(CALL_SID, "2", f"menu:{CALL_SID}:1", 1),
     "silent menu": DigitsPressed(CALL_SID, "", f"menu:{CALL_SID}:2:silent", 2),
     "wait": CallWaiting(CALL_SID),
+    "callback": CallbackAsked(CALL_SID, "1", f"callback:{CALL_SID}:1"),
+    "customer": CustomerAnswered(CALL_SID, DIAL, f"customer:{CALL_SID}"),
+    "dialled": CallChanged(
+        CALL_SID, CallStatus.RINGING, f"status:{CALL_SID}:1:ringing", 1, None, None, dial=DIAL
+    ),
     "agent": AgentDialled(CALL_SID, "agt_01hzx", "int_01hzy", f"agent:{CALL_SID}"),
     "status": CallChanged(CALL_SID, CallStatus.COMPLETED, f"status:{CALL_SID}:0:completed", 0, 42, "200"),
     "join": ConferenceChanged(

@@ -51,6 +51,8 @@ def test_outages_are_in_the_grammar_and_come_back(channel: PhoneChannel) -> None
         "menu": f"{BASE}/menu?attempt=1&silent=1",
         "wait": f"{BASE}/wait",
         "fallback": f"{BASE}/voice",
+        "callback": f"{BASE}/wait",
+        "customer": f"{BASE}/wait",
     }
 
 

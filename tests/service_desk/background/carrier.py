@@ -3,7 +3,12 @@
 import asyncio
 from collections.abc import Callable
 
-from channels.contract import CallStatus, LegState
+from channels.contract import CallStatus, LegState, OutboundCall
+
+
+def leg_of(call: OutboundCall) -> str:
+    """The id that this provider gives to a call of ours."""
+    return f"CA{call.dial}"
 
 
 class Carrier:
@@ -19,6 +24,8 @@ class Carrier:
         self.said_first: list[bool] = []
         self.in_conference: dict[str, str] = {}
         self.over: set[str] = set()
+        self.dialled: list[OutboundCall] = []
+        self.hidden = False  # whether its list of calls does not show what was dialled
         self.before: dict[str, list[BaseException | asyncio.Event | Callable[[], object]]] = {}
         self.after: dict[str, list[BaseException]] = {}
 
@@ -39,6 +46,18 @@ class Carrier:
             await step.wait()
         else:
             step()
+
+    async def dial(self, call: OutboundCall) -> str:
+        await self._act("dial", call.dial, lambda: self.dialled.append(call))
+        return leg_of(call)
+
+    async def find_dialled(self, call: OutboundCall, since: int, known: frozenset[str]) -> LegState | None:
+        await self._first("find_dialled")
+        for made in self.dialled:
+            leg, same = leg_of(made), (made.number, made.sender) == (call.number, call.sender)
+            if same and leg not in known and since > 0 and not self.hidden:
+                return LegState(leg, CallStatus.RINGING)
+        return None
 
     async def connect(self, call_id: str, interaction_id: str, *, first: bool = False) -> None:
         self.said_first.append(first)
