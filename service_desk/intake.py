@@ -8,12 +8,14 @@ from channels.contract import (
     AccountId,
     AgentDialled,
     Answer,
+    CallbackAsked,
     CallChanged,
     CallStarted,
     CallWaiting,
     ChatClosed,
     ChatOpened,
     ConferenceChanged,
+    CustomerAnswered,
     DeliveryChanged,
     DigitsPressed,
     HangUp,
@@ -25,7 +27,7 @@ from channels.contract import (
     TextReceived,
     Unrecognised,
 )
-from service_desk.actions import calls, chats, deliveries, texts
+from service_desk.actions import callbacks, calls, chats, deliveries, texts
 from service_desk.desk import Desk
 from service_desk.domain.interaction import ACTIVE, CONNECTING, MENU, WAITING
 from service_desk.domain.spoken import phrases, place_in_words
@@ -61,6 +63,10 @@ class Intake:
                 return await self._start_call(account, event)
             case DigitsPressed():
                 return await self._desk.run(calls.choose, account, event, actor=account)
+            case CallbackAsked():
+                return await self._desk.run(calls.ask_callback, account, event, actor=account)
+            case CustomerAnswered():
+                return await self._desk.run(calls.customer_answered, account, event, actor=account)
             case CallWaiting():
                 return await self._desk.glance(answer_while_waiting, account, event.call_id)
             case AgentDialled():
@@ -118,9 +124,14 @@ def answer_while_waiting(reader: Reader, account: AccountId, call_id: str) -> An
         return HangUp(Prompt(phrases(line.language).lost, line.language))
     if facts.state == MENU:
         return calls.ask_menu(line, attempt=1)
+    if not facts.on_the_line:
+        return callbacks.promise(line)
     if facts.state in WAITING:
         words = place_in_words(line.language, facts.position, facts.expected_wait_s)
-        return Hold(Prompt(words, line.language, line.music_url))
+        if facts.offers_callback:
+            words = f"{words} {phrases(line.language).callback_offer}".strip()
+        prompt = Prompt(words, line.language, line.music_url)
+        return Hold(prompt, offers_callback=facts.offers_callback)
     if facts.state in (CONNECTING, ACTIVE):
         return Join(facts.interaction_id, "customer")
     return HangUp()

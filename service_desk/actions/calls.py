@@ -10,9 +10,12 @@ from channels.contract import (
     AgentDialled,
     Answer,
     Ask,
+    CallbackAsked,
     CallChanged,
     CallStarted,
+    CallStatus,
     ConferenceChanged,
+    CustomerAnswered,
     DigitsPressed,
     HangUp,
     Hold,
@@ -20,14 +23,15 @@ from channels.contract import (
     ParticipantChange,
     Prompt,
 )
-from service_desk.actions import agents, interactions, messages
+from service_desk.actions import agents, callbacks, interactions, legs, messages
 from service_desk.actions.customers import find_or_make, foreseen_match
 from service_desk.clock import SECOND
-from service_desk.domain import events
+from service_desk.domain import callback, events
 from service_desk.domain import interaction as life
 from service_desk.domain.config import PhoneLine
 from service_desk.domain.contact_point import fold_phone
-from service_desk.domain.effects import ConnectCall, HangUpCall, PutBackCall
+from service_desk.domain.effects import ConnectCall, HangUpCall, PutBackCall, read_dial
+from service_desk.domain.spoken import phrases
 from service_desk.errors import Invalid
 from service_desk.planted import planted
 from service_desk.storage import schema
@@ -52,10 +56,6 @@ _CONTACT_OF_LEG = Prepared(
     )
     .with_for_update()
 )
-_EFFECT = Prepared(sa.select(schema.effect.c.position).where(schema.effect.c.key == sa.bindparam("effect")))
-_LIVING_LEGS = Prepared(
-    sa.select(LEG).where(LEG.c.interaction_id == sa.bindparam("interaction"), LEG.c.ended_at.is_(None))
-)
 
 
 def start_call(tx: Tx, account: str, event: CallStarted) -> Answer:
@@ -72,6 +72,7 @@ def start_call(tx: Tx, account: str, event: CallStarted) -> Answer:
             tx, point, name=event.caller_name, language=line.language[:2], proof="seen"
         )
         tx.input_is_about(customer_id)
+    caller = point.display if point else event.caller
     row = interactions.open_interaction(
         tx,
         channel="phone",
@@ -79,12 +80,13 @@ def start_call(tx: Tx, account: str, event: CallStarted) -> Answer:
         external_id=event.call_id,
         brand_id=line.brand_id,
         customer_id=customer_id,
-        caller=point.display if point else event.caller,
+        caller=caller,
         language=line.language,
         requires=line.requires,
         queue_id=None if line.options else line.default_queue,
+        place=None if line.options else callbacks.take_over(tx, line.default_queue, customer_id, caller),
     )
-    _add_leg(tx, event.call_id, row["id"], "customer", None, "in-progress", 3)
+    legs.add(tx, row, event.call_id, "customer")
     if line.options:
         return ask_menu(line, attempt=1)
     return Hold(Prompt(line.greeting, line.language, line.music_url))
@@ -101,7 +103,9 @@ def choose(tx: Tx, account: str, event: DigitsPressed) -> Answer:
     option = next((o for o in line.options if o.digit == event.digits[:1]), None)
     if option is None and event.attempt < MENU_ATTEMPTS:
         return ask_menu(line, event.attempt + 1)
-    row = interactions.join_queue(tx, row, option.queue if option else line.default_queue)
+    queue_id = option.queue if option else line.default_queue
+    place = callbacks.take_over(tx, queue_id, row["customer_id"], row["caller"])
+    row = interactions.join_queue(tx, row, queue_id, place)
     return _answer_for(line, row)
 
 
@@ -113,14 +117,52 @@ def agent_dialled(tx: Tx, account: str, event: AgentDialled) -> Answer:
     if row is None or not mine or row["state"] not in (life.CONNECTING, life.ACTIVE):
         return HangUp(Prompt("This contact is not with you any more.", line.language))
     if tx.first_time(_input(account, "agent_dialled", event)) and tx.get(LEG, event.call_id) is None:
-        _end_other_agent_legs(tx, account, row, event.call_id)
-        _add_leg(tx, event.call_id, row["id"], "agent", event.agent_id, "in-progress", 3)
-        _say_leg(tx, row["id"], event.call_id, "agent", "in-progress", event.agent_id, in_conference=False)
+        legs.end_agents(tx, row, keep=event.call_id)
+        leg = legs.add(tx, row, event.call_id, "agent", agent_id=event.agent_id)
+        legs.say(tx, leg, "in-progress", in_conference=False)
+        callbacks.dial(tx, row)
     return Join(row["id"], "agent")
+
+
+def ask_callback(tx: Tx, account: str, event: CallbackAsked) -> Answer:
+    """A waiting caller pressed a key where it was offered to call them back: they are told, and the call ends.
+
+    Another key, and one that comes while it rings at an agent, changes nothing.
+    """
+    line = _line(tx, account)
+    row = _by_call(tx, account, event.call_id)
+    if row is None:
+        return HangUp(Prompt(phrases(line.language).lost, line.language))
+    first = tx.first_time(_input(account, "callback_asked", event))
+    if first and event.digit == callbacks.KEY and callback.may_be_asked_for(tx.config, row):
+        row = callbacks.ask(tx, row)
+    return callbacks.promise(line) if callback.pending(row) is not None else _answer_for(line, row)
+
+
+def customer_answered(tx: Tx, account: str, event: CustomerAnswered) -> Answer:
+    """Somebody whom we called picked up."""
+    line = _line(tx, account)
+    interaction_id, number = read_dial(event.dial)
+    leg = callbacks.dialled(tx, interaction_id, number, event.call_id)
+    if leg is None:
+        return HangUp(Prompt(phrases(line.language).callback_over, line.language))
+    row = interactions.must_get(tx, interaction_id)
+    if tx.first_time(_input(account, "customer_answered", event)) and leg["ended_at"] is None:
+        row = callbacks.picked_up(tx, row, leg)
+    return callbacks.answer_for(tx, line, row, leg)
+
+
+def _by_call(tx: Tx, account: str, call_id: str) -> Row | None:
+    """The contact that a customer's leg is of, locked."""
+    row = interactions.by_external_id(tx, account, call_id)
+    leg = tx.get(LEG, call_id) if row is None else None
+    return row if leg is None else interactions.must_get(tx, leg["interaction_id"])
 
 
 def leg_changed(tx: Tx, account: str, event: CallChanged) -> None:
     """A leg has a new status; its end ends the contact (customer) or leaves the customer waiting (agent)."""
+    if event.dial is not None:
+        callbacks.dialled(tx, *read_dial(event.dial), event.call_id)
     said = _input(account, "call_changed", event)
     tx.foresee(
         Foreseen(by_key(LEG), {"key": event.call_id}),
@@ -147,19 +189,26 @@ def leg_changed(tx: Tx, account: str, event: CallChanged) -> None:
         in_conference=in_conference,
         ended_at=tx.now if ended else None,
     )
-    _say_leg(
-        tx,
-        row["id"],
-        event.call_id,
-        leg["role"],
-        event.status.value,
-        leg["agent_id"],
-        in_conference=in_conference,
-    )
-    if ended and leg["role"] == "customer" and not planted("call_left_open"):
-        customer_left(tx, account, row, event.status.value)
+    legs.say(tx, leg, event.status.value, in_conference=in_conference)
+    if leg["role"] == "customer" and row["callback_at"] is not None:
+        _callback_leg_changed(tx, row, leg, event)
+    elif ended and leg["role"] == "customer" and not planted("call_left_open"):
+        customer_left(tx, row, event.status.value)
     elif ended:
         _agent_leg_ended(tx, row)
+
+
+def _callback_leg_changed(tx: Tx, row: Row, leg: Row, event: CallChanged) -> None:
+    """A leg of somebody who asked to be called back: the call in which they asked is of no matter any more."""
+    number = leg["dial"]
+    if number is None or number != callback.dials(row):
+        return
+    if event.status is CallStatus.IN_PROGRESS:
+        callbacks.picked_up(tx, row, leg)
+    elif event.status.final and callback.is_wanted(row, number):
+        callbacks.missed(tx, row, event.status.value)
+    elif event.status.final and callback.pending(row) is None:
+        customer_left(tx, row, event.status.value)
 
 
 def conference_changed(tx: Tx, account: str, event: ConferenceChanged) -> None:
@@ -182,7 +231,7 @@ def conference_changed(tx: Tx, account: str, event: ConferenceChanged) -> None:
         conference_id=event.conference_id,
         conference_sequence=event.sequence,
     )
-    _say_leg(tx, row["id"], event.call_id, leg["role"], leg["status"], leg["agent_id"], in_conference=joined)
+    legs.say(tx, leg, leg["status"], in_conference=joined)
     if joined and row["state"] == life.CONNECTING and _both_in(tx, row):
         _connected(tx, row)
 
@@ -192,12 +241,10 @@ def conference_read_back(tx: Tx, interaction_id: str, call_ids: Sequence[str]) -
     row = interactions.must_get(tx, interaction_id)
     if row["state"] != life.CONNECTING:
         return
-    for leg in _living_legs(tx, row):
+    for leg in legs.living(tx, row):
         if leg["call_id"] in call_ids and not leg["in_conference"]:
             tx.update(LEG, leg["call_id"], in_conference=True, conference_id=None)
-            _say_leg(
-                tx, row["id"], leg["call_id"], leg["role"], leg["status"], leg["agent_id"], in_conference=True
-            )
+            legs.say(tx, leg, leg["status"], in_conference=True)
     if _both_in(tx, row):
         _connected(tx, row)
 
@@ -212,7 +259,7 @@ def end_stray_legs(tx: Tx, interaction_id: str, alive: Collection[str]) -> list[
         return []
     stray = [
         leg["call_id"]
-        for leg in _living_legs(tx, row)
+        for leg in legs.living(tx, row)
         if leg["call_id"] in alive and is_stray(row["state"], row["agent_id"], leg["role"], leg["agent_id"])
     ]
     for call_id in stray:
@@ -245,8 +292,13 @@ def _is_news(tx: Tx, event: ConferenceChanged) -> bool:
 
 
 def connect(tx: Tx, row: Row) -> Row:
-    """After the accept: fetch the caller out of the waiting treatment, and give the softphone a while to join."""
-    tx.later(ConnectCall(row["account"], row["id"], row["external_id"], row["attempts"]))
+    """After the accept: fetch the caller out of the waiting treatment, and give the softphone a while to join.
+
+    Who is to be called back is called once it has joined.
+    """
+    customer = _customer_leg(tx, row)
+    if customer is not None:
+        tx.later(ConnectCall(row["account"], row["id"], customer, row["attempts"]))
     tx.set_timer(
         "connect_timeout", row["id"], tx.now + tx.config.connect_s * SECOND, agent_id=row["agent_id"]
     )
@@ -254,45 +306,72 @@ def connect(tx: Tx, row: Row) -> Row:
 
 
 def connect_timeout(tx: Tx, interaction_id: str, data: Mapping[str, Any]) -> None:
-    """The softphone never joined: the caller keeps their place, the agent gets no calls until they say so."""
+    """The softphone never joined: the caller keeps their place, the agent gets no calls until they say so.
+
+    Or it did, and the customer who was called did not.
+    """
     agents.must_get(tx, data["agent_id"])  # locks in the fixed order: agent before interaction
     row = interactions.must_get(tx, interaction_id)
     if row["state"] != life.CONNECTING or row["agent_id"] != data["agent_id"]:
         return
-    agent_id = row["agent_id"]
+    agent_id, state = row["agent_id"], callback.pending(row)
+    if state is not None and state.dialling and _agent_in(tx, row):
+        number = callback.dials(row)
+        leg = legs.of_dial(tx, row, number)
+        if leg is not None and leg["ended_at"] is None:
+            legs.end(tx, row, leg["call_id"])
+        callbacks.missed(tx, row, "no-answer")
+        return
     put_back_call(tx, row, "softphone_missing")
     agents.send_away(tx, agent_id, "softphone_missing")
 
 
 def put_back_call(tx: Tx, row: Row, reason: str) -> Row:
     """From an agent back to the line."""
-    take_from_agent(tx, row)
+    row = take_from_agent(tx, row)
     return interactions.put_back(tx, row, reason)
 
 
-def take_from_agent(tx: Tx, row: Row) -> None:
-    """The agent's legs end and the caller hears the waiting treatment again."""
-    _end_other_agent_legs(tx, row["account"], row, keep=None)
-    tx.later(PutBackCall(row["account"], row["id"], row["external_id"], row["attempts"]))
+def take_from_agent(tx: Tx, row: Row) -> Row:
+    """The agent's legs end and the caller hears the waiting treatment again; who is being called is so no more."""
+    legs.end_agents(tx, row)
     tx.clear_timer("connect_timeout", row["id"])
+    customer = _customer_leg(tx, row)
+    if customer is None:
+        return callbacks.stop_dialling(tx, row)
+    tx.later(PutBackCall(row["account"], row["id"], customer, row["attempts"]))
+    return row
 
 
 def hang_up(tx: Tx, row: Row) -> Row:
     """The agent ends the call: wrap-up begins now, the legs are ended by the carrier."""
-    tx.later(HangUpCall(row["account"], row["id"], row["external_id"]))
+    customer = _customer_leg(tx, row)
+    if customer is None:
+        legs.end_agents(tx, row)
+        row = callbacks.stop_dialling(tx, row)
+    else:
+        tx.later(HangUpCall(row["account"], row["id"], customer))
     tx.clear_timer("connect_timeout", row["id"])
     row = messages.add_system_line(tx, row, "call.ended_by_agent")
     return interactions.finish_service(tx, row, "agent", "agent_hung_up")
 
 
-def customer_left(tx: Tx, account: str, row: Row, status: str) -> None:
+def customer_left(tx: Tx, row: Row, status: str) -> None:
     """The customer's leg is over: end of the contact, and of the agent's leg."""
-    _end_other_agent_legs(tx, account, row, keep=None)
+    legs.end_agents(tx, row)
     tx.clear_timer("connect_timeout", row["id"])
     if row["state"] in (life.CONNECTING, life.ACTIVE):
         row = messages.add_system_line(tx, row, "call.ended_by_customer")
     reason = "customer_hung_up" if status == "completed" else f"call_{status.replace('-', '_')}"
     interactions.finish_service(tx, row, "customer", reason)
+
+
+def _customer_leg(tx: Tx, row: Row) -> str | None:
+    """The call that the customer of a contact is on the line by; None if they are to be called back."""
+    if row["callback_at"] is None:
+        return str(row["external_id"])
+    leg = None if callback.pending(row) is not None else legs.of_dial(tx, row, callback.dials(row))
+    return None if leg is None else str(leg["call_id"])
 
 
 def _agent_leg_ended(tx: Tx, row: Row) -> None:
@@ -320,68 +399,17 @@ def _connected(tx: Tx, row: Row) -> None:
 
 
 def _both_in(tx: Tx, row: Row) -> bool:
-    roles = {leg["role"] for leg in _living_legs(tx, row) if leg["in_conference"]}
+    roles = {leg["role"] for leg in legs.living(tx, row) if leg["in_conference"]}
     return roles == {"customer", "agent"}
 
 
 def _agent_in(tx: Tx, row: Row) -> bool:
-    return any(leg["role"] == "agent" for leg in _living_legs(tx, row))
+    return any(leg["role"] == "agent" for leg in legs.living(tx, row))
 
 
 def is_talking(tx: Tx, row: Row) -> bool:
     """Whether the two are in the conference, as far as we have been told."""
     return bool(row["state"] == life.ACTIVE and _both_in(tx, row))
-
-
-def _living_legs(tx: Tx, row: Row) -> list[Row]:
-    return list(tx.all(_LIVING_LEGS, {"interaction": row["id"]}))
-
-
-def _end_other_agent_legs(tx: Tx, account: str, row: Row, keep: str | None) -> None:
-    for leg in _living_legs(tx, row):
-        if leg["role"] != "agent" or leg["call_id"] == keep:
-            continue
-        hang_up = HangUpCall(account, row["id"], leg["call_id"])
-        if (
-            tx.first(_EFFECT, {"effect": hang_up.key}) is None
-        ):  # told before, and its end has not been said yet
-            tx.later(hang_up)
-
-
-def _add_leg(
-    tx: Tx, call_id: str, interaction_id: str, role: str, agent_id: str | None, status: str, rank: int
-) -> None:
-    tx.add(
-        LEG,
-        {
-            "call_id": call_id,
-            "interaction_id": interaction_id,
-            "role": role,
-            "agent_id": agent_id,
-            "status": status,
-            "rank": rank,
-            "sequence": -1,
-            "in_conference": False,
-            "conference_id": None,
-            "conference_sequence": -1,
-            "cause": None,
-            "created_at": tx.now,
-            "ended_at": None,
-        },
-    )
-
-
-def _say_leg(
-    tx: Tx,
-    interaction_id: str,
-    call_id: str,
-    role: str,
-    status: str,
-    agent_id: str | None,
-    *,
-    in_conference: bool,
-) -> None:
-    tx.emit(events.CallLegChanged(interaction_id, call_id, role, status, in_conference, agent_id))
 
 
 def _input(account: str, kind: str, event: Any) -> Input:

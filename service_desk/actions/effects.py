@@ -4,7 +4,8 @@ import sqlalchemy as sa
 
 from service_desk.clock import SECOND, Micros
 from service_desk.domain import interaction as life
-from service_desk.domain.effects import ConnectCall, PutBackCall, SendMessage
+from service_desk.domain.callback import is_wanted
+from service_desk.domain.effects import ConnectCall, DialCustomer, PutBackCall, SendMessage
 from service_desk.storage import schema
 from service_desk.storage.fence import check_fence, fence_of
 from service_desk.storage.prepared import Prepared
@@ -13,7 +14,7 @@ from service_desk.storage.transaction import Foreseen, Row, Tx, locked
 EFFECT = schema.effect
 CLAIM: Micros = 20 * SECOND
 _CONTACT_OF_EFFECT = Prepared(
-    sa.select(schema.interaction.c.attempts, schema.interaction.c.state)
+    sa.select(schema.interaction.c.attempts, schema.interaction.c.state, schema.interaction.c.hints)
     .join(EFFECT, EFFECT.c.subject == schema.interaction.c.id)
     .where(EFFECT.c.position == sa.bindparam("position"))
 )
@@ -106,7 +107,10 @@ def turn_at(tx: Tx, interaction_id: str) -> Micros:
 
 
 def _wanted(tx: Tx, row: Row) -> bool:
-    """Connecting and putting back are for one turn of the interaction; it may have moved on."""
+    """Connecting, putting back and calling are for one turn of the interaction; it may have moved on."""
+    if row["kind"] == DialCustomer.KIND:
+        contact = tx.first(_CONTACT_OF_EFFECT, {"position": row["position"]})
+        return contact is not None and is_wanted(contact, row["data"]["dial"])
     if row["kind"] not in (ConnectCall.KIND, PutBackCall.KIND):
         return True
     contact = tx.first(_CONTACT_OF_EFFECT, {"position": row["position"]})

@@ -8,10 +8,19 @@ import sqlalchemy as sa
 from routing.commands import WorkEnded, WorkQueued, WorkTaken, WrapUpEnded, WrapUpStarted
 from routing.model import Preferred, Skill, WorkItem
 from service_desk.actions import silence
-from service_desk.actions.places import NO_HINTS, after_move, after_service, came_at, place_in, reopened_hints
+from service_desk.actions.places import (
+    NO_HINTS,
+    Place,
+    after_move,
+    after_service,
+    came_at,
+    place_in,
+    reopened_hints,
+)
 from service_desk.clock import SECOND, Micros
 from service_desk.domain import events
 from service_desk.domain import interaction as life
+from service_desk.domain.callback import pending
 from service_desk.domain.config import DeskConfig
 from service_desk.errors import Conflict, NotFound
 from service_desk.planted import planted
@@ -61,12 +70,14 @@ def open_interaction(
     visitor_online: bool | None = None,
     queue_id: str | None = None,
     had_by: str | None = None,
+    place: Place | None = None,
 ) -> Row:
     """A new contact; the first events of its life. With a queue it stands in line at once, else in the menu.
 
-    `had_by`: the agent whose work it goes on with.
+    `had_by`: the agent whose work it goes on with. `place`: one that it takes over.
     """
-    place = None if queue_id is None else place_in(tx, queue_id, channel, customer_id, had_by=had_by)
+    if queue_id is not None and place is None:
+        place = place_in(tx, queue_id, channel, customer_id, had_by=had_by)
     priority = 0 if queue_id is None else tx.config.head_start(queue_id, channel)
     row: dict[str, Any] = {
         "id": tx.new_id("int"),
@@ -106,6 +117,7 @@ def open_interaction(
         "last_text_at": None,
         "visitor_online": visitor_online,
         "hints": None if place is None else place.hints,
+        "callback_at": None,
         "version": 1,
     }
     opened = tx.add(TABLE, row)
@@ -136,7 +148,7 @@ def move(tx: Tx, row: Row, state: str, **values: Any) -> Row:
 
 def work_item_for(row: Row, config: DeskConfig) -> WorkItem:
     """Routing's view of an interaction: the one place that makes it."""
-    hints = row["hints"] or NO_HINTS
+    hints, waits_to_be_called = row["hints"] or NO_HINTS, pending(row)
     return WorkItem(
         id=row["id"],
         medium=row["channel"],
@@ -145,16 +157,17 @@ def work_item_for(row: Row, config: DeskConfig) -> WorkItem:
         priority=row["priority"],
         requires=tuple(Skill(name, level) for name, level in sorted(row["requires"].items())),
         preferred=tuple(Preferred(agent, 0, why) for agent, why in hints.get("preferred", ())),
-        kept=hints.get("kept", ""),
+        kept=hints.get("kept", "") if waits_to_be_called is None else "",
+        callback=None if waits_to_be_called is None else waits_to_be_called.for_router(),
         joined_at=hints.get("moved_at", came_at(row) if "kept" in hints else 0),
         value=config.value_of(row["account"]),
         placed=hints.get("placed", False),
     )
 
 
-def join_queue(tx: Tx, row: Row, queue_id: str) -> Row:
-    """Enter a line for the first time."""
-    place = place_in(tx, queue_id, row["channel"], row["customer_id"], own_id=row["id"])
+def join_queue(tx: Tx, row: Row, queue_id: str, place: Place | None = None) -> Row:
+    """Enter a line for the first time; `place`: one that it takes over."""
+    place = place or place_in(tx, queue_id, row["channel"], row["customer_id"], own_id=row["id"])
     row = move(
         tx,
         row,
@@ -288,6 +301,18 @@ def finish_service(tx: Tx, row: Row, ended_by: str, reason: str) -> Row:
         return _start_wrap_up(tx, row, ended_by, reason)
     if row["state"] in (life.MENU, life.QUEUED, life.OFFERED):
         return _abandon(tx, row, ended_by, reason)
+    return row
+
+
+def end_unserved(tx: Tx, row: Row, ended_by: str, reason: str) -> Row:
+    """Over without anybody having spoken to the customer, also for an agent who waited for them; no wrap-up."""
+    if row["state"] != life.CONNECTING:
+        return _abandon(tx, row, ended_by, reason)
+    close_segment(tx, row, reason)
+    tx.route(WorkEnded(row["id"]))
+    row = move(tx, row, life.ENDED, ended_at=tx.now, ended_by=ended_by, end_reason=reason)
+    tx.emit(events.InteractionEnded(row["id"], row["agent_id"], row["queue_id"], ended_by, reason, None))
+    idle_from_now(tx, row["agent_id"])
     return row
 
 

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from routing import decisions as decided
 from routing.commands import OfferAccepted, OfferDeclined, WorkQueued
-from service_desk.actions import agents, calls, interactions, wrap_up
+from service_desk.actions import agents, callbacks, calls, interactions, wrap_up
 from service_desk.actions.other_line import into_other_line
 from service_desk.domain import events
 from service_desk.domain import interaction as life
@@ -147,7 +147,7 @@ def foreseen_rows(decisions: Sequence[decided.Decision]) -> list[Foreseen]:
             case decided.WrapUpExpired():
                 agent_ids.add(decision.agent)
                 item_ids.add(decision.item)
-            case decided.Overflowed():
+            case decided.Overflowed() | decided.CustomerDialled() | decided.CallbackMissed():
                 item_ids.add(decision.item)
     rows = [
         Foreseen(_LOCK[table], {"ids": sorted(ids)}, table)
@@ -179,16 +179,31 @@ def _apply(tx: Tx, decision: decided.Decision, policy_version: int, expired: dic
             return wrap_up.expire(tx, decision.item, decision.agent)
         case decided.Unroutable():
             tx.audit("routing.unroutable", decision.item, **dict(decision.because))
-        case decided.Overflowed():
-            return _overflow(tx, decision)
+        case decided.Overflowed() | decided.CustomerDialled() | decided.CallbackMissed():
+            return _treat(tx, decision)
     return None
 
 
+def _treat(
+    tx: Tx, decision: decided.Overflowed | decided.CustomerDialled | decided.CallbackMissed
+) -> str | None:
+    """What is decided about one that waits, besides offering it."""
+    match decision:
+        case decided.Overflowed():
+            return _overflow(tx, decision)
+        case decided.CustomerDialled():
+            return callbacks.dial_in_turn(tx, decision)
+        case decided.CallbackMissed():
+            return callbacks.overdue(tx, decision)
+
+
 def _overflow(tx: Tx, decision: decided.Overflowed) -> str | None:
-    """Into the line of the queue that the rules name, if it still waits where the router saw it."""
+    """Into the line of the queue that the rules name, or called back, if it still waits where the router saw it."""
     row = tx.get_for_update(schema.interaction, decision.item)
     if row is None or row["state"] != life.QUEUED or row["queue_id"] != decision.queue:
         return "item"
+    if decision.to == "callback":
+        return None if callbacks.overflowed(tx, row) else "treatment"
     if decision.to not in {queue.id for queue in tx.config.queues}:
         # A rule of a version that is no longer in force: the router hears where it really waits.
         tx.route(WorkQueued(interactions.work_item_for(row, tx.config), row["attempts"]))

@@ -64,7 +64,7 @@ def let_go(tx: Tx, row: Row, outcome: str, *, still_waits: bool = False) -> Row:
         row = interactions.move(tx, row, life.QUEUED)
     if row["state"] in SERVED:
         if row["channel"] == "phone":
-            calls.take_from_agent(tx, row)
+            row = calls.take_from_agent(tx, row)
         interactions.idle_from_now(tx, row["agent_id"])
     if not still_waits:
         interactions.close_segment(tx, row, outcome)

@@ -25,7 +25,7 @@ NO_HINTS: Final[dict[str, Any]] = {}
 Hints = dict[str, Any]
 """`interaction.hints`: "kept", why the arrival is that of an earlier wait; "given", its place was given back to a later
 contact; "moved_at", when a supervisor moved it; "placed", it is still where they put it; "preferred", pairs of agent
-and why.
+and why; "callback" and "dials": see domain/callback.py.
 """
 
 _BEFORE = Prepared(

@@ -9,29 +9,34 @@ from channels.contract import CallStatus
 from service_desk.actions.parking import TIMER as PARKED_TIMER
 from service_desk.audit.findings import Finding, Findings, pages
 from service_desk.clock import SECOND, Micros
+from service_desk.domain import callback
 from service_desk.domain import interaction as life
-from service_desk.domain.effects import ConnectCall, SendMessage
+from service_desk.domain.effects import ConnectCall, DialCustomer, SendMessage
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
 
 
 def check_calls(reader: Reader) -> Findings:
-    """A call whose caller has hung up is over; one being connected has its effect and its time-out."""
+    """A call whose caller has hung up is over, unless they are to be called; one being connected has its effects."""
     leg, interaction = schema.call_leg, schema.interaction
     over = (
-        sa.select(interaction.c.id, interaction.c.state)
+        sa.select(interaction.c.id, interaction.c.state, interaction.c.hints, leg.c.dial)
         .join(leg, leg.c.interaction_id == interaction.c.id)
         .where(leg.c.role == "customer", leg.c.ended_at.is_not(None), interaction.c.ended_at.is_(None))
         .where(interaction.c.state != life.WRAP_UP)
+        .where(sa.or_(interaction.c.callback_at.is_(None), leg.c.dial.is_not(None)))
     )
     for row in reader.all(over.order_by(interaction.c.id)):
-        yield Finding("calls", row["id"], f"the caller has hung up and it is {row['state']}")
-    connecting = sa.select(interaction.c.id, interaction.c.attempts).where(
-        interaction.c.ended_at.is_(None), interaction.c.state == life.CONNECTING
-    )
+        was_by = row["dial"] or 0
+        if was_by == callback.dials(row) and not _is_to_be_called(row, was_by):
+            yield Finding("calls", row["id"], f"the caller has hung up and it is {row['state']}")
+    connecting = sa.select(
+        interaction.c.id, interaction.c.attempts, interaction.c.callback_at, interaction.c.hints
+    ).where(interaction.c.ended_at.is_(None), interaction.c.state == life.CONNECTING)
     for row in reader.all(connecting.order_by(interaction.c.id)):
-        key = f"{ConnectCall.KIND}:{row['id']}:{row['attempts']}"
-        if reader.scalar(sa.select(schema.effect.c.position).where(schema.effect.c.key == key)) is None:
+        keys = _asked_of_the_carrier(row)
+        effect = schema.effect
+        if keys and reader.first(sa.select(effect.c.position).where(effect.c.key.in_(keys))) is None:
             yield Finding("calls", row["id"], "it is being connected and nothing was asked of the carrier")
         timer = schema.timer
         armed = sa.select(timer.c.due_at).where(
@@ -39,6 +44,24 @@ def check_calls(reader: Reader) -> Findings:
         )
         if reader.scalar(armed) is None:
             yield Finding("calls", row["id"], "it is being connected without a time-out")
+
+
+def _is_to_be_called(row: Mapping[Any, Any], was_by: int) -> bool:
+    """Whether the customer may be off the line: after the call in which they asked, or one that they did not answer."""
+    state = callback.pending(row)
+    return state is not None and not (state.dialling and was_by > 0)
+
+
+def _asked_of_the_carrier(row: Mapping[Any, Any]) -> list[str]:
+    """Keys of effects of which one was asked for, for a call that is being connected; none: nothing yet."""
+    connect = f"{ConnectCall.KIND}:{row['id']}:{row['attempts']}"
+    dial = f"{DialCustomer.KIND}:{row['id']}.{callback.dials(row)}"
+    state = callback.pending(row)
+    if row["callback_at"] is None:
+        return [connect]
+    if state is None:
+        return [connect, dial]
+    return [dial] if state.dialling else []
 
 
 def check_inputs(reader: Reader) -> Findings:  # noqa: C901 - one case per kind, flat
@@ -58,7 +81,7 @@ def check_inputs(reader: Reader) -> Findings:  # noqa: C901 - one case per kind,
                 fault = _leg_behind(
                     reader, body["call_id"], sequence=body["sequence"], conference=body["conference_id"]
                 )
-            case "agent_dialled":
+            case "agent_dialled" | "callback_asked" | "customer_answered":
                 fault = _leg_behind(reader, body["call_id"])
             case "mail_received" if body["machine"] == "none":
                 fault = _not_kept(reader, row["key"])

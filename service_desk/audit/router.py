@@ -89,8 +89,12 @@ def _places(snapshot: dict[str, Any]) -> dict[str, Place]:
 
 def _standing(item: dict[str, Any]) -> str:
     """What decides on the place of one that waits."""
-    value = item.get("value", 0)
-    return f"in {item['queue']} since {item['queued_at']}, priority {item['priority']}, value {value}"
+    value, asked = item.get("value", 0), item.get("callback")
+    place = f"in {item['queue']} since {item['queued_at']}, priority {item['priority']}, value {value}"
+    if asked is None:
+        return place
+    facts = ", ".join(f"{name} {asked.get(name)}" for name in ("missed", "rests_until", "dialled_at"))
+    return f"{place}, to be called ({facts})"
 
 
 def _words(place: Place | None) -> str:

@@ -13,6 +13,7 @@ from service_desk.clock import Micros
 from service_desk.domain.effects import (
     EFFECTS,
     ConnectCall,
+    DialCustomer,
     Effect,
     FetchMedia,
     HangUpCall,
@@ -25,7 +26,7 @@ from service_desk.storage.store import Reader
 from service_desk.storage.transaction import Foreseen
 
 EFFECT = schema.effect
-CALL_KINDS = (ConnectCall.KIND, PutBackCall.KIND, HangUpCall.KIND)
+CALL_KINDS = (ConnectCall.KIND, PutBackCall.KIND, HangUpCall.KIND, DialCustomer.KIND)
 
 
 @dataclass(frozen=True, slots=True)

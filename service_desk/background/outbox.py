@@ -12,6 +12,7 @@ import structlog
 
 from channels.contract import AccountId, CallControl, ChannelError, OutcomeUnknown, SendFailed
 from service_desk.actions.effects import claim, settle
+from service_desk.background import dialling
 from service_desk.background.due import Due, Outcome, Room, due_effects
 from service_desk.background.sending import SENDS_AT_ONCE, MessageSender
 from service_desk.background.sweep import read_back
@@ -20,6 +21,7 @@ from service_desk.desk import Desk
 from service_desk.domain.effects import (
     CallEffect,
     ConnectCall,
+    DialCustomer,
     FetchMedia,
     HangUpCall,
     PutBackCall,
@@ -131,11 +133,15 @@ class Outbox:
         try:
             if isinstance(effect, ConnectCall | PutBackCall | HangUpCall):
                 return self._call_again(item, *await self._call_outcome(item, effect))
+            if isinstance(effect, DialCustomer):
+                return await dialling.perform(self._desk, self._phones, item, effect)
             return await self._sender().perform(item)
         except Exception as error:
             log.exception("effect broke")
             if isinstance(effect, SendMessage | FetchMedia):
                 return await self._sender().broke(item, error)
+            if isinstance(effect, DialCustomer):
+                return dialling.broke(self._desk, error)
             return self._call_again(item, "unknown", f"a fault of ours: {type(error).__name__}")
 
     def _sender(self) -> MessageSender:

@@ -4,6 +4,7 @@ import sqlalchemy as sa
 
 from service_desk.actions import nodes, pages, search_index, sockets
 from service_desk.backup.archive import Manifest
+from service_desk.domain.effects import DialCustomer, SendMessage
 from service_desk.storage import schema
 from service_desk.storage.transaction import Tx
 
@@ -38,10 +39,13 @@ def _bury_nodes(tx: Tx) -> None:
 
 
 def _doubt_sends(tx: Tx) -> None:
-    """The desk that was backed up ran on and may have sent these: texts are looked up, mails are left to a person."""
+    """The desk that was backed up ran on and may have sent these, or called these customers.
+
+    Texts and calls are looked up, mails are left to a person.
+    """
     tx.write(
         sa.update(EFFECT)
-        .where(EFFECT.c.kind == "send_message", EFFECT.c.done_at.is_(None))
+        .where(EFFECT.c.kind.in_((SendMessage.KIND, DialCustomer.KIND)), EFFECT.c.done_at.is_(None))
         .values(
             unsure=True,
             started_at=sa.func.coalesce(EFFECT.c.started_at, EFFECT.c.created_at),

@@ -75,6 +75,7 @@ class Contact:
                 "last_text_at": None,
                 "visitor_online": True if origin.channel == "web_chat" else None,
                 "hints": None,
+                "callback_at": None,
                 "version": 1,
             },
         )
@@ -550,6 +551,7 @@ class Contact:
                 "interaction_id": self.id,
                 "role": role,
                 "agent_id": agent_id,
+                "dial": None,
                 "status": CallStatus.IN_PROGRESS.value,
                 "rank": CallStatus.IN_PROGRESS.rank,
                 "sequence": -1,

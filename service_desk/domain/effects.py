@@ -51,6 +51,31 @@ class HangUpCall:
 
 
 @dataclass(frozen=True, slots=True)
+class DialCustomer:
+    """Call a contact's customer, for the nth time (`dial`). Never twice: see background/dialling.py."""
+
+    KIND: ClassVar[str] = "dial_customer"
+    account: str
+    interaction_id: str
+    dial: int
+
+    @property
+    def key(self) -> str:
+        return f"{self.KIND}:{self.name}"
+
+    @property
+    def name(self) -> str:
+        """What the provider is told to call it by."""
+        return f"{self.interaction_id}.{self.dial}"
+
+
+def read_dial(name: str) -> tuple[str, int]:
+    """(interaction, n) of the name of a call of ours."""
+    interaction_id, _, number = name.rpartition(".")
+    return interaction_id, int(number)
+
+
+@dataclass(frozen=True, slots=True)
 class SendMessage:
     """Send a mail or a text. `attempt` counts what a person asked for: trying again by hand is another effect."""
 
@@ -82,8 +107,15 @@ class FetchMedia:
 
 CallEffect: TypeAlias = ConnectCall | PutBackCall | HangUpCall
 MessageEffect: TypeAlias = SendMessage | FetchMedia
-Effect: TypeAlias = CallEffect | MessageEffect
+Effect: TypeAlias = CallEffect | DialCustomer | MessageEffect
 EFFECTS: dict[
     str,
-    type[ConnectCall] | type[PutBackCall] | type[HangUpCall] | type[SendMessage] | type[FetchMedia],
-] = {kind.KIND: kind for kind in (ConnectCall, PutBackCall, HangUpCall, SendMessage, FetchMedia)}
+    type[ConnectCall]
+    | type[PutBackCall]
+    | type[HangUpCall]
+    | type[DialCustomer]
+    | type[SendMessage]
+    | type[FetchMedia],
+] = {
+    kind.KIND: kind for kind in (ConnectCall, PutBackCall, HangUpCall, DialCustomer, SendMessage, FetchMedia)
+}

@@ -137,6 +137,22 @@ class InteractionEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class CallbackChanged:
+    """Of a customer who is to be called back. `agent_id` waits for them, if anybody does.
+
+    `step`: asked, dialling, answered, missed, or over without having been reached. `missed`: how often before.
+    """
+
+    KIND: ClassVar[str] = "interaction.callback"
+    SUBJECT: ClassVar[str] = "interaction_id"
+    interaction_id: str
+    queue_id: str
+    step: str
+    missed: int
+    agent_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class CallLegChanged:
     """A leg has a new status or moved into or out of the conference."""
 
@@ -417,6 +433,7 @@ Event: TypeAlias = (
     | InteractionAbandoned
     | WrapUpStarted
     | InteractionEnded
+    | CallbackChanged
     | CallLegChanged
     | EntryAdded
     | EntryChanged

@@ -14,6 +14,10 @@ class Phrases:
     minutes: str
     long: str
     lost: str
+    callback_offer: str
+    callback_promised: str
+    callback_hello: str
+    callback_over: str
 
 
 PHRASES = {
@@ -25,6 +29,10 @@ PHRASES = {
         minutes="The expected wait is about {n} minutes.",
         long="The expected wait is more than an hour.",
         lost="Sorry, something went wrong. Please call again.",
+        callback_offer="To be called back at this number, press 1. You keep your place in line.",
+        callback_promised="Thank you. We will call you back at this number. You keep your place in line. Goodbye.",
+        callback_hello="This is {brand} with your callback. You are next. One moment please.",
+        callback_over="Sorry, this call is not needed any more. Goodbye.",
     ),
     "de": Phrases(
         next_one="Sie sind als Nächstes an der Reihe.",
@@ -34,6 +42,10 @@ PHRASES = {
         minutes="Die voraussichtliche Wartezeit beträgt etwa {n} Minuten.",
         long="Die voraussichtliche Wartezeit beträgt mehr als eine Stunde.",
         lost="Leider ist etwas schiefgegangen. Bitte rufen Sie noch einmal an.",
+        callback_offer="Für einen Rückruf unter dieser Nummer drücken Sie die 1. Sie behalten Ihren Platz.",
+        callback_promised="Danke. Wir rufen Sie unter dieser Nummer zurück. Sie behalten Ihren Platz. Auf Wiederhören.",
+        callback_hello="Hier ist {brand} mit Ihrem Rückruf. Sie sind als Nächstes an der Reihe. Einen Moment bitte.",
+        callback_over="Dieser Anruf hat sich inzwischen erledigt. Auf Wiederhören.",
     ),
     "es": Phrases(
         next_one="Usted es la siguiente persona en la cola.",
@@ -43,6 +55,10 @@ PHRASES = {
         minutes="El tiempo de espera previsto es de unos {n} minutos.",
         long="El tiempo de espera previsto es de más de una hora.",
         lost="Lo sentimos, algo ha fallado. Por favor, llame de nuevo.",
+        callback_offer="Si desea que le llamemos a este número, pulse 1. Conservará su puesto en la cola.",
+        callback_promised="Gracias. Le llamaremos a este número. Conserva su puesto en la cola. Hasta luego.",
+        callback_hello="Le llamamos de {brand}, como nos pidió. Usted es el siguiente. Un momento, por favor.",
+        callback_over="Lo sentimos, esta llamada ya no es necesaria. Hasta luego.",
     ),
 }
 

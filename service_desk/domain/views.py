@@ -68,6 +68,7 @@ class InteractionView(View):
     id: str
     channel: Literal["phone", "web_chat", "email", "sms"]
     direction: Literal["inbound", "outbound"]
+    callback: bool = Field(description="The caller asked to be called back instead of waiting on the line.")
     state: Literal["menu", "queued", "offered", "connecting", "active", "parked", "wrap_up", "ended"]
     queue_id: str | None
     customer_id: str | None

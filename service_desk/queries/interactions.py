@@ -141,6 +141,7 @@ def _view(
         id=row["id"],
         channel=row["channel"],
         direction=row["direction"],
+        callback=row["callback_at"] is not None,
         state=row["state"],
         queue_id=row["queue_id"],
         customer_id=row["customer_id"],
@@ -168,7 +169,7 @@ def _view(
 
 
 def _call(legs: Sequence[sa.RowMapping]) -> CallView:
-    customer = next((leg for leg in legs if leg["role"] == "customer"), None)
+    customer = next((leg for leg in reversed(legs) if leg["role"] == "customer"), None)
     agent = next((leg for leg in legs if leg["role"] == "agent" and leg["ended_at"] is None), None)
     return CallView(
         customer_leg=customer["status"] if customer else "unknown",

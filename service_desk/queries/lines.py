@@ -1,12 +1,14 @@
 """What a waiting customer may be told: position and expected wait, the same for phone and chat."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import sqlalchemy as sa
 
 from routing.ageing import PLAIN
 from routing.estimate import expected_wait
+from service_desk.actions.places import came_at
 from service_desk.clock import Micros
+from service_desk.domain.callback import dials, is_offered, pending
 from service_desk.domain.config import AgeingClass, Queue
 from service_desk.domain.interaction import OFFERED, WAITING
 from service_desk.domain.media import ASYNCHRONOUS
@@ -16,6 +18,7 @@ from service_desk.storage.store import Reader
 
 INTERACTION = schema.interaction
 LIVE = schema.queue_live
+LEG = schema.call_leg
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,10 @@ class LineFacts:
     queue_id: str | None
     position: int | None
     expected_wait_s: int | None
+    on_the_line: bool = True
+    """Whether the leg that asks is the one that the customer talks by; False for who is to be called back."""
+    offers_callback: bool = False
+    """Whether they hear now that they may be called back."""
 
 
 def line_facts(reader: Reader, account: str, external_id: str) -> LineFacts | None:
@@ -40,7 +47,17 @@ def line_facts(reader: Reader, account: str, external_id: str) -> LineFacts | No
             INTERACTION.c.account == account, INTERACTION.c.external_id == external_id
         )
     )
-    return facts_of(reader, row) if row is not None else None
+    leg = None if row is not None and row["callback_at"] is None else reader.get(LEG, external_id)
+    if row is None and leg is not None:
+        row = reader.get(INTERACTION, leg["interaction_id"])
+    if row is None:
+        return None
+    facts = facts_of(reader, row)
+    if row["callback_at"] is not None:
+        current = leg is not None and leg["dial"] is not None and leg["dial"] == dials(row)
+        facts = replace(facts, on_the_line=current and pending(row) is None)
+    waited = reader.now - came_at(row)
+    return replace(facts, offers_callback=facts.on_the_line and is_offered(reader.config, row, waited))
 
 
 def facts_of(reader: Reader, row: sa.RowMapping) -> LineFacts:

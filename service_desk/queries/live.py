@@ -209,6 +209,7 @@ ONE_LINE = frozenset(
         "interaction.parked",
         "interaction.resumed",
         "interaction.abandoned",
+        "interaction.callback",
         "interaction.ended",
         "wrap_up.started",
     }

@@ -229,7 +229,15 @@ async def test_the_simulator_refuses_calls_that_the_description_refuses(
     """Each parameter of a call out with many values: what the description forbids rings nobody."""
     path = f"{ACCOUNT_PATH}/Calls.json"
     good = {"To": "+16135550199", "From": NUMBER, "Url": f"{desk.base_url}/hooks/phone/x/customer"}
-    names = ("to", "Url", "Method", "FallbackUrl", "FallbackMethod", "StatusCallback", "StatusCallbackMethod")
+    names: tuple[str, ...] = (
+        "to",
+        "Url",
+        "Method",
+        "FallbackUrl",
+        "FallbackMethod",
+        "StatusCallback",
+        "StatusCallbackMethod",
+    )
     names += ("StatusCallbackEvent", "Timeout", "MachineDetection", "Record", "timeout")
     refused = 0
     for name in names:

@@ -10,11 +10,13 @@ from typing import Any
 import sqlalchemy as sa
 
 from channels.contract import CallChanged, CallStatus, TextReceived
+from routing.model import Callback
 from service_desk.actions import admin, agents, offers, texts, wrap_up
 from service_desk.bus.local import LocalBus
 from service_desk.clock import SECOND, ManualClock, Micros
 from service_desk.desk import Desk
 from service_desk.dispatch.host import RoutingHost
+from service_desk.domain.callback import pending
 from service_desk.errors import DeskError
 from service_desk.lease import Lease, SoleLease
 from service_desk.queries.lines import line_facts
@@ -72,7 +74,11 @@ class Floor:
             and (due is None or due > self.clock.now())
             and {offer.id for offer in router.pending_offers()} == ringing
             # the router is ahead of the rows until what it decided is recorded
-            and all(known[name].item.queue == queue for name, queue in lines.items() if name in known)
+            and all(
+                (known[name].item.queue, known[name].item.callback) == place
+                for name, place in lines.items()
+                if name in known
+            )
         )
 
     # --- what happens ---------------------------------------------------------------------------------------
@@ -214,16 +220,24 @@ async def text_from(place: Floor, number: str, words: str) -> str:
     return place.names[newest] if newest in place.names else place.named(newest)
 
 
-def _progress(reader: Reader) -> tuple[int, int, set[str], dict[str, str]]:
-    """(last command said, last one heard, offers pending, queues of who waits, by the rows), all of one moment."""
+Place = tuple[str, Callback | None]
+
+
+def _progress(reader: Reader) -> tuple[int, int, set[str], dict[str, Place]]:
+    """(last command said, last one heard, offers pending, where who waits stands, by the rows), all of one moment."""
     cursor, offer, contact = schema.cursor, schema.offer, schema.interaction
-    waiting = sa.select(contact.c.id, contact.c.queue_id).where(contact.c.state == "queued")
+    waiting = sa.select(contact.c.id, contact.c.queue_id, contact.c.hints).where(contact.c.state == "queued")
     return (
         reader.scalar(sa.select(schema.positions.c.command)) or 0,
         reader.scalar(sa.select(cursor.c.position).where(cursor.c.name == "routing")) or 0,
         {row["id"] for row in reader.all(sa.select(offer.c.id).where(offer.c.state == "pending"))},
-        {row["id"]: row["queue_id"] for row in reader.all(waiting)},
+        {row["id"]: _place(row) for row in reader.all(waiting)},
     )
+
+
+def _place(row: sa.RowMapping) -> Place:
+    state = pending(row)
+    return row["queue_id"], None if state is None else state.for_router()
 
 
 @contextlib.asynccontextmanager

@@ -1,0 +1,301 @@
+"""Callbacks: a caller keeps their place without staying on the line, and is called in their turn.
+
+The contact stays what it is and waits on where it stood; `domain.callback.Pending` says that nobody is on the line.
+Agent first: it is offered like any call, and once the agent's softphone is in the conference the customer is called.
+Customer first: the router says when (`CustomerDialled`), and who answers is in the line as a call, in their old place.
+
+Each call to a customer has a number of its own. What the provider tells of a call carries it, so that a call whose
+answer got lost is known by its first message; one that nobody waits for any more is hung up.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+import sqlalchemy as sa
+
+from channels.contract import Answer, HangUp, Hold, Join, Prompt
+from routing import decisions as decided
+from routing.commands import WorkQueued
+from routing.places import CALLED_AGAIN
+from service_desk.actions import interactions, legs, messages, tickets
+from service_desk.actions.places import Place
+from service_desk.clock import SECOND
+from service_desk.domain import callback, events
+from service_desk.domain import interaction as life
+from service_desk.domain.callback import Pending, pending
+from service_desk.domain.config import CARRIER_S, PhoneLine
+from service_desk.domain.effects import DialCustomer
+from service_desk.domain.spoken import phrases
+from service_desk.errors import Conflict
+from service_desk.storage import schema
+from service_desk.storage.prepared import Prepared
+from service_desk.storage.transaction import Row, Tx
+
+CONTACT = schema.interaction
+KEY: Final = "1"
+"""What a caller presses to be called back."""
+TIMER: Final = "connect_timeout"
+ENDED_UNREACHED: Final = "callback_missed"
+CANCELLED: Final = "callback_cancelled"
+_WAITING_OF = Prepared(
+    sa.select(CONTACT.c.id)
+    .where(
+        CONTACT.c.customer_id == sa.bindparam("customer"),
+        CONTACT.c.caller == sa.bindparam("caller"),
+        CONTACT.c.queue_id == sa.bindparam("queue"),
+        CONTACT.c.callback_at.is_not(None),
+        CONTACT.c.state.in_(sorted(life.WAITING)),
+    )
+    .order_by(CONTACT.c.created_at, CONTACT.c.id)
+)
+_CALLED_SINCE = Prepared(
+    sa.select(CONTACT.c.id)
+    .where(
+        CONTACT.c.customer_id == sa.bindparam("customer"),
+        CONTACT.c.created_at >= sa.bindparam("since", type_=CONTACT.c.created_at.type),
+        CONTACT.c.caller == sa.bindparam("caller"),
+        CONTACT.c.queue_id == sa.bindparam("queue"),
+        CONTACT.c.callback_at.is_(None),
+        sa.or_(CONTACT.c.ended_at.is_(None), CONTACT.c.answered_at.is_not(None)),
+    )
+    .limit(1)
+)
+
+
+# --- asking for it --------------------------------------------------------------------------------------------
+
+
+def ask(tx: Tx, row: Row) -> Row:
+    """A waiting caller is called back instead: their place is kept, and their hanging up ends nothing."""
+    row = messages.add_system_line(tx, row, "callback.asked")
+    row = tx.change(CONTACT, row, callback_at=tx.now, hints=callback.with_pending(row, Pending()))
+    _say(tx, row, "asked")
+    tx.route(WorkQueued(interactions.work_item_for(row, tx.config), row["attempts"]))
+    return row
+
+
+def promise(line: PhoneLine) -> HangUp:
+    """What they hear then."""
+    return HangUp(Prompt(phrases(line.language).callback_promised, line.language))
+
+
+def overflowed(tx: Tx, row: Row) -> bool:
+    """The queue's rules send a waiting call to be called back; False: this customer cannot be called."""
+    if not callback.may_be_asked_for(tx.config, row):
+        return False
+    ask(tx, row)
+    return True
+
+
+def take_over(tx: Tx, queue_id: str, customer_id: str | None, caller: str | None) -> Place | None:
+    """Who calls again has the place of the callback that they wait for in this queue, and the callback is over.
+
+    None if there is none, or an agent is calling them just now.
+    """
+    if customer_id is None or tx.config.queue(queue_id).callback is None:
+        return None
+    found = tx.all(_WAITING_OF, {"customer": customer_id, "caller": caller, "queue": queue_id})
+    for each in found:
+        row = interactions.must_get(tx, each["id"])
+        if row["state"] in life.WAITING and row["queue_id"] == queue_id and pending(row) is not None:
+            row = messages.add_system_line(tx, row, "callback.called_again")
+            _over(tx, stop_dialling(tx, row), "customer", CALLED_AGAIN)
+            return Place(row["queued_at"], {"kept": CALLED_AGAIN})
+    return None
+
+
+# --- calling them ---------------------------------------------------------------------------------------------
+
+
+def dial(tx: Tx, row: Row) -> Row:
+    """An agent's softphone has joined: now the customer is called, once, and has so long to answer."""
+    state = pending(row)
+    if state is None or state.dialling or row["state"] != life.CONNECTING:
+        return row
+    row = _begin(tx, row, state)
+    answer_s = callback.rule_of(tx.config, row["queue_id"]).answer_s
+    tx.set_timer(TIMER, row["id"], tx.now + (answer_s + CARRIER_S) * SECOND, agent_id=row["agent_id"])
+    return row
+
+
+def _begin(tx: Tx, row: Row, state: Pending, *, dialled_at: int | None = None) -> Row:
+    row = messages.add_system_line(tx, row, "callback.dialling")
+    row = tx.change(CONTACT, row, hints=callback.dialling(row, state, dialled_at=dialled_at))
+    tx.later(DialCustomer(row["account"], row["id"], callback.dials(row)))
+    _say(tx, row, "dialling")
+    return row
+
+
+def dialled(tx: Tx, interaction_id: str, number: int, call_id: str) -> Row | None:
+    """Our nth call to a customer is made; its leg, None if there is no such contact. Known already: nothing changes.
+
+    If nobody waits for it any more it is hung up.
+    """
+    row = tx.get_for_update(CONTACT, interaction_id)
+    if row is None:
+        return None
+    leg = tx.get(legs.LEG, call_id)
+    if leg is not None:
+        return leg if (leg["interaction_id"], leg["dial"]) == (interaction_id, number) else None
+    if number > callback.dials(row):
+        return None  # we never asked for it
+    leg = legs.add(tx, row, call_id, "customer", dial=number, status="queued", rank=0)
+    legs.say(tx, leg, "queued", in_conference=False)
+    if not callback.is_wanted(row, number):
+        legs.end(tx, row, call_id)
+    return leg
+
+
+def refused(tx: Tx, interaction_id: str, number: int) -> None:
+    """The provider will not make our nth call: like one that was not answered."""
+    row = tx.get_for_update(CONTACT, interaction_id)
+    if row is not None and callback.is_wanted(row, number):
+        missed(tx, row, "failed")
+
+
+# --- what came of it ------------------------------------------------------------------------------------------
+
+
+def picked_up(tx: Tx, row: Row, leg: Row) -> Row:
+    """The customer is on the line: with the agent who waits for them, or in the line in their old place."""
+    if not callback.is_wanted(row, leg["dial"]):
+        return row
+    row = messages.add_system_line(tx, row, "callback.answered")
+    row = tx.change(CONTACT, row, hints=callback.reached(row))
+    _say(tx, row, "answered")
+    if row["state"] in life.WAITING:
+        tx.route(WorkQueued(interactions.work_item_for(row, tx.config), row["attempts"]))
+    return row
+
+
+def answer_for(tx: Tx, line: PhoneLine, row: Row, leg: Row) -> Answer:
+    """What somebody hears whom we called: the agent, the line, or that it has passed."""
+    words = phrases(line.language)
+    if pending(row) is None and leg["dial"] == callback.dials(row):
+        if row["state"] in (life.CONNECTING, life.ACTIVE):
+            return Join(row["id"], "customer")
+        if row["state"] in life.WAITING:
+            hello = words.callback_hello.format(brand=tx.config.brand)
+            return Hold(Prompt(hello, line.language, line.music_url))
+    return HangUp(Prompt(words.callback_over, line.language))
+
+
+def missed(tx: Tx, row: Row, status: str) -> Row:
+    """The customer was not reached: rested in their place and tried again, or over after the last try.
+
+    An agent who waited for them is free. `status`: how the call ended, in the provider's word.
+    """
+    state = pending(row)
+    assert state is not None, "only who is to be called can be missed"
+    row = messages.add_system_line(tx, row, f"callback.{status.replace('-', '_')}")
+    row = tx.change(CONTACT, row, hints=callback.with_pending(row, replace(state, dialling=False)))
+    _say(tx, row, "missed")
+    rule = callback.rule_of(tx.config, row["queue_id"])
+    if row["state"] == life.CONNECTING:
+        legs.end_agents(tx, row)
+        tx.clear_timer(TIMER, row["id"])
+    if _has_called_since(tx, row):
+        return _over(tx, messages.add_system_line(tx, row, "callback.called_again"), "customer", CALLED_AGAIN)
+    if state.missed + 1 >= rule.tries:
+        return _give_up(tx, row)
+    rest = Pending(state.missed + 1, tx.now + rule.pause_s * SECOND)
+    row = tx.change(CONTACT, row, hints=callback.with_pending(row, rest))
+    if row["state"] == life.CONNECTING:
+        return interactions.put_back(tx, row, ENDED_UNREACHED)
+    tx.route(WorkQueued(interactions.work_item_for(row, tx.config), row["attempts"]))
+    return row
+
+
+def _give_up(tx: Tx, row: Row) -> Row:
+    """Nobody was reached in all tries: a ticket tells a person, as after a chat that nobody was there for."""
+    row = messages.add_system_line(tx, row, "callback.given_up")
+    tries = callback.rule_of(tx.config, row["queue_id"]).tries
+    tickets.open_ticket(
+        tx,
+        subject=f"Callback not reached: {row['caller']}",
+        description=f"The customer asked to be called back, and was called {tries} times without an answer.",
+        priority="normal",
+        queue_id=row["queue_id"],
+        customer_id=row["customer_id"],
+        interaction_id=row["id"],
+        brand_id=row["brand_id"],
+        assignee_id=None,
+    )
+    return _over(tx, row, "system", ENDED_UNREACHED)
+
+
+def cancel(tx: Tx, interaction_id: str, agent_id: str) -> Row:
+    """An agent calls off a callback that waits; again changes nothing. Conflict where none waits."""
+    row = interactions.must_get(tx, interaction_id)
+    if row["state"] == life.ENDED and row["end_reason"] == CANCELLED:
+        return row
+    if row["state"] not in life.WAITING or pending(row) is None:
+        raise Conflict("No callback of this contact waits.", code="no_callback", state=row["state"])
+    row = messages.add_system_line(tx, stop_dialling(tx, row), "callback.cancelled")
+    tx.audit("callback.cancelled", interaction_id, agent_id=agent_id, queue_id=row["queue_id"])
+    return _over(tx, row, "agent", CANCELLED)
+
+
+def stop_dialling(tx: Tx, row: Row) -> Row:
+    """Whoever waits for the customer to answer does so no more: a call under way is hung up.
+
+    One of which nobody knows whether it was made may ring: then the next comes after a pause, and not at once.
+    """
+    state = pending(row)
+    if state is None or not state.dialling:
+        return row
+    leg = legs.of_dial(tx, row, callback.dials(row))
+    rests_until = state.rests_until
+    if leg is None:
+        rests_until = tx.now + callback.rule_of(tx.config, row["queue_id"]).pause_s * SECOND
+    elif leg["ended_at"] is None:
+        legs.end(tx, row, leg["call_id"])
+    stopped = replace(state, dialling=False, dialled_at=None, rests_until=rests_until)
+    return tx.change(CONTACT, row, hints=callback.with_pending(row, stopped))
+
+
+def _over(tx: Tx, row: Row, ended_by: str, reason: str) -> Row:
+    _say(tx, row, "over")
+    return interactions.end_unserved(tx, row, ended_by, reason)
+
+
+def _has_called_since(tx: Tx, row: Row) -> bool:
+    """Whether the customer has called the same queue again by themselves, and is in line there or was served."""
+    asked = {"customer": row["customer_id"], "caller": row["caller"], "queue": row["queue_id"]}
+    return tx.first(_CALLED_SINCE, {**asked, "since": row["callback_at"]}) is not None
+
+
+# --- what the router decided ----------------------------------------------------------------------------------
+
+
+def dial_in_turn(tx: Tx, decision: decided.CustomerDialled) -> str | None:
+    """Customer first: its turn is near. The router is told the moment that the rows keep."""
+    row = tx.get_for_update(CONTACT, decision.item)
+    state = None if row is None else pending(row)
+    if row is None or row["state"] != life.QUEUED or state is None or state.dialling:
+        return "item"
+    row = _begin(tx, row, state, dialled_at=tx.now)
+    tx.route(WorkQueued(interactions.work_item_for(row, tx.config), row["attempts"]))
+    return None
+
+
+def overdue(tx: Tx, decision: decided.CallbackMissed) -> str | None:
+    """Customer first: nothing was heard of the call in time."""
+    row = tx.get_for_update(CONTACT, decision.item)
+    state = None if row is None else pending(row)
+    if row is None or row["state"] != life.QUEUED or state is None or state.dialled_at is None:
+        return "item"
+    leg = legs.of_dial(tx, row, callback.dials(row))
+    if leg is not None and leg["ended_at"] is None:
+        legs.end(tx, row, leg["call_id"])
+    missed(tx, row, "no-answer")
+    return None
+
+
+def _say(tx: Tx, row: Row, step: str) -> None:
+    state = pending(row)
+    tx.emit(
+        events.CallbackChanged(
+            row["id"], row["queue_id"], step, 0 if state is None else state.missed, row["agent_id"]
+        )
+    )

@@ -1,0 +1,109 @@
+"""A contact whose customer is not on the line: how its callback stands, as `interaction.hints` keeps it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from routing import model as routing
+from routing.callbacks import KEPT
+from service_desk.domain.config import PLAIN_CALLBACK, Callback, DeskConfig
+from service_desk.domain.contact_point import fold_phone
+from service_desk.domain.interaction import QUEUED
+
+HINT = "callback"
+DIALS = "dials"
+"""How often we have called the customer of this contact; each call has its number, which is not used twice."""
+Hints = dict[str, Any]
+Contact = Mapping[Any, Any]
+"""A row of an interaction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The customer waits to be called. Instants are in microseconds.
+
+    `missed`, `rests_until`, `dialled_at`: as `routing.model.Callback` has them. `dialling`: a call to them is under
+    way, also one that an agent waits for.
+    """
+
+    missed: int = 0
+    rests_until: int = 0
+    dialled_at: int | None = None
+    dialling: bool = False
+
+    def for_router(self) -> routing.Callback:
+        """As the router reads it."""
+        return routing.Callback(self.missed, self.rests_until, self.dialled_at)
+
+
+def pending(row: Contact) -> Pending | None:
+    """How the callback of a contact stands; None: its customer is on the line, or it is none."""
+    found = (row["hints"] or {}).get(HINT)
+    return None if found is None else Pending(**found)
+
+
+def dials(row: Contact) -> int:
+    """The number of our newest call to its customer; 0: there was none."""
+    return int((row["hints"] or {}).get(DIALS, 0))
+
+
+def is_wanted(row: Contact, number: int) -> bool:
+    """Whether the customer should (still) be called for the nth time."""
+    state = pending(row)
+    return state is not None and state.dialling and dials(row) == number
+
+
+def with_pending(row: Contact, state: Pending) -> Hints:
+    """Its hints with the callback in this state."""
+    return {**(row["hints"] or {}), HINT: asdict(state)}
+
+
+def dialling(row: Contact, state: Pending, *, dialled_at: int | None = None) -> Hints:
+    """Its hints while the next call to its customer is under way."""
+    begun = replace(state, dialling=True, dialled_at=dialled_at)
+    return {**with_pending(row, begun), DIALS: dials(row) + 1}
+
+
+def reached(row: Contact) -> Hints:
+    """Its hints once the customer is on the line."""
+    return {**{name: value for name, value in (row["hints"] or {}).items() if name != HINT}, "kept": KEPT}
+
+
+def rule_of(config: DeskConfig, queue_id: str) -> Callback:
+    """How customers of a queue are called; by the defaults where it has no rule (any more)."""
+    return config.queue(queue_id).callback or PLAIN_CALLBACK
+
+
+def number_of(row: Contact) -> str | None:
+    """The number that a contact's customer can be called at, in E.164; None where it was withheld or is none."""
+    point = fold_phone(row["caller"]) if row["caller"] else None
+    return None if point is None else point.value
+
+
+def sender_of(config: DeskConfig, account: str) -> str | None:
+    """Our number that they see; None if the line has none (any more)."""
+    line = next((line for line in config.phone_lines if line.account == account), None)
+    point = None if line is None else fold_phone(line.number)
+    return None if point is None else point.value
+
+
+def may_be_asked_for(config: DeskConfig, row: Contact) -> bool:
+    """Whether the customer of a waiting call can be called back instead."""
+    return (
+        row["channel"] == "phone"
+        and row["state"] == QUEUED
+        and pending(row) is None
+        and config.queue(row["queue_id"]).callback is not None
+        and number_of(row) is not None
+        and sender_of(config, row["account"]) is not None
+    )
+
+
+def is_offered(config: DeskConfig, row: Contact, waited: int) -> bool:
+    """Whether a caller who has waited so long (microseconds) hears of it."""
+    if not may_be_asked_for(config, row):
+        return False
+    rule = config.queue(row["queue_id"]).callback
+    return (
+        rule is not None and rule.offer_after_s is not None and waited >= rule.offer_after_s * routing.SECOND
+    )

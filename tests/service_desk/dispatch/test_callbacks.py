@@ -1,0 +1,508 @@
+"""Callers who are called back, on real rows with a real router: the place is kept, and nobody is called twice."""
+
+from typing import Any
+
+import pytest
+
+from channels.contract import (
+    AccountId,
+    AgentDialled,
+    CallbackAsked,
+    CallChanged,
+    CallStatus,
+    ConferenceChanged,
+    CustomerAnswered,
+    HangUp,
+    Hold,
+    Join,
+    ParticipantChange,
+)
+from service_desk.actions import callbacks, calls, pull, supervision
+from service_desk.clock import SECOND
+from service_desk.domain.callback import dials, pending
+from service_desk.errors import Conflict
+from service_desk.intake import answer_while_waiting
+from service_desk.storage import schema
+from tests.service_desk.dispatch.floor import Floor, call_from, floor
+from tests.service_desk.dispatch.test_rules import only_sales, publish
+from tests.service_desk.people import PHONE, rows_of
+from tests.service_desk.storage.two_nodes import faults
+
+AGENT_FIRST = {"offer_after_s": 30, "answer_s": 20, "tries": 2, "pause_s": 60}
+CUSTOMER_FIRST = {**AGENT_FIRST, "first": "customer"}
+NUMBER = "+14155550111"
+
+
+async def heard(place: Floor, call_id: str) -> Any:
+    """What a waiting leg is answered."""
+    return await place.desk.read(answer_while_waiting, AccountId(PHONE), call_id)
+
+
+async def press(place: Floor, name: str, digit: str = "1") -> Any:
+    row = await place.contact(name)
+    event = CallbackAsked(row["external_id"], digit, f"callback-{name}-{digit}")
+    answer = await place.desk.run(calls.ask_callback, PHONE, event, actor=PHONE)
+    await place.settle()
+    return answer
+
+
+async def asked(place: Floor, number: str = NUMBER) -> str:
+    """A caller who pressed the key, and hung up."""
+    await place.advance(1)
+    name = await call_from(place, number)
+    await place.settle()
+    assert isinstance(await press(place, name), HangUp)
+    await place.hang_up(name)
+    await place.settle()
+    return name
+
+
+async def softphone(place: Floor, name: str) -> str:
+    """The agent who accepted dials in and is in the conference."""
+    row = await place.contact(name)
+    leg = f"soft-{name}-{row['attempts']}"
+    event = AgentDialled(leg, row["agent_id"], row["id"], f"dial-{leg}")
+    await place.desk.run(calls.agent_dialled, PHONE, event, actor=PHONE)
+    await joined(place, name, leg)
+    return leg
+
+
+async def joined(place: Floor, name: str, leg: str) -> None:
+    event = ConferenceChanged(place.names[name], "CF1", ParticipantChange.JOINED, f"join-{leg}", 1, leg)
+    await place.desk.run(calls.conference_changed, PHONE, event, actor=PHONE)
+
+
+async def dial_of(place: Floor, name: str) -> str:
+    """The name of the newest call to a customer, and that there is just one effect for it."""
+    number = dials(await place.contact(name))
+    found = await rows_of(place.desk, schema.effect, kind="dial_customer", subject=place.names[name])
+    assert [row["data"]["dial"] for row in found] == list(range(1, number + 1))
+    return f"{place.names[name]}.{number}"
+
+
+async def fares(place: Floor, name: str, status: str, sequence: int = 3) -> str:
+    """The carrier says how the newest call to the customer fares; its leg."""
+    dial = await dial_of(place, name)
+    leg = f"CA-{dial}"
+    event = CallChanged(leg, CallStatus(status), f"{leg}-{status}", sequence, dial=dial)
+    await place.desk.run(calls.leg_changed, PHONE, event, actor=PHONE)
+    await place.settle()
+    return leg
+
+
+async def picks_up(place: Floor, name: str) -> Any:
+    dial = await dial_of(place, name)
+    event = CustomerAnswered(f"CA-{dial}", dial, f"customer-{dial}")
+    answer = await place.desk.run(calls.customer_answered, PHONE, event, actor=PHONE)
+    await place.settle()
+    return answer
+
+
+async def lines_of(place: Floor, name: str) -> list[str]:
+    rows = await rows_of(place.desk, schema.message, interaction_id=place.names[name])
+    return [row["text"] for row in sorted(rows, key=lambda row: row["seq"])]
+
+
+async def test_it_is_offered_after_a_while_to_those_who_can_be_called(sqlite_url: str) -> None:
+    async with floor(sqlite_url) as place:
+        await only_sales(place)
+        await publish(place, callback=AGENT_FIRST)
+        known, withheld = await call_from(place, NUMBER), await call_from(place, None)  # type: ignore[arg-type]
+        await place.settle()
+        for name in (known, withheld):
+            answer = await heard(place, (await place.contact(name))["external_id"])
+            assert isinstance(answer, Hold)
+            assert not answer.offers_callback, "not yet"
+        await place.advance(30)
+        offered = await heard(place, (await place.contact(known))["external_id"])
+        assert isinstance(offered, Hold)
+        assert offered.offers_callback
+        assert "press 1" in offered.prompt.text
+        other = await heard(place, (await place.contact(withheld))["external_id"])
+        assert isinstance(other, Hold)
+        assert not other.offers_callback
+        assert isinstance(await press(place, withheld), Hold), "and the key does nothing for them"
+        assert isinstance(await press(place, known, "2"), Hold), "nor does another key"
+        assert await faults(place.desk) == []
+
+
+async def test_agent_first_the_place_is_kept_and_the_customer_is_called_once(db_url: str) -> None:
+    async with floor(db_url) as place:
+        await only_sales(place)
+        await publish(place, callback=AGENT_FIRST)
+        name = await asked(place)
+        row = await place.contact(name)
+        assert (row["state"], row["callback_at"]) == ("queued", place.clock.now())
+        assert isinstance(await heard(place, row["external_id"]), HangUp)
+        assert isinstance(await press(place, name), HangUp), "the key again changes nothing"
+        await place.advance(1)
+        later = await place.call()
+        await place.advance(5)
+        assert await place.told(later) == 2
+        await place.say("bob", "ready")
+        await place.settle()
+        (offer,) = await rows_of(place.desk, schema.offer, state="pending")
+        assert offer["interaction_id"] == row["id"]
+        assert offer["because"]["callback"] == "agent"
+        await place.accept(name)
+        await place.settle()
+        assert await rows_of(place.desk, schema.effect, subject=row["id"]) == [], "nobody is called yet"
+        await softphone(place, name)
+        await dial_of(place, name)
+        await softphone(place, name)  # the softphone is reloaded and dials in again: the customer is not
+        await dial_of(place, name)
+        await fares(place, name, "ringing", 1)
+        answer = await picks_up(place, name)
+        assert answer == Join(row["id"], "customer")
+        assert await picks_up(place, name) == answer
+        await joined(place, name, f"CA-{row['id']}.1")
+        row = await place.contact(name)
+        assert row["state"] == "active"
+        assert await faults(place.desk) == []
+        await fares(place, name, "completed", 4)
+        await place.finish(name)
+        await place.settle()
+        row = await place.contact(name)
+        assert (row["state"], row["ended_by"]) == ("ended", "customer")
+        said = [line for line in await lines_of(place, name) if line.startswith("callback.")]
+        assert said == ["callback.asked", "callback.dialling", "callback.answered"]
+        assert await faults(place.desk) == []
+
+
+@pytest.mark.parametrize("how", ["busy", "no-answer"])
+async def test_a_customer_who_is_not_reached_is_tried_again_and_then_a_ticket(db_url: str, how: str) -> None:
+    async with floor(db_url) as place:
+        await only_sales(place)
+        await publish(place, callback=AGENT_FIRST)
+        name = await asked(place)
+        row = await place.contact(name)
+        for number in (1, 2):
+            await place.say("bob", "ready")
+            await place.settle()
+            await place.accept(name)
+            await softphone(place, name)
+            await place.say("bob", "away")
+            await fares(place, name, how)
+            row = await place.contact(name)
+            if number == 1:
+                assert (row["state"], row["agent_id"]) == ("queued", None)
+                await place.say("bob", "ready")
+                await place.settle()
+                assert await rows_of(place.desk, schema.offer, state="pending") == [], "they rest"
+                await place.stop()
+                place.start()  # also for a router that begins anew
+                await place.settle()
+                await place.advance(59)
+                assert await rows_of(place.desk, schema.offer, state="pending") == []
+                assert await faults(place.desk) == []
+                await place.advance(2)
+                (offer,) = await rows_of(place.desk, schema.offer, state="pending")
+                assert offer["because"]["missed"] == 1
+        assert (row["state"], row["end_reason"]) == ("ended", "callback_missed")
+        (ticket,) = await rows_of(place.desk, schema.ticket)
+        assert ticket["queue_id"] == "service"
+        said = [line for line in await lines_of(place, name) if line.startswith("callback.")]
+        word = f"callback.{how.replace('-', '_')}"
+        assert said == ["callback.asked", *["callback.dialling", word] * 2, "callback.given_up"]
+        stays = await rows_of(place.desk, schema.segment, interaction_id=row["id"])
+        assert [stay["outcome"] for stay in sorted(stays, key=lambda each: each["id"])] == [
+            "callback_missed",
+            "callback_missed",
+        ]
+        assert sorted(stay["entered"] for stay in stays) == [False, True]
+        assert await faults(place.desk) == []
+
+
+async def test_the_call_is_given_up_when_nothing_is_heard_of_it(sqlite_url: str) -> None:
+    """The carrier's message is lost: the agent waits for no longer than the phone rings, and a little."""
+    async with floor(sqlite_url) as place:
+        await only_sales(place)
+        await publish(place, callback=AGENT_FIRST)
+        name = await asked(place)
+        await place.say("bob", "ready")
+        await place.settle()
+        await place.accept(name)
+        await softphone(place, name)
+        await place.desk.run(callbacks.dialled, place.names[name], 1, "CA-lost")
+        (timer,) = await rows_of(place.desk, schema.timer, kind="connect_timeout")
+        assert timer["due_at"] == place.clock.now() + 35 * SECOND
+        await place.desk.run(calls.connect_timeout, place.names[name], timer["data"])
+        await place.settle()
+        row = await place.contact(name)
+        state = pending(row)
+        assert state is not None
+        assert (row["state"], state.missed, state.dialling) == ("queued", 1, False)
+        (agent,) = await rows_of(place.desk, schema.agent, id=place.names["bob"])
+        assert agent["chosen"] == "ready", "it is not the agent's fault"
+        hung_up = await rows_of(place.desk, schema.effect, kind="hang_up_call")
+        assert "CA-lost" in {row["data"]["call_id"] for row in hung_up}
+        late = CallChanged("CA-lost", CallStatus.CANCELED, "late", 9)
+        await place.desk.run(calls.leg_changed, PHONE, late, actor=PHONE)
+        assert pending(await place.contact(name)) == state, "its late end counts no other try"
+        assert await faults(place.desk) == []
+
+
+async def test_who_calls_again_takes_the_place_and_is_served_once(db_url: str) -> None:
+    async with floor(db_url) as place:
+        await only_sales(place)
+        await publish(place, callback=AGENT_FIRST)
+        name = await asked(place)
+        came = (await place.contact(name))["queued_at"]
+        await place.advance(10)
+        other = await place.call()
+        again = await call_from(place, NUMBER)
+        await place.settle()
+        old, new = await place.contact(name), await place.contact(again)
+        assert (old["state"], old["end_reason"]) == ("ended", "called_again")
+        assert (new["state"], new["queued_at"], new["callback_at"]) == ("queued", came, None)
+        assert [await place.told(each) for each in (again, other)] == [1, 2]
+        await place.say("bob", "ready")
+        await place.settle()
+        (offer,) = await rows_of(place.desk, schema.offer, state="pending")
+        assert offer["interaction_id"] == new["id"]
+        assert await rows_of(place.desk, schema.effect, kind="dial_customer") == []
+        assert await faults(place.desk) == []
+
+
+async def test_who_calls_while_an_agent_calls_them_is_not_called_again(sqlite_url: str) -> None:
+    async with floor(sqlite_url) as place:
+        await only_sales(place)
+        await publish(place, callback=AGENT_FIRST)
+        name = await asked(place)
+        await place.say("bob", "ready")
+        await place.settle()
+        await place.accept(name)
+        await softphone(place, name)
+        again = await call_from(place, NUMBER)
+        await fares(place, name, "busy")
+        old = await place.contact(name)
+        assert (old["state"], old["end_reason"]) == ("ended", "called_again")
+        (offer,) = await rows_of(place.desk, schema.offer, state="pending")
+        assert offer["interaction_id"] == place.names[again], "and who waits is next"
+        assert await rows_of(place.desk, schema.ticket) == []
+        assert await faults(place.desk) == []
+
+
+async def test_an_agent_calls_it_off(sqlite_url: str) -> None:
+    async with floor(sqlite_url) as place:
+        await only_sales(place)
+        await publish(place, callback=AGENT_FIRST)
+        name, ordinary = await asked(place), await place.call()
+        await place.desk.run(callbacks.cancel, place.names[name], place.names["bob"])
+        await place.desk.run(callbacks.cancel, place.names[name], place.names["bob"])
+        with pytest.raises(Conflict, match="No callback"):
+            await place.desk.run(callbacks.cancel, place.names[ordinary], place.names["bob"])
+        await place.settle()
+        row = await place.contact(name)
+        assert (row["state"], row["ended_by"], row["end_reason"]) == ("ended", "agent", "callback_cancelled")
+        await place.say("bob", "ready")
+        await place.settle()
+        (offer,) = await rows_of(place.desk, schema.offer, state="pending")
+        assert offer["interaction_id"] == place.names[ordinary]
+        assert await faults(place.desk) == []
+
+
+async def test_an_agent_hangs_up_while_it_rings(sqlite_url: str) -> None:
+    """The phone stops to ring, wrap-up begins; whoever picks up in that moment is told that it is over."""
+    async with floor(sqlite_url) as place:
+        await only_sales(place)
+        await publish(place, callback=AGENT_FIRST)
+        name = await asked(place)
+        await place.say("bob", "ready")
+        await place.settle()
+        await place.accept(name)
+        await softphone(place, name)
+        leg = await fares(place, name, "ringing", 1)
+        await place.end(name)
+        hung_up = await rows_of(place.desk, schema.effect, kind="hang_up_call")
+        assert leg in {row["data"]["call_id"] for row in hung_up}
+        assert isinstance(await picks_up(place, name), HangUp)
+        assert (await place.contact(name))["state"] == "wrap_up"
+        await place.finish(name)
+        await place.settle()
+        assert await faults(place.desk) == []
+
+
+async def test_a_call_that_was_made_after_all_is_hung_up(sqlite_url: str) -> None:
+    """Nobody knew whether it was made when the agent gave up: then it rests, and its first message ends it."""
+    async with floor(sqlite_url) as place:
+        await only_sales(place)
+        await publish(place, callback=AGENT_FIRST)
+        name = await asked(place)
+        await place.say("bob", "ready")
+        await place.settle()
+        await place.accept(name)
+        await softphone(place, name)
+        row = await place.contact(name)
+        await place.desk.run(supervision.move_contact, row["id"], row["version"], "service", "he is ill")
+        await place.settle()
+        state = pending(await place.contact(name))
+        assert state is not None
+        assert (state.missed, state.rests_until) == (0, place.clock.now() + 60 * SECOND)
+        assert await rows_of(place.desk, schema.offer, state="pending") == []
+        leg = await fares(place, name, "ringing", 1)
+        hung_up = await rows_of(place.desk, schema.effect, kind="hang_up_call")
+        assert leg in {row["data"]["call_id"] for row in hung_up}
+        await fares(place, name, "canceled")
+        assert pending(await place.contact(name)) == state
+        assert await faults(place.desk) == []
+
+
+async def test_the_softphone_never_joins(sqlite_url: str) -> None:
+    async with floor(sqlite_url) as place:
+        await only_sales(place)
+        await publish(place, callback=AGENT_FIRST)
+        name = await asked(place)
+        await place.say("bob", "ready")
+        await place.settle()
+        await place.accept(name)
+        (timer,) = await rows_of(place.desk, schema.timer, kind="connect_timeout")
+        await place.desk.run(calls.connect_timeout, place.names[name], timer["data"])
+        await place.settle()
+        state = pending(await place.contact(name))
+        assert state is not None
+        assert (state.missed, state.rests_until) == (0, 0), "nobody was called"
+        assert await rows_of(place.desk, schema.effect, kind="dial_customer") == []
+        (agent,) = await rows_of(place.desk, schema.agent, id=place.names["bob"])
+        assert (agent["chosen"], agent["reason"]) == ("away", "softphone_missing")
+        assert await faults(place.desk) == []
+
+
+async def test_a_key_that_comes_while_it_rings_at_an_agent_changes_nothing(sqlite_url: str) -> None:
+    async with floor(sqlite_url) as place:
+        await only_sales(place)
+        await publish(place, callback=AGENT_FIRST)
+        name = await call_from(place, NUMBER)
+        await place.say("bob", "ready")
+        await place.settle()
+        assert isinstance(await press(place, name), Hold)
+        await place.accept(name)
+        await place.settle()
+        assert (await place.contact(name))["callback_at"] is None
+        assert await faults(place.desk) == []
+
+
+async def test_the_rules_send_callers_to_be_called_back(db_url: str) -> None:
+    """As an overflow step; who cannot be called stays in line."""
+    async with floor(db_url) as place:
+        await only_sales(place)
+        step = {"when": "wait", "after_s": 10, "to": "callback"}
+        await publish(place, callback=AGENT_FIRST, overflow=[step])
+        known = await call_from(place, NUMBER)
+        await place.advance(1)
+        withheld = await call_from(place, None)  # type: ignore[arg-type]
+        await place.advance(11)
+        row = await place.contact(known)
+        assert row["callback_at"] is not None
+        promised = await heard(place, row["external_id"])
+        assert isinstance(promised, HangUp)
+        assert promised.prompt is not None
+        assert "call you back" in promised.prompt.text
+        other = await place.contact(withheld)
+        assert (other["state"], other["callback_at"]) == ("queued", None)
+        await place.hang_up(known)
+        await place.say("bob", "ready")
+        await place.settle()
+        (offer,) = await rows_of(place.desk, schema.offer, state="pending")
+        assert offer["interaction_id"] == row["id"]
+        assert await faults(place.desk) == []
+
+
+# --- customer first ---------------------------------------------------------------------------------------------
+
+
+async def test_customer_first_who_answers_is_offered_at_once_ahead_of_all(db_url: str) -> None:
+    async with floor(db_url) as place:
+        await only_sales(place)
+        await publish(place, callback=CUSTOMER_FIRST)
+        first = await place.call()
+        name = await asked(place)
+        await place.advance(1)
+        later = await place.call()
+        await place.settle()
+        assert dials(await place.contact(name)) == 0, "it is not their turn"
+        await place.hang_up(first)
+        await place.settle()
+        row = await place.contact(name)
+        assert dials(row) == 1
+        await place.stop()
+        place.start()  # a router that begins anew dials nobody again
+        await place.settle()
+        await dial_of(place, name)
+        assert await faults(place.desk) == []
+        await place.say("bob", "ready")
+        await place.settle()
+        (offer,) = await rows_of(place.desk, schema.offer, state="pending")
+        assert offer["interaction_id"] == place.names[later], "who is only being called holds up nobody"
+        await place.decline(later)
+        await place.hang_up(later)
+        await place.call()
+        await place.settle()
+        await place.say("bob", "away")
+        await place.say("bob", "ready")
+        answer = await picks_up(place, name)
+        assert isinstance(answer, Hold)
+        assert "Test Works" in answer.prompt.text
+        await place.say("bob", "away")
+        await place.say("bob", "ready")
+        await place.settle()
+        (offer,) = await rows_of(place.desk, schema.offer, state="pending")
+        assert offer["interaction_id"] == row["id"]
+        assert offer["because"]["kept"] == "callback"
+        await place.accept(name)
+        connect = await rows_of(place.desk, schema.effect, kind="connect_call", subject=row["id"])
+        assert [each["data"]["call_id"] for each in connect] == [f"CA-{row['id']}.1"]
+        assert await faults(place.desk) == []
+
+
+async def test_customer_first_who_does_not_answer_in_time_is_called_again_and_then_a_ticket(
+    sqlite_url: str,
+) -> None:
+    async with floor(sqlite_url) as place:
+        await only_sales(place)
+        await publish(place, callback=CUSTOMER_FIRST)
+        name = await asked(place)
+        await place.settle()
+        assert dials(await place.contact(name)) == 1
+        await place.advance(36)  # nothing is heard of it
+        row = await place.contact(name)
+        state = pending(row)
+        assert state is not None
+        assert (row["state"], state.missed, state.dialling) == ("queued", 1, False)
+        await place.advance(61)
+        assert dials(await place.contact(name)) == 2
+        await fares(place, name, "busy")
+        row = await place.contact(name)
+        assert (row["state"], row["end_reason"]) == ("ended", "callback_missed")
+        assert len(await rows_of(place.desk, schema.ticket)) == 1
+        assert await faults(place.desk) == []
+
+
+async def test_customer_first_who_hangs_up_in_line_has_abandoned(sqlite_url: str) -> None:
+    async with floor(sqlite_url) as place:
+        await only_sales(place)
+        await publish(place, callback=CUSTOMER_FIRST)
+        name = await asked(place)
+        await place.settle()
+        await picks_up(place, name)
+        leg = f"CA-{place.names[name]}.1"
+        waits = await heard(place, leg)
+        assert isinstance(waits, Hold)
+        await fares(place, name, "completed", 5)
+        row = await place.contact(name)
+        assert (row["state"], row["ended_by"], row["end_reason"]) == ("ended", "customer", "customer_hung_up")
+        assert await faults(place.desk) == []
+
+
+async def test_a_callback_is_pulled(sqlite_url: str) -> None:
+    """By hand, out of its turn: the agent's softphone joins, then the customer is called."""
+    async with floor(sqlite_url) as place:
+        await only_sales(place)
+        await publish(place, callback=AGENT_FIRST)
+        name = await asked(place)
+        await place.desk.run(pull.pull_contact, place.names[name], place.names["bob"])
+        await softphone(place, name)
+        await dial_of(place, name)
+        await place.settle()
+        assert isinstance(await picks_up(place, name), Join)
+        assert await faults(place.desk) == []
