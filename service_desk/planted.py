@@ -24,7 +24,6 @@ PLANTS: Mapping[str, str] = MappingProxyType(
         "chat_line_lost": "words that are like the last ones are taken for a repetition",
         "command_unread": "the router's cursor moves past a command that it has not read",
         "confirmed_unsent": "a message's effect is confirmed without sending it",
-        "customer_called_twice": "a customer who is to be called back is called twice at once",
         "dedupe_by_time": "a text that is brought twice has two keys",
         "event_lost": "the last event of a big commit is not written",
         "expired_offer_kept": "an offer runs out and its contact does not go back to the line",

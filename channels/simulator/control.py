@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from aiohttp import web
 from pydantic import Field, StringConstraints
 
+from channels.contract import CallStatus
 from channels.simulator.bodies import (
     BadRequestError,
     Body,
@@ -167,8 +168,12 @@ class ControlApi:
         routes = self._exchange.numbers.values()
         return web.json_response([{"number": route.number, "label": route.label} for route in routes])
 
-    async def _list_calls(self, _request: web.Request) -> web.Response:
-        return web.json_response({"calls": [_leg_json(leg) for leg in self._exchange.living()]})
+    async def _list_calls(self, request: web.Request) -> web.Response:
+        """Living calls; `?ringing=1`: only the telephones that ring because the desk calls them."""
+        legs = self._exchange.living()
+        if request.query.get("ringing") == "1":
+            legs = [leg for leg in legs if leg.outgoing and leg.status is CallStatus.RINGING]
+        return web.json_response({"calls": [_leg_json(leg) for leg in legs]})
 
     async def _place_call(self, request: web.Request) -> web.Response:
         wish = await read_body(request, NewCall)

@@ -6,9 +6,10 @@
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from channels.simulator.called_back import KEY, CalledBack
 from channels.simulator.exchange import Exchange
 from channels.simulator.legs import Heard, Leg
 from channels.simulator.pace import Pace, Random
@@ -130,6 +131,7 @@ class CallCustomers:
         }
         self._arrivals = Arrivals(exchange.pace, self._traffic.living_max, self._call)
         self._outcomes = {"talked": 0, "gave_up": 0, "sent_away": 0, "no_route": 0}
+        self._called_back = CalledBack(exchange, self._traffic.callback_share, self._traffic.answer_share)
 
     def set_rate(self, calls_per_minute: float) -> None:
         """Arrivals per pretend minute."""
@@ -144,11 +146,13 @@ class CallCustomers:
             "arrived": arrivals.arrived,
             "turned_away": arrivals.turned_away,
             **self._outcomes,
+            **self._called_back.counts,
         }
 
     async def close(self) -> None:
         """Everybody goes home."""
         await self._arrivals.close()
+        await self._called_back.close()
 
     async def _call(self) -> None:
         mood = draw_mood(self._traffic, self._exchange.pace.random, self._languages)
@@ -157,17 +161,29 @@ class CallCustomers:
         except NoSuchRouteError:
             self._outcomes["no_route"] += 1
             return
-        self._outcomes[await CallCustomer(self._exchange, leg, mood).live()] += 1
+        customer = CallCustomer(self._exchange, leg, mood, self._called_back)
+        self._outcomes[await customer.live()] += 1
+        if customer.asked and mood.caller is not None:
+            self._called_back.waits(mood.caller, lambda leg: self._talk(leg, mood))
+
+    async def _talk(self, leg: Leg, mood: Mood) -> None:
+        """With one who was called back: they wait for no longer than they talk."""
+        self._outcomes[await CallCustomer(self._exchange, leg, replace(mood, digit=None)).live()] += 1
 
 
 class CallCustomer:
     """One caller with a mood. `live` ends when the call does, and says how it went."""
 
-    def __init__(self, exchange: Exchange, leg: Leg, mood: Mood) -> None:
+    def __init__(
+        self, exchange: Exchange, leg: Leg, mood: Mood, called_back: "CalledBack | None" = None
+    ) -> None:
         self._exchange = exchange
         self._leg = leg
         self._mood = mood
+        self._called_back = called_back
         self._talked = False
+        self.asked = False
+        """Whether they would rather be called back, and said so."""
         self._chosen = mood.digit is None
 
     async def live(self) -> str:
@@ -186,6 +202,9 @@ class CallCustomer:
         if heard.kind == "listening" and not self._chosen:
             await self._exchange.pace.rest(self._mood.thinking_s)
             self._chosen = self._leg.press(self._mood.digit or "")
+        elif heard.kind == "words" and self._called_back is not None and not self.asked:
+            if self._called_back.wants(str(heard.data.get("text", ""))):
+                self.asked = self._leg.press(KEY)
         elif heard.kind == "conference" and heard.data.get("started") and not self._talked:
             self._talked = True
             loop = asyncio.get_running_loop()

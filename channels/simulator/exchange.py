@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jwt
@@ -44,6 +44,8 @@ class Exchange:
         self.legs: dict[str, Leg] = {}
         self.numbers = {route.number: route for route in settings.numbers}
         self.apps = {route.sid: route for route in settings.apps}
+        self.rung: Callable[[Leg], None] | None = None
+        """Called when a customer's telephone begins to ring."""
         self._lives: dict[str, asyncio.Task[None]] = {}
 
     def set_routes(self, numbers: tuple[NumberRoute, ...], apps: tuple[AppRoute, ...]) -> None:
@@ -183,6 +185,8 @@ class Exchange:
         for status, word in ((CallStatus.INITIATED, "initiated"), (CallStatus.RINGING, "ringing")):
             leg.move_to(status)
             self._tell_progress(leg, word)
+        if self.rung is not None:
+            self.rung(leg)
         either: set[asyncio.Future[Any]] = {leg.turn, leg.picked_up}
         await asyncio.wait(
             either,

@@ -107,6 +107,10 @@ class Traffic(_Strict):
     talk_median_s: float = Field(default=120.0, gt=0)
     talk_sigma: float = Field(default=0.6, ge=0, le=3)
     """The talk is lognormal: median and sigma of its logarithm."""
+    callback_share: float = Field(default=0.5, ge=0, le=1)
+    """Of those who hear, once each time, that they may be called back: how many press the key."""
+    answer_share: float = Field(default=0.85, ge=0, le=1)
+    """How often somebody answers who is called back."""
     living_max: int = Field(default=200, ge=1, le=10_000)
     """Calls at one time; further arrivals find a busy line and are counted."""
 

@@ -18,7 +18,6 @@ from service_desk.clock import SECOND, Micros
 from service_desk.desk import Desk
 from service_desk.domain import callback
 from service_desk.domain.effects import DialCustomer
-from service_desk.planted import planted
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
 
@@ -57,8 +56,6 @@ async def _dial(desk: Desk, phone: CallControl, effect: DialCustomer, call: Outb
     """The one request, and what came of it."""
     try:
         call_id = await phone.dial(call)
-        if planted("customer_called_twice"):
-            await phone.dial(call)
     except OutcomeUnknown as error:
         return _unknown(desk, str(error))
     except SendFailed as error:

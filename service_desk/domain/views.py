@@ -259,6 +259,7 @@ class TimelineView(View):
     queue_id: str | None
     ticket_number: int | None
     duration_s: int | None
+    callback: bool = Field(False, description="A call whose customer asked to be called back.")
 
 
 class CardTotals(View):
@@ -341,6 +342,7 @@ class QueueBoardView(View):
     id: str
     name: str
     waiting: int
+    callbacks: int = Field(0, description="How many of those who wait asked to be called back.")
     oldest_at: Micros | None = Field(
         description="When the first of the waiting calls and chats began to wait; `target_s` judges it."
     )

@@ -32,6 +32,7 @@ CONTACT_LINE = (
     INTERACTION.c.handled_at,
     INTERACTION.c.ended_at,
     INTERACTION.c.queue_id,
+    INTERACTION.c.callback_at,
     schema.agent.c.name.label("agent_name"),
 )
 """What `interaction_lines` needs, from `CONTACTS`."""
@@ -138,6 +139,7 @@ def interaction_lines(rows: Sequence[sa.RowMapping], unseen: Collection[str] = (
             queue_id=row["queue_id"],
             ticket_number=None,
             duration_s=_duration(row),
+            callback=row["callback_at"] is not None,
         )
         for row in rows
     ]

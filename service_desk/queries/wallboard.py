@@ -142,6 +142,7 @@ IN_LINE = (
     sa.select(
         INTERACTION.c.queue_id,
         sa.func.count().label("count"),
+        sa.func.count(INTERACTION.c.callback_at).label("callbacks"),
         _first_of(LIVE).label("oldest"),
         _first_of(ASYNCHRONOUS).label("oldest_message"),
     )
@@ -182,6 +183,7 @@ def _queue(
         id=queue.id,
         name=queue.name,
         waiting=count,
+        callbacks=line["callbacks"] if line else 0,
         oldest_at=line["oldest"] if line else None,
         oldest_message_at=line["oldest_message"] if line else None,
         expected_wait_s=longest_wait_s(reader, queue.id, count),

@@ -18,6 +18,7 @@ from service_desk.web.problems import BadRequest
 PATH = "/simulator-desk/holder"
 AGENT = schema.agent
 INTERACTION = schema.interaction
+LEG = schema.call_leg
 
 
 def add_simulator_desk(app: web.Application) -> None:
@@ -28,7 +29,8 @@ def add_simulator_desk(app: web.Application) -> None:
 async def show_holder(request: web.Request) -> web.Response:
     """Who serves a call (`?call=`), or the newest chat of a customer (`?customer=`): {"holder": ... or null}."""
     if set(request.query) == {"call"}:
-        of = INTERACTION.c.external_id == request.query["call"]
+        by_leg = sa.select(LEG.c.interaction_id).where(LEG.c.call_id == request.query["call"])
+        of: sa.ColumnElement[bool] = INTERACTION.c.id.in_(by_leg)
     elif set(request.query) == {"customer"}:
         of = sa.and_(
             INTERACTION.c.customer_id == request.query["customer"], INTERACTION.c.channel == "web_chat"

@@ -33,6 +33,7 @@ RIGHT: dict[str, dict[str, Any]] = {
     "set_customer": {"name": "x"},
     "accept_offer": {},
     "pull_interaction": {},
+    "cancel_callback": {},
     "end_interaction": {},
     "softphone_token": {},
     "send_mail": {"to": ["vera@example.org"], "subject": "x", "text": "x"},

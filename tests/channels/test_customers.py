@@ -6,13 +6,26 @@ from collections.abc import Mapping
 
 import aiohttp
 
-from channels.contract import Answer, CallWaiting, HangUp, InboundEvent, Join
+from channels.contract import (
+    Answer,
+    CallbackAsked,
+    CallStarted,
+    CallWaiting,
+    CustomerAnswered,
+    DigitsPressed,
+    HangUp,
+    Hold,
+    InboundEvent,
+    Join,
+    OutboundCall,
+    Prompt,
+)
 from channels.simulator.customers import draw_mood
 from channels.simulator.pace import Pace
 from channels.simulator.server import running
 from channels.simulator.settings import Traffic
 from tests.channels.little_desk import HOLD, Policy, listening, usual
-from tests.channels.pretend import phone_settings, simulator_settings
+from tests.channels.pretend import NUMBER, phone_settings, simulator_settings
 
 KNOWN = ("+14155550111", "+4930123456789")
 
@@ -89,3 +102,50 @@ def test_the_same_seed_gives_the_same_customers() -> None:
     assert [draw_mood(Traffic(), first) for _ in range(50)] == [
         draw_mood(Traffic(), second) for _ in range(50)
     ]
+
+
+async def test_customers_ask_to_be_called_back_and_mostly_answer() -> None:
+    """They press the key where it is offered, hang up, and pick up when their telephone rings."""
+    offer = Hold(Prompt("To be called back at this number, press 1."), offers_callback=True)
+    traffic = {
+        "patience_mean_s": 1e12,
+        "talk_median_s": 5,
+        "silent_share": 0,
+        "withheld_share": 0,
+        "callback_share": 1,
+    }
+    settings = simulator_settings(speed=500, traffic=traffic)
+    async with (
+        running(settings) as simulator,
+        listening(phone_settings(api_base_url=simulator.base_url)) as desk,
+        aiohttp.ClientSession() as session,
+        asyncio.timeout(30),
+    ):
+        started: dict[str, str] = {}
+
+        def policy(event: InboundEvent) -> Answer:
+            if isinstance(event, CallStarted) and event.caller is not None:
+                started[event.call_id] = event.caller
+            if isinstance(event, CustomerAnswered):
+                return Join("int_1", role="agent")  # somebody is there at once
+            if isinstance(event, DigitsPressed | CallWaiting):
+                return offer
+            return HangUp() if isinstance(event, CallbackAsked) else usual(event)
+
+        desk.policy = policy
+        simulator.exchange.set_routes(*desk.routes())
+        url = f"{simulator.base_url}/control/traffic"
+        await session.put(url, json={"calls_per_minute": 60})
+        asked = await desk.count(CallbackAsked, 10)
+        await session.put(url, json={"calls_per_minute": 0})
+        for number, event in enumerate(asked):
+            assert isinstance(event, CallbackAsked)
+            assert event.digit == "1"
+            call = OutboundCall(f"int_1.{number}", started[event.call_id], NUMBER, ring_s=20)
+            await desk.channel.dial(call)
+        answered = await desk.count(CustomerAnswered, 6)
+        assert len(answered) >= 6
+        async with session.get(url) as response:
+            counts = await response.json()
+        assert counts["asked_back"] >= 10
+        assert counts["called_back"] >= 6

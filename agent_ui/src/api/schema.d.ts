@@ -518,6 +518,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/interactions/{interaction_id}/cancel-callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Call off a callback that waits in a queue of one's own, a supervisor's in any; the customer is not called. */
+        post: operations["cancel_callback"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/interactions/{interaction_id}/candidates": {
         parameters: {
             query?: never;
@@ -2077,6 +2094,11 @@ export interface components {
             answered_at: number | null;
             call: components["schemas"]["CallView"] | null;
             /**
+             * Callback
+             * @description The caller asked to be called back instead of waiting on the line.
+             */
+            callback: boolean;
+            /**
              * Caller
              * @description The contact point as shown: number, mailbox or name; None if withheld.
              */
@@ -2673,6 +2695,12 @@ export interface components {
             /** Answered Today */
             answered_today: number;
             /**
+             * Callbacks
+             * @description How many of those who wait asked to be called back.
+             * @default 0
+             */
+            callbacks?: number;
+            /**
              * Closed
              * @description By its hours. What a supervisor moves there waits until it opens.
              */
@@ -3120,6 +3148,12 @@ export interface components {
             agent_name: string | null;
             /** At */
             at: number;
+            /**
+             * Callback
+             * @description A call whose customer asked to be called back.
+             * @default false
+             */
+            callback?: boolean;
             /** Channel */
             channel: string | null;
             /** Detail */
@@ -4387,6 +4421,44 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Refused, with the reason. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    cancel_callback: {
+        parameters: {
+            query?: never;
+            header: {
+                "Idempotency-Key": string;
+                "X-CSRF-Token": string;
+            };
+            path: {
+                interaction_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description One continuous contact on one channel. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InteractionView"];
+                };
             };
             /** @description Refused, with the reason. */
             default: {

@@ -1,6 +1,8 @@
 /** Why the router gave a contact to this agent, in words. */
-import type { Fact, OfferView } from "@/api/types.ts";
+import type { Fact, InteractionView, OfferView } from "@/api/types.ts";
+import { channels } from "@/channels/index.ts";
 import { t } from "@/i18n/index.ts";
+import type { TextKey } from "@/i18n/index.ts";
 import { formatSpan } from "@/i18n/time.ts";
 
 /** Sentences for the facts that are there; facts that this build does not know are left out. */
@@ -16,6 +18,12 @@ export function explainOffer({ because, attempt }: OfferView): string[] {
   }
   if (attempt > 1) sentences.push(t("because.again", { attempt }));
   return sentences;
+}
+
+/** What rings: a callback says so, and whether the customer is on the line already. */
+export function incomingAs({ channel, callback, call }: InteractionView): TextKey {
+  if (!callback) return channels[channel].incoming;
+  return call?.customer_leg === "in-progress" ? "callback.offer_reached" : "callback.offer";
 }
 
 function isNumber(fact: Fact | undefined): fact is number {

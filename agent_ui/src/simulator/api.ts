@@ -119,6 +119,23 @@ export async function sayWords(sid: string, text: string): Promise<number> {
   return heard_by.length;
 }
 
+/** A telephone of a customer that the desk rings. Numbers are E.164. */
+export interface Ringing {
+  readonly call_sid: string;
+  readonly from: string;
+  readonly to: string;
+}
+
+/** All telephones that ring because the desk calls them. */
+export async function fetchRinging(): Promise<readonly Ringing[]> {
+  return (await askIfThere<{ calls: Ringing[] }>("/calls?ringing=1"))?.calls ?? [];
+}
+
+/** Picks up a telephone that rings. */
+export async function answerCall(sid: string): Promise<void> {
+  await ask("POST", `/calls/${sid}/answer`, {});
+}
+
 export async function hangUp(sid: string): Promise<void> {
   await ask("POST", `/calls/${sid}/hangup`, {});
 }

@@ -30,6 +30,8 @@ export interface Call {
   readonly name: string;
   readonly from: string | null;
   readonly to: string;
+  /** The desk calls: the phone rings until somebody answers. */
+  readonly incoming: boolean;
   /** Milliseconds since 1970-01-01 UTC. */
   readonly startedAt: number;
   readonly endedAt: number | null;
@@ -47,12 +49,13 @@ export interface Call {
   readonly position: number;
 }
 
-export function newCall(sid: string, name: string, from: string | null, to: string, startedAt: number): Call {
+export function newCall(sid: string, name: string, from: string | null, to: string, startedAt: number, incoming = false): Call {
   return {
     sid,
     name,
     from,
     to,
+    incoming,
     startedAt,
     endedAt: null,
     status: "ringing",
@@ -118,6 +121,7 @@ export function vanished(call: Call, at: number): Call {
 /** Where the call stands, in a few words. */
 export function stateInWords(call: Call): string {
   if (call.endedAt !== null) return endInWords(call);
+  if (rings(call)) return "Your phone rings: the desk calls you back";
   if (call.status === "ringing" || call.status === "queued" || call.status === "initiated") return "Ringing…";
   if (call.onHold) return "On hold";
   const { holder } = call;
@@ -126,7 +130,14 @@ export function stateInWords(call: Call): string {
   return call.music ? "Waiting, with music" : "Connected, the desk is speaking";
 }
 
-function endInWords({ endedBy, status }: Call): string {
+/** Whether it can be answered or declined. */
+export function rings({ incoming, status, endedAt }: Call): boolean {
+  return incoming && endedAt === null && status === "ringing";
+}
+
+function endInWords({ endedBy, status, incoming }: Call): string {
+  if (incoming && status === "busy") return "Ended: you declined";
+  if (incoming && (status === "no-answer" || status === "canceled")) return "Ended: nobody answered";
   if (status === "busy") return "Busy";
   switch (endedBy) {
     case "caller":

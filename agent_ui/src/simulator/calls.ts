@@ -2,7 +2,7 @@
 import { computed, onScopeDispose, ref } from "vue";
 import type { ComputedRef } from "vue";
 import { perTab } from "@/live/storage.ts";
-import { eventsUrl, isKnown } from "./api.ts";
+import { eventsUrl, fetchRinging, isKnown } from "./api.ts";
 import { hear, held, newCall, said, vanished } from "./call.ts";
 import type { Call, Heard } from "./call.ts";
 import { fetchHolder } from "./holder.ts";
@@ -12,6 +12,8 @@ const KEPT = "simulator:calls";
 const CALLS_MAX = 12;
 /** Milliseconds until the words are asked for again after the stream has failed for good. */
 const RETRY = 2_000;
+/** Milliseconds between looks for a telephone that rings. */
+const LOOK = 1_500;
 const KINDS = ["state", "words", "heard", "music", "silence", "listening", "digits", "conference", "hold", "error", "ended"];
 
 /** What a reload needs to follow a call again; what the person said is nowhere else. */
@@ -20,6 +22,7 @@ interface Kept {
   readonly name: string;
   readonly from: string | null;
   readonly to: string;
+  readonly incoming?: boolean;
   readonly startedAt: number;
   readonly said: readonly { readonly id: string; readonly at: number; readonly text: string; readonly remark: string | null }[];
 }
@@ -28,7 +31,7 @@ export interface Calls {
   /** Newest first. */
   readonly list: ComputedRef<readonly Call[]>;
   readonly chosen: ComputedRef<Call | null>;
-  add(sid: string, name: string, from: string | null, to: string): void;
+  add(sid: string, name: string, from: string | null, to: string, incoming?: boolean): void;
   choose(sid: string): void;
   /** Notes what the person said in a call. */
   note(sid: string, words: string, remark: string | null): void;
@@ -40,6 +43,8 @@ export function useCalls(): Calls {
   const calls = ref<ReadonlyMap<string, Call>>(new Map());
   const chosenSid = ref<string | null>(null);
   const streams = new Map<string, { close: () => void }>();
+  let looking: ReturnType<typeof setTimeout> | undefined;
+  let gone = false;
 
   const list = computed(() => [...calls.value.values()].sort((one, other) => other.startedAt - one.startedAt));
   const chosen = computed(() => (chosenSid.value === null ? null : (calls.value.get(chosenSid.value) ?? null)));
@@ -107,11 +112,12 @@ export function useCalls(): Calls {
   }
 
   function keep(): void {
-    const kept: Kept[] = list.value.slice(0, CALLS_MAX).map(({ sid, name, from, to, startedAt, captions }) => ({
+    const kept: Kept[] = list.value.slice(0, CALLS_MAX).map(({ sid, name, from, to, incoming, startedAt, captions }) => ({
       sid,
       name,
       from,
       to,
+      incoming,
       startedAt,
       said: captions.filter(({ id }) => id.startsWith("me")).map(({ id, at, text, remark }) => ({ id, at, text, remark })),
     }));
@@ -128,8 +134,8 @@ export function useCalls(): Calls {
   }
 
   function restore(): void {
-    for (const { sid, name, from, to, startedAt, said: words } of readKept()) {
-      let call = newCall(sid, name, from, to, startedAt);
+    for (const { sid, name, from, to, incoming, startedAt, said: words } of readKept()) {
+      let call = newCall(sid, name, from, to, startedAt, incoming ?? false);
       for (const { id, at, text, remark } of words) call = said(call, id, at, text, remark);
       put(call);
       listen(sid);
@@ -137,19 +143,36 @@ export function useCalls(): Calls {
     chosenSid.value = list.value[0]?.sid ?? null;
   }
 
+  /** Looks whether a telephone rings of somebody who called from this page, or is played now. */
+  async function lookForRinging(): Promise<void> {
+    try {
+      if (list.value.some(({ incoming }) => !incoming) && document.visibilityState === "visible") {
+        for (const { call_sid: sid, from, to } of await fetchRinging()) {
+          const caller = list.value.find((one) => (one.incoming ? one.to : one.from) === to);
+          if (caller !== undefined && !calls.value.has(sid)) api.add(sid, caller.name, from, to, true);
+        }
+      }
+    } catch {
+      // Away for a moment: the next look comes.
+    }
+    if (!gone) looking = setTimeout(() => void lookForRinging(), LOOK);
+  }
+
   restore();
   onScopeDispose(() => {
+    gone = true;
+    clearTimeout(looking);
     for (const sid of [...streams.keys()]) stop(sid);
   });
 
-  return {
+  const api: Calls = {
     list,
     chosen,
     choose: (sid) => {
       chosenSid.value = sid;
     },
-    add: (sid, name, from, to) => {
-      put(newCall(sid, name, from, to, Date.now()));
+    add: (sid, name, from, to, incoming = false) => {
+      put(newCall(sid, name, from, to, Date.now(), incoming));
       chosenSid.value = sid;
       for (const old of list.value.slice(CALLS_MAX)) if (old.endedAt !== null) remove(old.sid);
       keep();
@@ -162,6 +185,8 @@ export function useCalls(): Calls {
     },
     remove,
   };
+  void lookForRinging();
+  return api;
 }
 
 /**

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from service_desk.actions import drafts, messages, parking, wrap_up, writing
-from service_desk.domain.access import Principal, require
+from service_desk.actions import callbacks, drafts, messages, parking, wrap_up, writing
+from service_desk.domain.access import Principal, allowed, require
 from service_desk.domain.views import DraftView, EntriesPageView, EntryView, InteractionView, NewDraft
 from service_desk.errors import Conflict
 from service_desk.queries.drafts import draft_view, no_draft
@@ -146,6 +146,17 @@ def add_note(tx: Tx, who: Principal, interaction_id: str, body: Text, key: str) 
 def end_interaction(tx: Tx, who: Principal, interaction_id: str) -> InteractionView:
     """Hang up, or close the chat; wrap-up begins."""
     wrap_up.end_contact(tx, interaction_id, who.agent_id)
+    return found(interaction_view(reading(tx), interaction_id))
+
+
+@routes.post(ONE + "/cancel-callback", needs="contact.handle")
+def cancel_callback(tx: Tx, who: Principal, interaction_id: str) -> InteractionView:
+    """Call off a callback that waits in a queue of one's own, a supervisor's in any; the customer is not called."""
+    contact = there(tx.get(schema.interaction, interaction_id))
+    mine = there(tx.get(schema.agent, who.agent_id))["queues"]
+    if contact["queue_id"] not in mine and not allowed(who, "contact.direct"):
+        raise Conflict("The contact waits in a queue that you do not serve.", code="not_your_queue")
+    callbacks.cancel(tx, interaction_id, who.agent_id)
     return found(interaction_view(reading(tx), interaction_id))
 
 

@@ -38,6 +38,7 @@ EXPECTED: dict[tuple[str, str], set[str] | None] = {
     ("GET", "/api/v1/entries/{entry_id}/html"): ALL,
     ("POST", "/api/v1/interactions/{interaction_id}/end"): ALL,
     ("POST", "/api/v1/interactions/{interaction_id}/wrap-up"): ALL,
+    ("POST", "/api/v1/interactions/{interaction_id}/cancel-callback"): ALL,
     (
         "POST",
         "/api/v1/interactions/{interaction_id}/pull",

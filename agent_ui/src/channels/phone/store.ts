@@ -128,6 +128,11 @@ export const useSoftphone = defineStore("softphone", () => {
   return { kind, state, interactionId, isMuted, isOnLine, isWritten, captionsOf, hear, plug, unplug, letGo, dial, rejoin, mute, say, hangUp, holds };
 });
 
+/** Whether the phone of somebody rings who is to be called back. */
+export function isBeingCalled({ callback, state, call }: InteractionView): boolean {
+  return callback && state === "connecting" && ["queued", "initiated", "ringing"].includes(call?.customer_leg ?? "");
+}
+
 /** Whether one of the agent's softphones is in the call, be it in another tab. */
 export function hasAgentLeg(interaction: InteractionView): boolean {
   const leg = interaction.call?.agent_leg ?? null;
