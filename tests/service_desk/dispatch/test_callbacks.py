@@ -33,6 +33,12 @@ CUSTOMER_FIRST = {**AGENT_FIRST, "first": "customer"}
 NUMBER = "+14155550111"
 
 
+async def passes(place: Floor, seconds: int) -> None:
+    """Time passes at once."""
+    place.clock.advance(seconds * SECOND)
+    await place.settle()
+
+
 async def heard(place: Floor, call_id: str) -> Any:
     """What a waiting leg is answered."""
     return await place.desk.read(answer_while_waiting, AccountId(PHONE), call_id)
@@ -113,7 +119,7 @@ async def test_it_is_offered_after_a_while_to_those_who_can_be_called(sqlite_url
             answer = await heard(place, (await place.contact(name))["external_id"])
             assert isinstance(answer, Hold)
             assert not answer.offers_callback, "not yet"
-        await place.advance(30)
+        await passes(place, 30)
         offered = await heard(place, (await place.contact(known))["external_id"])
         assert isinstance(offered, Hold)
         assert offered.offers_callback
@@ -192,7 +198,7 @@ async def test_a_customer_who_is_not_reached_is_tried_again_and_then_a_ticket(db
                 await place.stop()
                 place.start()  # also for a router that begins anew
                 await place.settle()
-                await place.advance(59)
+                await passes(place, 59)
                 assert await rows_of(place.desk, schema.offer, state="pending") == []
                 assert await faults(place.desk) == []
                 await place.advance(2)
@@ -464,12 +470,12 @@ async def test_customer_first_who_does_not_answer_in_time_is_called_again_and_th
         name = await asked(place)
         await place.settle()
         assert dials(await place.contact(name)) == 1
-        await place.advance(36)  # nothing is heard of it
+        await passes(place, 36)  # nothing is heard of it
         row = await place.contact(name)
         state = pending(row)
         assert state is not None
         assert (row["state"], state.missed, state.dialling) == ("queued", 1, False)
-        await place.advance(61)
+        await passes(place, 61)
         assert dials(await place.contact(name)) == 2
         await fares(place, name, "busy")
         row = await place.contact(name)
