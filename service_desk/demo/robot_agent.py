@@ -28,6 +28,8 @@ TALK_MEDIAN_S = 55.0
 TALK_SIGMA = 0.5
 SPEAK_EVERY_S = 11.0
 CONNECT_S = 30.0
+CALLBACK_S = 180.0
+"""How long somebody who is called back may take to answer, at most."""
 SILENCE_S = 75.0
 SILENCES = 2
 QUIET_S = 240.0
@@ -285,7 +287,8 @@ class RobotAgent:
         if view is None or view["state"] == "connecting" or view["call"]["agent_leg"] is None:
             await self._pace.rest(self._random.uniform(0.3, 1.2))
             leg = await self._console.dial(interaction_id)
-        await self._console.until(lambda: self._state_of(interaction_id) != "connecting", CONNECT_S)
+        patience_s = CALLBACK_S if view is not None and view["callback"] else CONNECT_S
+        await self._console.until(lambda: self._state_of(interaction_id) != "connecting", patience_s)
         words = phrases(self._language(interaction_id))["aloud"]
         talk_s = self._random.lognormvariate(math.log(TALK_MEDIAN_S), TALK_SIGMA)
         spoken_s, line = 0.0, 0

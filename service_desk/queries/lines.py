@@ -6,7 +6,6 @@ import sqlalchemy as sa
 
 from routing.ageing import PLAIN
 from routing.estimate import expected_wait
-from service_desk.actions.places import came_at
 from service_desk.clock import Micros
 from service_desk.domain.callback import dials, is_offered, pending
 from service_desk.domain.config import AgeingClass, Queue
@@ -56,7 +55,7 @@ def line_facts(reader: Reader, account: str, external_id: str) -> LineFacts | No
     if row["callback_at"] is not None:
         current = leg is not None and leg["dial"] is not None and leg["dial"] == dials(row)
         facts = replace(facts, on_the_line=current and pending(row) is None)
-    waited = reader.now - came_at(row)
+    waited = 0 if row["queued_at"] is None else reader.now - row["queued_at"]
     return replace(facts, offers_callback=facts.on_the_line and is_offered(reader.config, row, waited))
 
 
