@@ -5,7 +5,7 @@ from typing import Literal
 from routing.commands import WorkQueued
 from service_desk.actions import calls, interactions, messages
 from service_desk.actions.places import after_move, came_at
-from service_desk.domain import events
+from service_desk.domain import callback, events
 from service_desk.domain import interaction as life
 from service_desk.storage.transaction import Row, Tx
 
@@ -16,6 +16,8 @@ SERVED = frozenset({life.CONNECTING, life.ACTIVE})
 def into_other_line(tx: Tx, row: Row, queue_id: str, reason: Reason) -> Row:
     """Into the line of another queue. Who waits takes their waiting time along, others begin to wait now.
 
+    A customer who is to be called has been served by nobody, also while an agent waits for them to answer.
+
     What rings or is being served is taken away first. `reason`: by a supervisor ("moved") or by the queue's own rules
     ("overflow").
     """
@@ -23,8 +25,8 @@ def into_other_line(tx: Tx, row: Row, queue_id: str, reason: Reason) -> Row:
     old_agent, waits = row["agent_id"], row["state"] in life.WAITING
     moved_from = row["queue_id"] if waits and interactions.is_unanswered(tx, row) else None
     row = let_go(tx, row, "moved")
-    queued_at = row["queued_at"] if waits else tx.now
-    hints = after_move(tx, row["hints"] if waits else None, reason)
+    queued_at = row["queued_at"] if waits or callback.pending(row) is not None else tx.now
+    hints = after_move(tx, row["hints"] if waits else callback.own_hints(row), reason)
     priority = tx.config.head_start(queue_id, row["channel"]) + head_start_of(tx, row)
     row = interactions.move(
         tx,

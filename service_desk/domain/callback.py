@@ -64,6 +64,11 @@ def dialling(row: Contact, state: Pending, *, dialled_at: int | None = None) -> 
     return {**with_pending(row, begun), DIALS: dials(row) + 1}
 
 
+def own_hints(row: Contact) -> Hints | None:
+    """What stays with a contact that leaves an agent for another line: how its callback stands, if it is one."""
+    return {name: value for name, value in (row["hints"] or {}).items() if name in (HINT, DIALS)} or None
+
+
 def reached(row: Contact) -> Hints:
     """Its hints once the customer is on the line."""
     return {**{name: value for name, value in (row["hints"] or {}).items() if name != HINT}, "kept": KEPT}

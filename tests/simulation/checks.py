@@ -11,10 +11,12 @@ from channels.simulator.exchange import Exchange
 from channels.simulator.mailboxes import Mailboxes
 from channels.simulator.record import Record
 from routing import invariants
+from routing.callbacks import is_offered
 from routing.capacity import has_room
 from routing.router import Router
 from service_desk.audit import contacts
 from service_desk.clock import MINUTE, SECOND, Micros
+from service_desk.domain import callback
 from service_desk.domain import interaction as life
 from service_desk.queries import live
 from service_desk.storage import schema
@@ -102,7 +104,8 @@ class Idleness:
 def _idle_pairs(reader: Reader) -> Iterator[tuple[str, str]]:
     """(agent, waiting contact) where the one could have the other, by the rows alone."""
     agent, item, offer, link = schema.agent, schema.interaction, schema.offer, schema.connection
-    waiting = reader.all(sa.select(item).where(item.c.state == life.QUEUED).order_by(item.c.id))
+    queued = reader.all(sa.select(item).where(item.c.state == life.QUEUED).order_by(item.c.id))
+    waiting = [row for row in queued if _waits_for_agents(reader, row)]
     if not waiting:
         return
     connected = {row["agent_id"] for row in reader.all(sa.select(link.c.agent_id))}
@@ -133,6 +136,12 @@ def _idle_pairs(reader: Reader) -> Iterator[tuple[str, str]]:
             room = has_room(who["capacity"], load.get(who["id"], Counter()), each["channel"], exclusive)
             if able and room and (who["id"], each["id"]) not in refused:
                 yield who["id"], each["id"]
+
+
+def _waits_for_agents(reader: Reader, row: sa.RowMapping) -> bool:
+    """Not who rests after having been missed, nor who is to be on the line first."""
+    state, rule = callback.pending(row), callback.rule_of(reader.config, row["queue_id"])
+    return state is None or is_offered(state.for_router(), rule.for_router(), reader.now)
 
 
 def differs(reader: Reader, agent_id: str, state: dict[str, Any]) -> list[str]:
@@ -166,13 +175,17 @@ def lost(reader: Reader, ledger: Ledger, message_ids: set[str], chats: set[str])
 
 
 def twice(reader: Reader, exchange: Exchange, mailboxes: Mailboxes) -> Iterator[str]:
-    """Every message of ours left once at most; one of which nobody knows says so."""
+    """Every message and every call of ours left once at most; one of which nobody knows says so."""
     keys = Counter(
         message.status_callback.partition("?key=")[2]
         for message in exchange.messaging.book.newest_first()
         if message.status_callback
     )
     yield from (f"the text {key} left {count} times" for key, count in keys.items() if count > 1)
+    calls = Counter(leg.progress.url.partition("?dial=")[2] for leg in exchange.legs.values() if leg.progress)
+    yield from (
+        f"the customer was called {count} times by {key}" for key, count in calls.items() if count > 1
+    )
     mails = Counter((kept.mailbox, kept.mail.message_id) for kept in mailboxes._kept)
     yield from (f"the mail {name} left {count} times" for name, count in mails.items() if count > 1)
 

@@ -3,10 +3,13 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from random import Random
 
-from channels.simulator.customers import CallCustomer, draw_mood
+from channels.simulator.called_back import CalledBack
+from channels.simulator.customers import CallCustomer, Mood, draw_mood
 from channels.simulator.exchange import Exchange
+from channels.simulator.legs import Leg
 from channels.simulator.mailboxes import Mailboxes
 from channels.simulator.settings import NoSuchRouteError
 from service_desk.demo.robot_console import Pace
@@ -44,6 +47,7 @@ class Customers:
         self._faults = faults
         self._living: set[asyncio.Task[None]] = set()
         self.counts: Counter[str] = Counter()
+        self._called_back = CalledBack(exchange, share=0.5, answer_share=0.7)
 
     @property
     def any(self) -> bool:
@@ -81,7 +85,14 @@ class Customers:
             leg = self._exchange.place_call(mood.caller, NUMBER)
         except NoSuchRouteError:
             return
-        self.counts[await CallCustomer(self._exchange, leg, mood).live()] += 1
+        customer = CallCustomer(self._exchange, leg, mood, self._called_back)
+        self.counts[await customer.live()] += 1
+        if customer.asked and mood.caller is not None:
+            self._called_back.waits(mood.caller, lambda leg: self._talk(leg, mood))
+
+    async def _talk(self, leg: Leg, mood: Mood) -> None:
+        """With somebody who was called back."""
+        self.counts[await CallCustomer(self._exchange, leg, replace(mood, digit=None)).live()] += 1
 
     async def _text(self, chance: Random) -> None:
         number = f"+1206555{chance.randrange(100, 100 + people.CUSTOMERS):04d}"

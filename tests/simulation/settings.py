@@ -1,6 +1,7 @@
 """The settings of the simulated installation: the carrier's, and those of each process of the desk."""
 
 from pathlib import Path
+from typing import Any
 
 from channels.simulator.settings import SimulatorSettings, Traffic
 from service_desk.settings import Settings, load_settings
@@ -40,6 +41,18 @@ def carrier_settings(seed: int) -> SimulatorSettings:
             "traffic": traffic,
         }
     )
+
+
+def calling_back(config: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with callbacks of each kind: agent first, customer first, and sent there by the rules."""
+    rule = {"offer_after_s": 0, "answer_s": 20, "tries": 2, "pause_s": 60}
+    step = {"when": "wait", "after_s": 15, "to": "callback"}
+    more: dict[str, dict[str, Any]] = {
+        "service": {"callback": rule},
+        "sales": {"callback": {**rule, "first": "customer", "position": 2}},
+        "billing": {"callback": {**rule, "offer_after_s": None}, "overflow": [step]},
+    }
+    return {**config, "queues": [{**queue, **more.get(queue["id"], {})} for queue in config["queues"]]}
 
 
 def desk_settings(number: int, folder: Path) -> Settings:

@@ -42,6 +42,7 @@ from tests.simulation.settings import (
     DESK,
     MEMORY,
     SMTP_PORT,
+    calling_back,
     carrier_settings,
     desk_settings,
 )
@@ -170,7 +171,7 @@ class World:
         self.network.servers[CARRIER] = [Server(app, None, WORLD)]
 
     async def _open_desk(self) -> None:
-        self.keeper.run(admin.seed, read_config_seed())
+        self.keeper.run(admin.seed, calling_back(read_config_seed()))
         for number in range(self.options.nodes):
             await self.start_node(number)
 

@@ -354,6 +354,34 @@ async def test_a_call_that_was_made_after_all_is_hung_up(sqlite_url: str) -> Non
         assert await faults(place.desk) == []
 
 
+async def test_a_callback_that_is_moved_while_it_rings_is_one_in_the_other_line(sqlite_url: str) -> None:
+    """With its place, and without using the number of a call again."""
+    async with floor(sqlite_url) as place:
+        await only_sales(place)
+        await publish(place, callback=AGENT_FIRST)
+        name = await asked(place)
+        came = (await place.contact(name))["queued_at"]
+        await place.advance(5)
+        await place.say("bob", "ready")
+        await place.settle()
+        await place.accept(name)
+        await softphone(place, name)
+        leg = await fares(place, name, "ringing", 1)
+        row = await place.contact(name)
+        await place.desk.run(supervision.move_contact, row["id"], row["version"], "sales", "they know more")
+        await place.settle()
+        row = await place.contact(name)
+        assert (row["queue_id"], row["queued_at"]) == ("sales", came)
+        assert pending(row) is not None
+        hung_up = await rows_of(place.desk, schema.effect, kind="hang_up_call")
+        assert leg in {each["data"]["call_id"] for each in hung_up}
+        await place.accept(name)  # by who is ready there
+        await softphone(place, name)
+        assert await dial_of(place, name) == f"{row['id']}.2"
+        assert isinstance(await picks_up(place, name), Join)
+        assert await faults(place.desk) == []
+
+
 async def test_the_softphone_never_joins(sqlite_url: str) -> None:
     async with floor(sqlite_url) as place:
         await only_sales(place)
