@@ -19,7 +19,7 @@ from routing.commands import WorkQueued
 from routing.places import CALLED_AGAIN
 from service_desk.actions import interactions, legs, messages, tickets
 from service_desk.actions.places import Place
-from service_desk.clock import SECOND
+from service_desk.clock import MINUTE, SECOND, Micros
 from service_desk.domain import callback, events
 from service_desk.domain import interaction as life
 from service_desk.domain.callback import Pending, pending
@@ -35,6 +35,8 @@ CONTACT = schema.interaction
 KEY: Final = "1"
 """What a caller presses to be called back."""
 TIMER: Final = "connect_timeout"
+LEAVES_WITHIN: Final[Micros] = MINUTE
+"""From the promise to call somebody to the end of the call in which it was made, at most."""
 ENDED_UNREACHED: Final = "callback_missed"
 CANCELLED: Final = "callback_cancelled"
 _WAITING_OF = Prepared(
@@ -66,12 +68,29 @@ _CALLED_SINCE = Prepared(
 
 
 def ask(tx: Tx, row: Row) -> Row:
-    """A waiting caller is called back instead: their place is kept, and their hanging up ends nothing."""
+    """A waiting caller is called back instead: their place is kept, and their hanging up ends nothing.
+
+    They are still on the line, and would be busy: nobody is to call them before they are off it.
+    """
     row = messages.add_system_line(tx, row, "callback.asked")
-    row = tx.change(CONTACT, row, callback_at=tx.now, hints=callback.with_pending(row, Pending()))
+    row = tx.change(
+        CONTACT,
+        row,
+        callback_at=tx.now,
+        hints=callback.with_pending(row, Pending(rests_until=tx.now + LEAVES_WITHIN)),
+    )
     _say(tx, row, "asked")
     tx.route(WorkQueued(interactions.work_item_for(row, tx.config), row["attempts"]))
     return row
+
+
+def off_the_line(tx: Tx, row: Row) -> None:
+    """The call in which they asked is over: from now on they can be called."""
+    state = pending(row)
+    if row["state"] != life.QUEUED or state is None or state.missed or callback.dials(row):
+        return
+    row = tx.change(CONTACT, row, hints=callback.with_pending(row, replace(state, rests_until=0)))
+    tx.route(WorkQueued(interactions.work_item_for(row, tx.config), row["attempts"]))
 
 
 def promise(line: PhoneLine) -> HangUp:

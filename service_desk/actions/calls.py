@@ -199,8 +199,10 @@ def leg_changed(tx: Tx, account: str, event: CallChanged) -> None:
 
 
 def _callback_leg_changed(tx: Tx, row: Row, leg: Row, event: CallChanged) -> None:
-    """A leg of somebody who asked to be called back: the call in which they asked is of no matter any more."""
+    """A leg of somebody who asked to be called back; the call in which they asked only has to end."""
     number = leg["dial"]
+    if number is None and event.status.final:
+        callbacks.off_the_line(tx, row)
     if number is None or number != callback.dials(row):
         return
     if event.status is CallStatus.IN_PROGRESS:

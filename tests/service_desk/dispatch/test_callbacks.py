@@ -382,6 +382,42 @@ async def test_a_callback_that_is_moved_while_it_rings_is_one_in_the_other_line(
         assert await faults(place.desk) == []
 
 
+@pytest.mark.parametrize("first", ["agent", "customer"])
+async def test_nobody_is_called_who_is_still_on_the_line(sqlite_url: str, first: str) -> None:
+    """They hear that they will be called, and would be busy; a lost message of their end holds it up for a minute."""
+    async with floor(sqlite_url) as place:
+        await only_sales(place)
+        await publish(place, callback={**AGENT_FIRST, "first": first})
+        names = []
+        for number in (NUMBER, "+14155550112"):
+            await place.advance(1)
+            names.append(await call_from(place, number))
+            await place.settle()
+            await press(place, names[-1])
+        await place.say("bob", "ready")
+        await place.settle()
+
+        async def begun() -> list[str]:
+            dialled = await rows_of(place.desk, schema.effect, kind="dial_customer")
+            offered = await rows_of(place.desk, schema.offer, state="pending")
+            return [row["subject"] for row in dialled] + [row["interaction_id"] for row in offered]
+
+        assert await begun() == []
+        await place.hang_up(names[1])
+        await place.settle()
+        assert await begun() == [place.names[names[1]]]
+        assert await faults(place.desk) == []
+        await place.decline(names[1]) if first == "agent" else await fares(place, names[1], "busy")
+        await passes(place, 58)
+        await place.say("bob", "away")
+        await place.say("bob", "ready")
+        await place.settle()
+        assert place.names[names[0]] not in await begun()
+        await passes(place, 2)
+        assert place.names[names[0]] in await begun()
+        assert await faults(place.desk) == []
+
+
 async def test_the_softphone_never_joins(sqlite_url: str) -> None:
     async with floor(sqlite_url) as place:
         await only_sales(place)
