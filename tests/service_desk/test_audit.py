@@ -352,6 +352,19 @@ FAULTS: dict[str, tuple[str, str, str, str]] = {
         "nothing was asked of the carrier",
         "DELETE FROM effect WHERE subject = :connecting",
     ),
+    "a customer who is to be called and whom nobody calls": (
+        "calls",
+        "connecting",
+        "nothing was asked of the carrier",
+        """UPDATE interaction SET callback_at = 1, hints = '{"callback": {"dialling": true}, "dials": 1}'
+        WHERE id = :connecting""",
+    ),
+    "a callback that the router takes for a call": (
+        "dispatch",
+        "queued",
+        "the rows",
+        "UPDATE interaction SET callback_at = 1, hints = '{\"callback\": {}}' WHERE id = :queued",
+    ),
     "a connection without a time-out": (
         "calls",
         "connecting",
@@ -429,6 +442,17 @@ def test_a_planted_fault_is_found(fault: str, scene: Scene) -> None:
     assert scene.sql(statement) > 0, "the fault must change something"
     found = [each for each in scene.audit() if each.check == check and each.subject == scene.ids[subject]]
     assert [each for each in found if words in each.detail], found
+
+
+def test_a_customer_who_was_called_back_and_has_gone_is_found(scene: Scene) -> None:
+    scene.sql("UPDATE call_leg SET dial = 1 WHERE interaction_id = :active AND role = 'customer'")
+    hints = '{"kept": "callback", "dials": 1}'
+    scene.sql("UPDATE interaction SET callback_at = 1, hints = :hints WHERE id = :active", hints=hints)
+    assert scene.audit() == []
+    scene.sql("UPDATE call_leg SET ended_at = 1, rank = 4 WHERE dial = 1")
+    assert Finding("calls", scene.ids["active"], "the caller has hung up and it is active") in scene.audit()
+    scene.sql("UPDATE call_leg SET dial = NULL WHERE dial = 1")  # the call in which they asked for it
+    assert [each for each in scene.audit() if each.check == "calls"] == []
 
 
 @pytest.mark.parametrize("stream", ["event", "command", "input", "effect"])

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from channels.contract import CallChanged, CallStarted, CallStatus, MessageReceived
+from channels.contract import CallbackAsked, CallChanged, CallStarted, CallStatus, MessageReceived
 from routing.decisions import AgentBenched, OfferExpired, OfferMade, OfferWithdrawn, WrapUpExpired
 from routing.model import Offer
 from service_desk.actions import (
@@ -592,4 +592,36 @@ async def test_of_two_who_call_again_at_once_one_has_the_place_back(pair: tuple[
         rows = [await row_of(left, schema.interaction, contact) for contact in both]
         assert [row["queued_at"] == came[number] for row in rows].count(True) == 1
         assert [row["hints"] for row in rows].count({"kept": "called_again"}) == 1
+    assert await faults(left) == []
+
+
+async def test_who_calls_again_as_an_agent_takes_their_callback(pair: tuple[Desk, Desk]) -> None:
+    """Either the agent has it and the new call joins the line, or the new call has the place and nobody is called."""
+    left, right = pair
+    body = deepcopy(CONFIG)
+    body["queues"][0]["callback"] = {"offer_after_s": 0}
+    await left.run(admin.publish_config, body)
+    numbers, made, came = [f"+1415555{number:04d}" for number in range(RACES)], [], []
+    for number in numbers:
+        contact = await phone(left, f"CA{number}", number)
+        await left.run(calls.ask_callback, PHONE, CallbackAsked(f"CA{number}", "1", f"ask-{number}"))
+        agent = await make_agent(left, f"agent{number[1:]}")
+        made.append(offer_of(contact, agent, left.clock.now()))
+        came.append((await row_of(left, schema.interaction, contact))["queued_at"])
+    assert await left.run(offers.apply_decisions, [OfferMade(offer) for offer in made], 1) == []
+    pairs = [
+        (accepting(offer), lambda desk, n=number: phone(desk, f"CL{n}", n))
+        for offer, number in zip(made, numbers, strict=True)
+    ]
+    outcomes = await race(left, right, pairs)
+    assert unexpected(outcomes) == []
+    for offer, queued_at, (accepted, again) in zip(made, came, outcomes, strict=True):
+        old = await row_of(left, schema.interaction, offer.item)
+        new = await row_of(left, schema.interaction, again)
+        if isinstance(accepted, OfferClosed):
+            assert (old["state"], old["end_reason"]) == ("ended", "called_again")
+            assert new["queued_at"] == queued_at
+        else:
+            assert old["state"] == "connecting"
+            assert new["queued_at"] > queued_at
     assert await faults(left) == []
