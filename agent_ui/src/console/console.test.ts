@@ -9,6 +9,7 @@ import { Problem } from "@/api/problem.ts";
 import type { SnapshotView } from "@/api/types.ts";
 import { card, customer, entry, interaction, me, offer, snapshot, T0, ticket } from "@/live/fixtures/samples.ts";
 import { useLive } from "@/live/store.ts";
+import CallBar from "@/channels/phone/CallBar.vue";
 import CallStage from "@/channels/phone/CallStage.vue";
 import { useSoftphone } from "@/channels/phone/store.ts";
 import Composer from "./Composer.vue";
@@ -183,6 +184,19 @@ describe("an offer", () => {
     expect(view.text()).toContain("Maria Huber");
     expect(find(view, "offer-why").text()).toBe("gold");
     expect(view.text()).toContain("Service");
+  });
+
+  it("says that it is a callback, and whether the customer is on the line already", () => {
+    ringBeside();
+    const [first] = useDesk().offers;
+    const leg = (status: string) => ({ customer_leg: status, agent_leg: null, in_conference: false });
+    const kind = (status: string, callback = true): string => {
+      const callbacks = { ...first, interaction: { ...ringing, channel: "phone", callback, call: leg(status) } };
+      return find(draw(OfferCard, { ringing: callbacks, first: true }), "offer-kind").text();
+    };
+    expect(kind("in-progress", false)).toBe("Incoming call");
+    expect(kind("completed")).toBe("Callback: you take it, then the customer is called");
+    expect(kind("in-progress")).toBe("Callback: the customer is on the line");
   });
 
   it("shows the record beside it without asking the server for anything", () => {
@@ -508,5 +522,25 @@ describe("changes of our own", () => {
     expect(live.card("cus_1")?.tickets.find(({ id }) => id === "tic_1")?.status).toBe("closed");
     live.noteCustomer(customer({ version: 2, name: "Maria Lang" }));
     expect(live.card("cus_1")?.customer.name).toBe("Maria Lang");
+  });
+});
+
+describe("a callback that is being made", () => {
+  const made = (status: string) =>
+    interaction({ channel: "phone", state: "connecting", connected_at: null, callback: true, call: { customer_leg: status, agent_leg: "in-progress", in_conference: false } });
+
+  it("says in the bar and on the stage what it waits for", () => {
+    useSoftphone().plug("simulator");
+    for (const [status, bar, stage] of [
+      ["completed", "connecting", "Callback. The customer is called as soon as you are on the line."],
+      ["ringing", "calling", "Callback. The customer’s phone is ringing…"],
+    ] as const) {
+      const view = draw(CallBar, { interaction: made(status), ending: false });
+      expect(find(view, "call-bar-callback").text()).toBe("Callback");
+      expect(view.text()).toContain(bar);
+      expect(draw(CallStage, { interaction: made(status) }).text()).toContain(stage);
+    }
+    const plain = draw(CallBar, { interaction: interaction({ channel: "phone", state: "connecting", connected_at: null }), ending: false });
+    expect(find(plain, "call-bar-callback").exists()).toBe(false);
   });
 });

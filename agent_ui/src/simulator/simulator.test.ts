@@ -117,6 +117,35 @@ describe("the simulator", () => {
     expect(part(wrapper, "sim-digit-1").attributes("disabled")).toBeDefined();
   });
 
+  it("rings when the desk calls somebody back, to be answered or declined", async () => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    try {
+      const wrapper = mount(Simulator, { attachTo: document.body });
+      await vi.advanceTimersByTimeAsync(0);
+      await part(wrapper, "sim-person").trigger("click");
+      await wrapper.find("form.dial").trigger("submit");
+      await vi.advanceTimersByTimeAsync(0);
+      stream().send(1, "ended", { reason: "the document hung up", by: "desk", status: "completed" });
+      const rings = { call_sid: "CA7", from: "+498001234567", to: "+34911000001" };
+      const other = { call_sid: "CA8", from: "+498001234567", to: "+491700000000" };
+      answers["GET /simulator-api/calls?ringing=1"] = [200, { calls: [other, rings] }];
+      answers["POST /simulator-api/calls/CA7/answer"] = [200, { answered: true }];
+      await vi.advanceTimersByTimeAsync(1_500);
+      expect(wrapper.findAll('[data-testid="sim-line"]'), "another person's telephone is none of ours").toHaveLength(2);
+      expect(stream().url).toBe("/simulator-api/calls/CA7/events?last_event_id=0");
+      expect(part(wrapper, "sim-state").text()).toBe("Your phone rings: the desk calls you back");
+      expect(wrapper.find('[data-testid="sim-hangup"]').exists()).toBe(false);
+      await part(wrapper, "sim-answer").trigger("click");
+      expect(requests.at(-1)).toMatchObject({ method: "POST", path: "/simulator-api/calls/CA7/answer" });
+      stream().send(1, "state", { status: "in-progress" });
+      await vi.advanceTimersByTimeAsync(1_500);
+      expect(wrapper.find('[data-testid="sim-answer"]').exists()).toBe(false);
+      expect(wrapper.findAll('[data-testid="sim-line"]'), "it is one call").toHaveLength(2);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   it("withholds the number, and makes up a new stranger each time", async () => {
     const wrapper = await page();
     await part(wrapper, "sim-withheld").trigger("click");
