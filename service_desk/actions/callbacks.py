@@ -145,13 +145,13 @@ def _begin(tx: Tx, row: Row, state: Pending, *, dialled_at: int | None = None) -
     return row
 
 
-def dialled(tx: Tx, interaction_id: str, number: int, call_id: str) -> Row | None:
-    """Our nth call to a customer is made; its leg, None if there is no such contact. Known already: nothing changes.
+def dialled(tx: Tx, account: str, interaction_id: str, number: int, call_id: str) -> Row | None:
+    """Our nth call to a customer is made; its leg, None if the account has no such contact. Again: nothing changes.
 
     If nobody waits for it any more it is hung up.
     """
     row = tx.get_for_update(CONTACT, interaction_id)
-    if row is None:
+    if row is None or row["account"] != account:
         return None
     leg = tx.get(legs.LEG, call_id)
     if leg is not None:

@@ -143,7 +143,7 @@ def customer_answered(tx: Tx, account: str, event: CustomerAnswered) -> Answer:
     """Somebody whom we called picked up."""
     line = _line(tx, account)
     interaction_id, number = read_dial(event.dial)
-    leg = callbacks.dialled(tx, interaction_id, number, event.call_id)
+    leg = callbacks.dialled(tx, account, interaction_id, number, event.call_id)
     if leg is None:
         return HangUp(Prompt(phrases(line.language).callback_over, line.language))
     row = interactions.must_get(tx, interaction_id)
@@ -156,13 +156,15 @@ def _by_call(tx: Tx, account: str, call_id: str) -> Row | None:
     """The contact that a customer's leg is of, locked."""
     row = interactions.by_external_id(tx, account, call_id)
     leg = tx.get(LEG, call_id) if row is None else None
-    return row if leg is None else interactions.must_get(tx, leg["interaction_id"])
+    if leg is not None:
+        row = interactions.must_get(tx, leg["interaction_id"])
+    return row if row is not None and row["account"] == account else None
 
 
 def leg_changed(tx: Tx, account: str, event: CallChanged) -> None:
     """A leg has a new status; its end ends the contact (customer) or leaves the customer waiting (agent)."""
     if event.dial is not None:
-        callbacks.dialled(tx, *read_dial(event.dial), event.call_id)
+        callbacks.dialled(tx, account, *read_dial(event.dial), event.call_id)
     said = _input(account, "call_changed", event)
     tx.foresee(
         Foreseen(by_key(LEG), {"key": event.call_id}),

@@ -65,7 +65,7 @@ async def _dial(desk: Desk, phone: CallControl, effect: DialCustomer, call: Outb
         return Outcome("ready", str(error), again, unsure=False)
     except ChannelError as error:
         return await _refused(desk, effect, str(error))
-    await desk.run(callbacks.dialled, effect.interaction_id, effect.dial, call_id)
+    await desk.run(callbacks.dialled, effect.account, effect.interaction_id, effect.dial, call_id)
     return Outcome("confirmed", unsure=False)
 
 
@@ -85,7 +85,9 @@ async def _look_for(
             if found is None:
                 break
             if not await desk.read(is_known, found.call_id):
-                await desk.run(callbacks.dialled, effect.interaction_id, effect.dial, found.call_id)
+                await desk.run(
+                    callbacks.dialled, effect.account, effect.interaction_id, effect.dial, found.call_id
+                )
                 return Outcome("confirmed", "found by looking it up", unsure=False)
             known |= {found.call_id}
     except ChannelError as error:  # asking changed nothing: what was unknown still is

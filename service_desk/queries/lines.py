@@ -49,7 +49,7 @@ def line_facts(reader: Reader, account: str, external_id: str) -> LineFacts | No
     leg = None if row is not None and row["callback_at"] is None else reader.get(LEG, external_id)
     if row is None and leg is not None:
         row = reader.get(INTERACTION, leg["interaction_id"])
-    if row is None:
+    if row is None or row["account"] != account:
         return None
     facts = facts_of(reader, row)
     if row["callback_at"] is not None:
