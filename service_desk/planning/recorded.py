@@ -6,6 +6,7 @@ their kind did), how long somebody who was answered would have waited (exponenti
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
@@ -72,8 +73,10 @@ def recorded_day(reader: Reader, day: date, *, seed: int, replications: int) -> 
 
 
 def queues_of(config: DeskConfig) -> Iterable[Queue]:
-    """The rules of its queues, as the simulated centre takes them."""
-    for queue in config.policy().queues:
+    """The rules of its queues, as the simulated centre takes them: who would be called back waits on the line there."""
+    for policy in config.policy().queues:
+        stays = tuple(step for step in policy.overflow if step.to != "callback")
+        queue = replace(policy, overflow=stays, callback=None)
         within_s = queue.target / SECOND
         rules = {name: value for name, value in encode(queue).items() if name != "kind"}
         yield Queue(

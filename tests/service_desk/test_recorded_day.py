@@ -160,6 +160,22 @@ def test_a_rehearsal_goes_by_interrupts_and_the_promises_of_messages(store: Stor
         assert changed.within_s == before.target_s(one.queue, one.medium) + later
 
 
+async def test_in_a_rehearsal_who_would_be_called_back_waits_on(store: Store, day: date) -> None:
+    """Nobody leaves the day for good because the rules would call them later."""
+    before = store.read(lambda reader: reader.config)
+    body = before.model_dump(mode="json")
+    called = {
+        "callback": {"offer_after_s": 60},
+        "overflow": [{"when": "wait", "after_s": 0, "to": "callback"}],
+    }
+    for queue in body["queues"]:
+        queue.update(called)
+    scenario = replayed(store, day, replications=2).scenario
+    other = under(scenario, before, DeskConfig.model_validate(body))
+    found = await compared(scenario, other)
+    assert found["after"]["total"] == found["before"]["total"]
+
+
 async def test_rules_that_cannot_be_played_are_said_in_words(store: Store, day: date) -> None:
     scenario = replayed(store, day, replications=2).scenario
     with pytest.raises(CannotBePlayed, match="nonsense"):
