@@ -102,7 +102,10 @@ def overflowed(tx: Tx, row: Row) -> bool:
     """The queue's rules send a waiting call to be called back; False: this customer cannot be called."""
     if not callback.may_be_asked_for(tx.config, row):
         return False
-    ask(tx, row)
+    row = ask(tx, row)
+    for leg in legs.living(tx, row):  # who hears nothing of ours just now is brought to where they are told
+        if leg["role"] == "customer" and leg["in_conference"]:
+            legs.put_back(tx, row, leg["call_id"])
     return True
 
 

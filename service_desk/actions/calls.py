@@ -403,7 +403,12 @@ def _connected(tx: Tx, row: Row) -> None:
 
 
 def _both_in(tx: Tx, row: Row) -> bool:
-    roles = {leg["role"] for leg in legs.living(tx, row) if leg["in_conference"]}
+    """Agent and customer: not a call in which somebody asked to be called back, whose end has not been heard of."""
+    roles = {
+        leg["role"]
+        for leg in legs.living(tx, row)
+        if leg["in_conference"] and (leg["role"] == "agent" or callback.talks_by(row, leg["dial"]))
+    }
     return roles == {"customer", "agent"}
 
 

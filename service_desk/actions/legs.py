@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 
 from service_desk.domain import events
-from service_desk.domain.effects import HangUpCall
+from service_desk.domain.effects import HangUpCall, PutBackCall
 from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared
 from service_desk.storage.transaction import Row, Tx
@@ -78,6 +78,13 @@ def end_agents(tx: Tx, row: Row, keep: str | None = None) -> None:
     for leg in living(tx, row):
         if leg["role"] == "agent" and leg["call_id"] != keep:
             end(tx, row, leg["call_id"])
+
+
+def put_back(tx: Tx, row: Row, call_id: str) -> None:
+    """The customer's leg goes to the waiting treatment; once for each turn of the contact."""
+    effect = PutBackCall(row["account"], row["id"], call_id, row["attempts"])
+    if tx.first(_EFFECT, {"effect": effect.key}) is None:
+        tx.later(effect)
 
 
 def end(tx: Tx, row: Row, call_id: str) -> None:

@@ -53,6 +53,13 @@ def is_wanted(row: Contact, number: int) -> bool:
     return state is not None and state.dialling and dials(row) == number
 
 
+def talks_by(row: Contact, number: int | None) -> bool:
+    """Whether a leg is the one that the customer is on the line by; `number`: it is our nth call to them."""
+    if row["callback_at"] is None:
+        return number is None
+    return pending(row) is None and number is not None and number == dials(row)
+
+
 def with_pending(row: Contact, state: Pending) -> Hints:
     """Its hints with the callback in this state."""
     return {**(row["hints"] or {}), HINT: asdict(state)}

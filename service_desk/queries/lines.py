@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from routing.ageing import PLAIN
 from routing.estimate import expected_wait
 from service_desk.clock import Micros
-from service_desk.domain.callback import dials, is_offered, pending
+from service_desk.domain.callback import is_offered, talks_by
 from service_desk.domain.config import AgeingClass, Queue
 from service_desk.domain.interaction import OFFERED, WAITING
 from service_desk.domain.media import ASYNCHRONOUS
@@ -53,8 +53,7 @@ def line_facts(reader: Reader, account: str, external_id: str) -> LineFacts | No
         return None
     facts = facts_of(reader, row)
     if row["callback_at"] is not None:
-        current = leg is not None and leg["dial"] is not None and leg["dial"] == dials(row)
-        facts = replace(facts, on_the_line=current and pending(row) is None)
+        facts = replace(facts, on_the_line=leg is not None and talks_by(row, leg["dial"]))
     waited = 0 if row["queued_at"] is None else reader.now - row["queued_at"]
     return replace(facts, offers_callback=facts.on_the_line and is_offered(reader.config, row, waited))
 

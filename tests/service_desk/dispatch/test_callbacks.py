@@ -478,6 +478,42 @@ async def test_the_rules_send_callers_to_be_called_back(db_url: str) -> None:
         assert await faults(place.desk) == []
 
 
+async def test_who_lingers_in_a_conference_is_told_and_is_nobody_to_talk_to(sqlite_url: str) -> None:
+    """They were put back by an agent, and nobody heard that they left the conference: an agent joins it alone."""
+    async with floor(sqlite_url) as place:
+        await only_sales(place)
+        await place.say("bob", "ready")
+        name = await call_from(place, NUMBER)
+        await place.settle()
+        await place.accept(name)
+        first = await place.contact(name)
+        await joined(place, name, first["external_id"])
+        await softphone(place, name)
+        assert (await place.contact(name))["state"] == "active"
+        await place.say("bob", "away")
+        await publish(
+            place, callback=AGENT_FIRST, overflow=[{"when": "wait", "after_s": 10, "to": "callback"}]
+        )
+        row = await place.contact(name)
+        await place.desk.run(calls.put_back_call, row, "agent_lost")
+        await passes(place, 11)
+        told = await rows_of(place.desk, schema.effect, kind="put_back_call")
+        assert {each["data"]["call_id"] for each in told} == {first["external_id"]}
+        assert isinstance(await heard(place, first["external_id"]), HangUp)
+        await place.say("bob", "ready")
+        await passes(place, 61)
+        await place.accept(name)
+        row = await place.contact(name)
+        leg = f"soft-again-{row['attempts']}"
+        event = AgentDialled(leg, row["agent_id"], row["id"], f"dial-{leg}")
+        await place.desk.run(calls.agent_dialled, PHONE, event, actor=PHONE)
+        await joined(place, name, leg)
+        assert (await place.contact(name))["state"] == "connecting"
+        await fares(place, name, "no-answer")
+        assert (await place.contact(name))["state"] == "queued"
+        assert await faults(place.desk) == []
+
+
 # --- customer first ---------------------------------------------------------------------------------------------
 
 
