@@ -401,7 +401,9 @@ def test_serve_answers_until_it_is_told_to_stop(own_folder: Path) -> None:
     run("migrate")
     with running(own_folder, "serve", "--config", "desk.toml") as server:
         address = server.address("The desk answers at")
-        assert get(f"{address}/health")["status"] == "ok", "the first rules name accounts, but nobody gave any yet"
+        assert get(f"{address}/health")["status"] == "ok", (
+            "the first rules name accounts, but nobody gave any yet"
+        )
         for account in ("phone account phone-main", "email account mail-main", "sms account text-main"):
             assert account in server.said(), "the log says what is to be given"
         seconds = server.stop(signal.SIGTERM)
