@@ -185,8 +185,8 @@ class StraightCursor:
 
     def _long_way(self, sql: str, values: Sequence[Any]) -> None:
         self.settle()
-        self._result = None
         self._plain.execute(sql, values)
+        self._result = self._plain.pgresult
 
     def _idle(self) -> bool:
         """Whether a transaction is still to begin: psycopg would begin it with its first statement."""

@@ -13,6 +13,7 @@ from service_desk.errors import Conflict
 from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared
 from service_desk.storage.statements import by_key
+from service_desk.storage.store import Reader
 from service_desk.storage.transaction import Foreseen, Row, StaleRow, Tx, locked
 from tests.service_desk.people import make_agent, rows_of
 
@@ -60,6 +61,31 @@ async def test_a_lost_race_comes_before_a_refusal(plain: Desk) -> None:
         return "yes"
 
     assert await plain.run(refuses) == "yes"
+
+
+async def test_what_a_connection_prepares_no_more_answers_alike(
+    plain: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several in one go, each with its own rows, and one that is asked meanwhile."""
+    ann, bob = await make_agent(plain, "ann"), await make_agent(plain, "bob")
+    monkeypatch.setattr("service_desk.storage.straight.NAMES_MOST", 0)
+    by_id, by_login = (
+        Prepared(sa.select(AGENT.c.name).where(column == sa.bindparam("value")))
+        for column in (AGENT.c.id, AGENT.c.login)
+    )
+
+    def act(tx: Tx) -> list[list[Row]]:
+        return tx.together((by_id, {"value": ann}), (by_login, {"value": "bob"}), (by_id, {"value": bob}))
+
+    names = [[row["name"] for row in rows] for rows in await plain.run(act)]
+    assert names == [["Ann"], ["Bob"], ["Bob"]]
+
+    def look(reader: Reader) -> list[str]:
+        asked = by_id.meanwhile(reader._driver, {"value": ann})
+        (other,) = reader.all(by_login, {"value": "bob"})
+        return [*(row["name"] for row in asked()), other["name"]]
+
+    assert await plain.read(look) == ["Ann", "Bob"]
 
 
 async def test_a_key_that_is_taken_is_told(plain: Desk) -> None:
