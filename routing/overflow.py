@@ -14,7 +14,8 @@ def times_of(floor: "Floor", record: ItemRecord) -> list[Micros]:
     """When time alone may make an overflow step count."""
     steps = record.line.policy.overflow
     times = [record.item.waits_since + step.after for step in steps if step.when == "wait"]
-    if any(step.when == "closed" for step in steps):
+    hourly = {"closed", "no_staff"} if record.item.placed else {"closed"}
+    if any(step.when in hourly for step in steps):
         _, until = record.line.open_until(floor.now)
         times += [] if until is None else [until]
     return times
@@ -34,14 +35,19 @@ def step_of(floor: "Floor", record: ItemRecord, *, arrived: bool) -> Overflow | 
             case "size":
                 counts = arrived and not item.placed and line.unanswered > step.size
             case "no_staff":
-                counts = not is_staffed(floor, item.queue)
+                counts = not is_staffed(floor, item.queue) and not _waits_for_opening(floor, record)
             case _:
-                counts = not line.open_until(floor.now)[0]
-                if counts and item.placed:
-                    counts = line.closed_anew(item.waits_since, floor.now)
+                counts = not line.open_until(floor.now)[0] and not _waits_for_opening(floor, record)
         if counts:
             return step
     return None
+
+
+def _waits_for_opening(floor: "Floor", record: ItemRecord) -> bool:
+    """Whether a person put it into its queue while that was closed, and it has not opened since."""
+    line, item = record.line, record.item
+    is_open, _ = line.open_until(floor.now)
+    return item.placed and not is_open and not line.closed_anew(item.waits_since, floor.now)
 
 
 def is_staffed(floor: "Floor", queue: str) -> bool:

@@ -207,7 +207,17 @@ class Groups:
     # --- the transaction ------------------------------------------------------------------------------------
 
     def _begin(self, *, patient: bool = True) -> Group:
-        """The connection in a transaction. On SQLite it is begun and ended without SQLAlchemy's ceremony."""
+        """The connection in a transaction; another one if it was cut while nobody used it."""
+        try:
+            return self._begun(patient=patient)
+        except DBAPIError as error:
+            if not is_lost(error):
+                raise
+            self.close()
+            return self._begun(patient=patient)
+
+    def _begun(self, *, patient: bool) -> Group:
+        """On SQLite it is begun and ended without SQLAlchemy's ceremony."""
         if self._connection is None:
             self._connection = self._engine.connect()
             self._patient = True
@@ -219,6 +229,7 @@ class Groups:
         else:
             self._connection.begin()
         group = Group(self._connection, self._configs)
+        group.driver.check()
         group.driver.share_rules()
         group.foresee_config()
         return group

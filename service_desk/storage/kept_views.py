@@ -76,8 +76,8 @@ class HeldViews:
 
 def _ended(connection: sa.Connection) -> bool:
     """End what was begun on a connection that has only read; False if it broke meanwhile."""
-    driver = Driver(connection)
     try:
+        driver = Driver(connection)
         if connection.in_transaction():  # what SQLAlchemy has begun, or believes to have begun
             connection.rollback()
         elif driver.straight is not None:

@@ -45,6 +45,12 @@ class Driver:
             self.straight or connection.connection.cursor()
         )  # rows are read at once: one is enough
 
+    def check(self) -> None:
+        """Raise DBAPIError if the connection was cut while nobody used it, as far as that is known already."""
+        if self.straight is not None:
+            with self.errors("BEGIN"):
+                self.straight.check()
+
     def settle(self) -> None:
         """Run what was kept for later. Raises what it raises: a version that moved, a key that was taken."""
         if self.straight is not None:

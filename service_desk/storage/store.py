@@ -59,7 +59,7 @@ class Reader:
     ) -> Sequence[sa.RowMapping]:
         if isinstance(statement, Prepared):
             if self._foreseen:
-                rows = self._foreseen.pop(question(statement, params), None)
+                rows = self._foreseen.get(question(statement, params))
                 if rows is not None:
                     return rows
             return statement.rows(self._driver, params)  # type: ignore[return-value]  # a dict reads like a row
@@ -72,10 +72,12 @@ class Reader:
         """
         if self._driver.straight is None:
             return
-        new = [item for item in asked if question(item.statement, item.values) not in self._foreseen]
+        new = {question(item.statement, item.values): item for item in asked}
+        for known in new.keys() & self._foreseen.keys():
+            del new[known]
         if new:
-            found = self.together(*((item.statement, item.values) for item in new))
-            for item, rows in zip(new, found, strict=True):
+            found = self.together(*((item.statement, item.values) for item in new.values()))
+            for item, rows in zip(new.values(), found, strict=True):
                 self._foreseen.update(item.known(rows))
 
     def together(self, *asked: tuple[Prepared, Mapping[str, Any]]) -> list[list[sa.RowMapping]]:

@@ -87,6 +87,16 @@ class StraightCursor:
                 while self._next() is not None:
                     pass
 
+    def check(self) -> None:
+        """Raise OperationalError if the connection was cut while nobody used it: nothing was sent on it that may count.
+
+        Looks at what has come, and keeps the interpreter's lock.
+        """
+        pgconn = self._connection.pgconn
+        if pgconn.transaction_status == TransactionStatus.IDLE:
+            pgconn.consume_input()  # perhaps the server's last words
+            pgconn.consume_input()  # raises at the end of the stream
+
     def execute(self, sql: str, values: Sequence[Any]) -> None:
         """Raises psycopg's errors, also those of statements that were kept for later."""
         name = self._name_of(sql)

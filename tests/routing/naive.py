@@ -227,9 +227,13 @@ class NaiveRouter:
         return {
             "wait": self.now - since(each.item) >= step.after,
             "size": arrived and not each.item.placed and len(there) - 1 >= step.size,
-            "no_staff": not staff,
+            "no_staff": not staff and not self.waits_for_opening(each.item, queue.hours),
             "closed": queue.hours is not None and self.is_closed_to(each.item, queue.hours),
         }[step.when]
+
+    def waits_for_opening(self, item: WorkItem, hours: Hours | None) -> bool:
+        """Put into a closed queue by a person, which has not opened since."""
+        return hours is not None and not is_open(hours, self.now) and not self.is_closed_to(item, hours)
 
     def is_closed_to(self, item: WorkItem, hours: Hours) -> bool:
         """Closed, and for what a person put there: closed anew since then, looked at minute by minute."""

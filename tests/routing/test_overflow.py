@@ -127,6 +127,17 @@ def test_what_a_person_put_there_leaves_when_the_queue_closes_next() -> None:
     ]
 
 
+def test_a_closed_queue_without_people_keeps_what_a_person_put_there_until_it_opens() -> None:
+    steps = (Overflow("closed", "queue", "repair"), Overflow("no_staff", "queue", "repair"))
+    billing = QueuePolicy("billing", hours=FROM_2214_TO_2220, overflow=steps)
+    floor = Floor(policy=Policy(1, (billing, QueuePolicy("repair"))))
+    assert moved(floor.do(queued("one", placed=True, queued_at=START - MINUTE, joined_at=START))) == []
+    assert moved(floor.do(c.Tick(), after=40 * SECOND - 1)) == []
+    assert moved(floor.do(c.Tick(), after=1)) == [("one", "repair", "no_staff")], (
+        "it opens, and nobody is there"
+    )
+
+
 def test_what_a_channel_cannot_do_is_refused_and_not_tried_again() -> None:
     policy = rules(Overflow("no_staff", "callback"), Overflow("wait", "voicemail", after=60 * SECOND))
     floor = Floor(policy=policy)

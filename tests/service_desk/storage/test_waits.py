@@ -1,17 +1,24 @@
 """How often PostgreSQL is waited for: each wait costs the writing thread its turn at the interpreter's lock."""
 
+import asyncio
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest.mock import patch
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 
+from service_desk.actions.once import once
 from service_desk.desk import Desk
 from service_desk.domain.events import CustomerCreated
+from service_desk.errors import Conflict
 from service_desk.storage import schema
 from service_desk.storage.statements import by_key
+from service_desk.storage.store import Store
 from service_desk.storage.straight import StraightCursor
 from service_desk.storage.transaction import Foreseen, Tx, locked
 from tests.e2e.world import until
@@ -87,3 +94,51 @@ async def test_what_is_foreseen_again_is_not_asked_again(plain: Desk) -> None:
     with counted("COMMIT") as waits:
         assert await plain.run(act) is not None
     assert len(waits) == 3, waits
+
+
+async def test_a_connection_that_was_cut_while_idle_is_no_unsure_outcome(plain: Desk, db_url: str) -> None:
+    """An action that asks nothing goes out with COMMIT: that the connection was gone before must show before."""
+    ann = await make_agent(plain, "ann")
+
+    def act(tx: Tx) -> None:
+        tx.update(AGENT, ann, name="changed")
+
+    await plain.run(act)
+    with psycopg.connect(db_url.replace("+psycopg", ""), autocommit=True) as other:
+        others = "pid <> pg_backend_pid() AND datname = current_database()"
+        other.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
+
+        async def all_gone() -> bool:
+            (left,) = other.execute(f"SELECT count(*) FROM pg_stat_activity WHERE {others}").fetchone() or (
+                1,
+            )
+            return bool(left == 0)
+
+        await until(all_gone, "the desk's connections are cut")
+    await plain.run(act)
+
+
+async def test_the_same_request_on_two_nodes_at_once_gets_one_answer(plain: Desk, db_url: str) -> None:
+    """The second waits for the row that the first changes, would be refused for it, and is told the answer."""
+    ann = await make_agent(plain, "ann")
+    first_has_it = threading.Event()
+
+    def act(tx: Tx) -> tuple[int, str]:
+        row = tx.get_for_update(AGENT, ann)
+        assert row is not None
+        if row["name"] == "taken":
+            raise Conflict("It was taken already.")
+        tx.update(AGENT, ann, name="taken")
+        tx.scalar(sa.select(AGENT.c.name).where(AGENT.c.id == ann))
+        first_has_it.set()
+        time.sleep(0.05)  # in which the other comes to wait for the row
+        return 200, "done"
+
+    other = Desk(Store(db_url, plain.clock, node="other"), plain.bus, plain.clock)
+    try:
+        one = asyncio.create_task(plain.run(once, "ann", "key-1", "digest", act))
+        await asyncio.to_thread(first_has_it.wait)
+        assert await other.run(once, "ann", "key-1", "digest", act) == (200, "done")
+        assert await one == (200, "done")
+    finally:
+        other.store.close()
