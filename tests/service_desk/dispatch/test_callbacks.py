@@ -514,6 +514,22 @@ async def test_who_lingers_in_a_conference_is_told_and_is_nobody_to_talk_to(sqli
         assert await faults(place.desk) == []
 
 
+async def test_a_key_that_came_while_it_rang_counts_when_it_is_pressed_again(sqlite_url: str) -> None:
+    async with floor(sqlite_url) as place:
+        await only_sales(place)
+        await publish(place, callback=AGENT_FIRST)
+        name = await call_from(place, NUMBER)
+        await place.say("bob", "ready")
+        await place.settle()
+        assert isinstance(await press(place, name), Hold)
+        assert pending(await place.contact(name)) is None
+        await place.decline(name)
+        await place.say("bob", "away")
+        await place.settle()
+        assert isinstance(await press(place, name), HangUp)
+        assert pending(await place.contact(name)) is not None
+
+
 # --- customer first ---------------------------------------------------------------------------------------------
 
 
