@@ -18,10 +18,12 @@ from channels.contract import (
     ParticipantChange,
 )
 from service_desk.actions import callbacks, calls, pull, supervision
+from service_desk.actions.effects import claim
 from service_desk.clock import SECOND
 from service_desk.domain.callback import dials, pending
 from service_desk.errors import Conflict
 from service_desk.intake import answer_while_waiting
+from service_desk.lease import take
 from service_desk.storage import schema
 from tests.service_desk.dispatch.floor import Floor, call_from, floor
 from tests.service_desk.dispatch.test_rules import only_sales, publish
@@ -528,6 +530,25 @@ async def test_a_key_that_came_while_it_rang_counts_when_it_is_pressed_again(sql
         await place.settle()
         assert isinstance(await press(place, name), HangUp)
         assert pending(await place.contact(name)) is not None
+
+
+async def test_who_is_put_back_hears_so_though_it_rings_at_the_next_agent_at_once(sqlite_url: str) -> None:
+    async with floor(sqlite_url) as place:
+        await only_sales(place)
+        await place.say("bob", "ready")
+        name = await call_from(place, NUMBER)
+        await place.settle()
+        await place.accept(name)
+        await joined(place, name, (await place.contact(name))["external_id"])
+        await softphone(place, name)
+        await place.say("ann", "ready")
+        await place.desk.run(calls.put_back_call, await place.contact(name), "agent_lost")
+        await place.settle()
+        row = await place.contact(name)
+        assert (row["state"], row["attempts"]) == ("offered", 2)
+        (back,) = await rows_of(place.desk, schema.effect, kind="put_back_call")
+        fence = await place.desk.run(take, "outbox", "nod_test")
+        assert await place.desk.run(claim, back["position"], "outbox", fence)
 
 
 # --- customer first ---------------------------------------------------------------------------------------------
