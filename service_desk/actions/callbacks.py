@@ -103,8 +103,8 @@ def overflowed(tx: Tx, row: Row) -> bool:
     if not callback.may_be_asked_for(tx.config, row):
         return False
     row = ask(tx, row)
-    for leg in legs.living(tx, row):  # who hears nothing of ours just now is brought to where they are told
-        if leg["role"] == "customer" and leg["in_conference"]:
+    for leg in legs.living(tx, row):  # who hears music, or nothing, is brought to where they are told
+        if leg["role"] == "customer":
             legs.put_back(tx, row, leg["call_id"])
     return True
 

@@ -551,6 +551,19 @@ async def test_who_is_put_back_hears_so_though_it_rings_at_the_next_agent_at_onc
         assert await place.desk.run(claim, back["position"], "outbox", fence)
 
 
+async def test_who_is_sent_to_be_called_back_is_told_at_once(sqlite_url: str) -> None:
+    """Not after the music, which may be longer than they are given to leave the line."""
+    async with floor(sqlite_url) as place:
+        await only_sales(place)
+        await publish(place, callback=CUSTOMER_FIRST)
+        name = await call_from(place, NUMBER)
+        await place.settle()
+        row = await place.contact(name)
+        assert await place.desk.run(callbacks.overflowed, row)
+        (back,) = await rows_of(place.desk, schema.effect, kind="put_back_call")
+        assert back["data"]["call_id"] == row["external_id"]
+
+
 # --- customer first ---------------------------------------------------------------------------------------------
 
 
