@@ -187,6 +187,8 @@ def picked_up(tx: Tx, row: Row, leg: Row) -> Row:
     _say(tx, row, "answered")
     if row["state"] in life.WAITING:
         tx.route(WorkQueued(interactions.work_item_for(row, tx.config), row["attempts"]))
+    elif row["state"] == life.CONNECTING:  # what is left of the ringing may be too short to join
+        tx.set_timer(TIMER, row["id"], tx.now + tx.config.connect_s * SECOND, agent_id=row["agent_id"])
     return row
 
 

@@ -564,6 +564,21 @@ async def test_who_is_sent_to_be_called_back_is_told_at_once(sqlite_url: str) ->
         assert back["data"]["call_id"] == row["external_id"]
 
 
+async def test_who_answers_in_the_last_second_has_time_to_join(sqlite_url: str) -> None:
+    async with floor(sqlite_url) as place:
+        await only_sales(place)
+        await publish(place, callback=AGENT_FIRST)
+        name = await asked(place)
+        await place.say("bob", "ready")
+        await place.settle()
+        await place.accept(name)
+        await softphone(place, name)
+        await passes(place, 34)
+        assert isinstance(await picks_up(place, name), Join)
+        (timer,) = await rows_of(place.desk, schema.timer, kind="connect_timeout")
+        assert timer["due_at"] - place.clock.now() >= 10 * SECOND
+
+
 # --- customer first ---------------------------------------------------------------------------------------------
 
 
