@@ -103,8 +103,8 @@ def overflowed(tx: Tx, row: Row) -> bool:
     if not callback.may_be_asked_for(tx.config, row):
         return False
     row = ask(tx, row)
-    for leg in legs.living(tx, row):  # who hears nothing of ours just now is brought to where they are told
-        if leg["role"] == "customer" and leg["in_conference"]:
+    for leg in legs.living(tx, row):  # who hears music, or nothing, is brought to where they are told
+        if leg["role"] == "customer":
             legs.put_back(tx, row, leg["call_id"])
     return True
 
@@ -187,6 +187,8 @@ def picked_up(tx: Tx, row: Row, leg: Row) -> Row:
     _say(tx, row, "answered")
     if row["state"] in life.WAITING:
         tx.route(WorkQueued(interactions.work_item_for(row, tx.config), row["attempts"]))
+    elif row["state"] == life.CONNECTING:  # what is left of the ringing may be too short to join
+        tx.set_timer(TIMER, row["id"], tx.now + tx.config.connect_s * SECOND, agent_id=row["agent_id"])
     return row
 
 

@@ -133,8 +133,9 @@ def ask_callback(tx: Tx, account: str, event: CallbackAsked) -> Answer:
     row = _by_call(tx, account, event.call_id)
     if row is None:
         return HangUp(Prompt(phrases(line.language).lost, line.language))
-    first = tx.first_time(_input(account, "callback_asked", event))
-    if first and event.digit == callbacks.KEY and callback.may_be_asked_for(tx.config, row):
+    wanted = event.digit == callbacks.KEY and callback.may_be_asked_for(tx.config, row)
+    # Only a press that counts is remembered: the same key of the same call may count later.
+    if wanted and tx.first_time(_input(account, "callback_asked", event)):
         row = callbacks.ask(tx, row)
     return callbacks.promise(line) if callback.pending(row) is not None else _answer_for(line, row)
 

@@ -107,14 +107,18 @@ def turn_at(tx: Tx, interaction_id: str) -> Micros:
 
 
 def _wanted(tx: Tx, row: Row) -> bool:
-    """Connecting, putting back and calling are for one turn of the interaction; it may have moved on."""
+    """Connecting and calling are for one turn of the interaction; it may have moved on.
+
+    Who is put back waits also while it rings at the next agent, which may be before this is claimed.
+    """
     if row["kind"] == DialCustomer.KIND:
         contact = tx.first(_CONTACT_OF_EFFECT, {"position": row["position"]})
         return contact is not None and is_wanted(contact, row["data"]["dial"])
     if row["kind"] not in (ConnectCall.KIND, PutBackCall.KIND):
         return True
     contact = tx.first(_CONTACT_OF_EFFECT, {"position": row["position"]})
-    if contact is None or contact["attempts"] != row["data"]["turn"]:
+    if contact is None:
         return False
-    states = {life.CONNECTING, life.ACTIVE} if row["kind"] == ConnectCall.KIND else life.WAITING
-    return contact["state"] in states
+    if row["kind"] == PutBackCall.KIND:
+        return contact["state"] in life.WAITING
+    return contact["attempts"] == row["data"]["turn"] and contact["state"] in (life.CONNECTING, life.ACTIVE)

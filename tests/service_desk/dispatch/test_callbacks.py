@@ -18,10 +18,12 @@ from channels.contract import (
     ParticipantChange,
 )
 from service_desk.actions import callbacks, calls, pull, supervision
+from service_desk.actions.effects import claim
 from service_desk.clock import SECOND
 from service_desk.domain.callback import dials, pending
 from service_desk.errors import Conflict
 from service_desk.intake import answer_while_waiting
+from service_desk.lease import take
 from service_desk.storage import schema
 from tests.service_desk.dispatch.floor import Floor, call_from, floor
 from tests.service_desk.dispatch.test_rules import only_sales, publish
@@ -512,6 +514,69 @@ async def test_who_lingers_in_a_conference_is_told_and_is_nobody_to_talk_to(sqli
         await fares(place, name, "no-answer")
         assert (await place.contact(name))["state"] == "queued"
         assert await faults(place.desk) == []
+
+
+async def test_a_key_that_came_while_it_rang_counts_when_it_is_pressed_again(sqlite_url: str) -> None:
+    async with floor(sqlite_url) as place:
+        await only_sales(place)
+        await publish(place, callback=AGENT_FIRST)
+        name = await call_from(place, NUMBER)
+        await place.say("bob", "ready")
+        await place.settle()
+        assert isinstance(await press(place, name), Hold)
+        assert pending(await place.contact(name)) is None
+        await place.decline(name)
+        await place.say("bob", "away")
+        await place.settle()
+        assert isinstance(await press(place, name), HangUp)
+        assert pending(await place.contact(name)) is not None
+
+
+async def test_who_is_put_back_hears_so_though_it_rings_at_the_next_agent_at_once(sqlite_url: str) -> None:
+    async with floor(sqlite_url) as place:
+        await only_sales(place)
+        await place.say("bob", "ready")
+        name = await call_from(place, NUMBER)
+        await place.settle()
+        await place.accept(name)
+        await joined(place, name, (await place.contact(name))["external_id"])
+        await softphone(place, name)
+        await place.say("ann", "ready")
+        await place.desk.run(calls.put_back_call, await place.contact(name), "agent_lost")
+        await place.settle()
+        row = await place.contact(name)
+        assert (row["state"], row["attempts"]) == ("offered", 2)
+        (back,) = await rows_of(place.desk, schema.effect, kind="put_back_call")
+        fence = await place.desk.run(take, "outbox", "nod_test")
+        assert await place.desk.run(claim, back["position"], "outbox", fence)
+
+
+async def test_who_is_sent_to_be_called_back_is_told_at_once(sqlite_url: str) -> None:
+    """Not after the music, which may be longer than they are given to leave the line."""
+    async with floor(sqlite_url) as place:
+        await only_sales(place)
+        await publish(place, callback=CUSTOMER_FIRST)
+        name = await call_from(place, NUMBER)
+        await place.settle()
+        row = await place.contact(name)
+        assert await place.desk.run(callbacks.overflowed, row)
+        (back,) = await rows_of(place.desk, schema.effect, kind="put_back_call")
+        assert back["data"]["call_id"] == row["external_id"]
+
+
+async def test_who_answers_in_the_last_second_has_time_to_join(sqlite_url: str) -> None:
+    async with floor(sqlite_url) as place:
+        await only_sales(place)
+        await publish(place, callback=AGENT_FIRST)
+        name = await asked(place)
+        await place.say("bob", "ready")
+        await place.settle()
+        await place.accept(name)
+        await softphone(place, name)
+        await passes(place, 34)
+        assert isinstance(await picks_up(place, name), Join)
+        (timer,) = await rows_of(place.desk, schema.timer, kind="connect_timeout")
+        assert timer["due_at"] - place.clock.now() >= 10 * SECOND
 
 
 # --- customer first ---------------------------------------------------------------------------------------------
