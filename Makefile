@@ -6,6 +6,8 @@ PORT ?= 8080
 VENV := .venv
 BIN := $(VENV)/bin
 DONE := $(VENV)/.installed
+# By another name, so that `make -n test` does not run a line because it calls make.
+AGAIN := $(MAKE) --no-print-directory
 # Three workers for two cores: almost a third of the tests' time is spent on waiting, for timeouts and other processes.
 PYTEST := $(BIN)/python -m pytest -n 3 --dist loadgroup
 
@@ -29,7 +31,7 @@ test: ui ## everything: format, lint, types, arrows, the Python and the browser 
 	@rm -rf var/recorded
 	@mkdir -p var
 	@echo '$(PYTEST) -m "not soak and not bench"'; \
-	nice $(MAKE) --no-print-directory check-slow >var/checks.txt 2>&1 & checks=$$!; \
+	nice $(AGAIN) check-slow >var/checks.txt 2>&1 & checks=$$!; \
 	trap 'kill $$checks 2>/dev/null' INT TERM; \
 	$(PYTEST) -m "not soak and not bench"; tested=$$?; \
 	wait $$checks; checked=$$?; \

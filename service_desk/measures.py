@@ -33,7 +33,10 @@ class Measures:
             registry=registry,
         )
         self.commit_seconds = Histogram(
-            "desk_commit_seconds", "COMMIT alone.", buckets=COMMIT_S, registry=registry
+            "desk_commit_seconds",
+            "The last statements of a group of actions and its COMMIT.",
+            buckets=COMMIT_S,
+            registry=registry,
         )
         self.database_errors = Counter(
             "desk_database_errors", "What the database refused or broke off.", ["kind"], registry=registry
