@@ -27,6 +27,7 @@ from service_desk.domain.config import CARRIER_S, PhoneLine
 from service_desk.domain.effects import DialCustomer
 from service_desk.domain.spoken import phrases
 from service_desk.errors import Conflict
+from service_desk.queries import callback_limits
 from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared
 from service_desk.storage.transaction import Row, Tx
@@ -100,7 +101,7 @@ def promise(line: PhoneLine) -> HangUp:
 
 def overflowed(tx: Tx, row: Row) -> bool:
     """The queue's rules send a waiting call to be called back; False: this customer cannot be called."""
-    if not callback.may_be_asked_for(tx.config, row):
+    if not callback_limits.may_be_asked_for(tx, row):
         return False
     row = ask(tx, row)
     for leg in legs.living(tx, row):  # who hears music, or nothing, is brought to where they are told
@@ -130,10 +131,15 @@ def take_over(tx: Tx, queue_id: str, customer_id: str | None, caller: str | None
 
 
 def dial(tx: Tx, row: Row) -> Row:
-    """An agent's softphone has joined: now the customer is called, once, and has so long to answer."""
+    """An agent's softphone has joined: now the customer is called, once, and has so long to answer.
+
+    Or the callback is over, where they may not be called (any more).
+    """
     state = pending(row)
     if state is None or state.dialling or row["state"] != life.CONNECTING:
         return row
+    if not callback_limits.may_be_called(tx, row):
+        return _not_allowed(tx, row)
     row = _begin(tx, row, state)
     answer_s = callback.rule_of(tx.config, row["queue_id"]).answer_s
     tx.set_timer(TIMER, row["id"], tx.now + (answer_s + CARRIER_S) * SECOND, agent_id=row["agent_id"])
@@ -169,10 +175,17 @@ def dialled(tx: Tx, account: str, interaction_id: str, number: int, call_id: str
 
 
 def refused(tx: Tx, interaction_id: str, number: int) -> None:
-    """The provider will not make our nth call: like one that was not answered."""
+    """Our nth call cannot be made just now: like one that was not answered."""
     row = tx.get_for_update(CONTACT, interaction_id)
     if row is not None and callback.is_wanted(row, number):
         missed(tx, row, "failed")
+
+
+def refused_for_good(tx: Tx, interaction_id: str, number: int) -> None:
+    """The provider will not make our nth call, nor any other to this customer."""
+    row = tx.get_for_update(CONTACT, interaction_id)
+    if row is not None and callback.is_wanted(row, number):
+        missed(tx, row, "failed", last=True)
 
 
 # --- what came of it ------------------------------------------------------------------------------------------
@@ -204,10 +217,11 @@ def answer_for(tx: Tx, line: PhoneLine, row: Row, leg: Row) -> Answer:
     return HangUp(Prompt(words.callback_over, line.language))
 
 
-def missed(tx: Tx, row: Row, status: str) -> Row:
+def missed(tx: Tx, row: Row, status: str, *, last: bool = False) -> Row:
     """The customer was not reached: rested in their place and tried again, or over after the last try.
 
-    An agent who waited for them is free. `status`: how the call ended, in the provider's word.
+    An agent who waited for them is free. `status`: how the call ended, in the provider's word; `last`: another try
+    would end no better.
     """
     state = pending(row)
     assert state is not None, "only who is to be called can be missed"
@@ -215,13 +229,13 @@ def missed(tx: Tx, row: Row, status: str) -> Row:
     row = tx.change(CONTACT, row, hints=callback.with_pending(row, replace(state, dialling=False)))
     _say(tx, row, "missed")
     rule = callback.rule_of(tx.config, row["queue_id"])
-    if row["state"] == life.CONNECTING:
-        legs.end_agents(tx, row)
-        tx.clear_timer(TIMER, row["id"])
+    _free_agent(tx, row)
     if _has_called_since(tx, row):
         return _over(tx, messages.add_system_line(tx, row, "callback.called_again"), "customer", CALLED_AGAIN)
+    if last:
+        return _give_up(tx, row, "the carrier does not call this number")
     if state.missed + 1 >= rule.tries:
-        return _give_up(tx, row)
+        return _give_up(tx, row, f"they were called {rule.tries} times without an answer")
     rest = Pending(state.missed + 1, tx.now + rule.pause_s * SECOND)
     row = tx.change(CONTACT, row, hints=callback.with_pending(row, rest))
     if row["state"] == life.CONNECTING:
@@ -230,14 +244,27 @@ def missed(tx: Tx, row: Row, status: str) -> Row:
     return row
 
 
-def _give_up(tx: Tx, row: Row) -> Row:
-    """Nobody was reached in all tries: a ticket tells a person, as after a chat that nobody was there for."""
+def _free_agent(tx: Tx, row: Row) -> None:
+    """Who waited in the conference for the customer, if somebody did, waits no more."""
+    if row["state"] == life.CONNECTING:
+        legs.end_agents(tx, row)
+        tx.clear_timer(TIMER, row["id"])
+
+
+def _not_allowed(tx: Tx, row: Row) -> Row:
+    """Their turn has come, and the rules or the calls of the last hours forbid to call them."""
+    _free_agent(tx, row)
+    row = messages.add_system_line(tx, row, "callback.failed")
+    return _give_up(tx, row, "the desk's rules do not let it call this number now")
+
+
+def _give_up(tx: Tx, row: Row, why: str) -> Row:
+    """Nobody was reached, or can be: a ticket tells a person, as after a chat that nobody was there for."""
     row = messages.add_system_line(tx, row, "callback.given_up")
-    tries = callback.rule_of(tx.config, row["queue_id"]).tries
     tickets.open_ticket(
         tx,
         subject=f"Callback not reached: {row['caller']}",
-        description=f"The customer asked to be called back, and was called {tries} times without an answer.",
+        description=f"The customer asked to be called back: {why}.",
         priority="normal",
         queue_id=row["queue_id"],
         customer_id=row["customer_id"],
@@ -298,6 +325,9 @@ def dial_in_turn(tx: Tx, decision: decided.CustomerDialled) -> str | None:
     state = None if row is None else pending(row)
     if row is None or row["state"] != life.QUEUED or state is None or state.dialling:
         return "item"
+    if not callback_limits.may_be_called(tx, row):
+        _not_allowed(tx, row)
+        return None
     row = _begin(tx, row, state, dialled_at=tx.now)
     tx.route(WorkQueued(interactions.work_item_for(row, tx.config), row["attempts"]))
     return None

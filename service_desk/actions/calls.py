@@ -34,6 +34,7 @@ from service_desk.domain.effects import ConnectCall, HangUpCall, PutBackCall, re
 from service_desk.domain.spoken import phrases
 from service_desk.errors import Invalid
 from service_desk.planted import planted
+from service_desk.queries import callback_limits
 from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared
 from service_desk.storage.statements import by_key
@@ -120,7 +121,9 @@ def agent_dialled(tx: Tx, account: str, event: AgentDialled) -> Answer:
         legs.end_agents(tx, row, keep=event.call_id)
         leg = legs.add(tx, row, event.call_id, "agent", agent_id=event.agent_id)
         legs.say(tx, leg, "in-progress", in_conference=False)
-        callbacks.dial(tx, row)
+        row = callbacks.dial(tx, row)
+    if row["state"] == life.ENDED:  # the customer may not be called any more
+        return HangUp(Prompt("This contact is not with you any more.", line.language))
     return Join(row["id"], "agent")
 
 
@@ -133,7 +136,7 @@ def ask_callback(tx: Tx, account: str, event: CallbackAsked) -> Answer:
     row = _by_call(tx, account, event.call_id)
     if row is None:
         return HangUp(Prompt(phrases(line.language).lost, line.language))
-    wanted = event.digit == callbacks.KEY and callback.may_be_asked_for(tx.config, row)
+    wanted = event.digit == callbacks.KEY and callback_limits.may_be_asked_for(tx, row)
     # Only a press that counts is remembered: the same key of the same call may count later.
     if wanted and tx.first_time(_input(account, "callback_asked", event)):
         row = callbacks.ask(tx, row)

@@ -60,7 +60,8 @@ async def _dial(desk: Desk, phone: CallControl, effect: DialCustomer, call: Outb
         return _unknown(desk, str(error))
     except SendFailed as error:
         if error.retry_after_s is None:
-            return await _refused(desk, effect, str(error))
+            await desk.run(callbacks.refused_for_good, effect.interaction_id, effect.dial)
+            return Outcome("failed", str(error), unsure=False)
         again = desk.clock.now() + max(BACKOFF, round(error.retry_after_s * SECOND))
         return Outcome("ready", str(error), again, unsure=False)
     except ChannelError as error:

@@ -7,7 +7,7 @@ from typing import Any
 from routing import model as routing
 from routing.callbacks import KEPT
 from service_desk.domain.config import PLAIN_CALLBACK, Callback, DeskConfig
-from service_desk.domain.contact_point import fold_phone
+from service_desk.domain.contact_point import country_of_phone, fold_phone, is_charged, reaches
 from service_desk.domain.interaction import QUEUED
 
 HINT = "callback"
@@ -99,14 +99,28 @@ def sender_of(config: DeskConfig, account: str) -> str | None:
     return None if point is None else point.value
 
 
+def may_be_called(config: DeskConfig, row: Contact) -> bool:
+    """Whether the rules let the desk call the number of a contact.
+
+    A caller's number is theirs to claim. So it is none of our own lines', none that costs more than a call, and of a
+    country that a line of ours is in or that the queue's rule allows besides.
+    """
+    number = number_of(row)
+    if number is None or is_charged(number):
+        return False
+    ours = [point.value for line in config.phone_lines if (point := fold_phone(line.number)) is not None]
+    countries = {*rule_of(config, row["queue_id"]).countries, *map(country_of_phone, ours)}
+    return reaches(number) not in map(reaches, ours) and country_of_phone(number) in countries - {None}
+
+
 def may_be_asked_for(config: DeskConfig, row: Contact) -> bool:
-    """Whether the customer of a waiting call can be called back instead."""
+    """Whether the customer of a waiting call can be called back instead, however often they were of late."""
     return (
         row["channel"] == "phone"
         and row["state"] == QUEUED
         and pending(row) is None
         and config.queue(row["queue_id"]).callback is not None
-        and number_of(row) is not None
+        and may_be_called(config, row)
         and sender_of(config, row["account"]) is not None
     )
 

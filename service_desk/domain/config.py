@@ -13,6 +13,7 @@ from routing.hours import is_open, next_change
 from routing.model import MINUTE, SECOND, YEAR, CallbackRule, Hours, Policy, QueuePolicy, Span
 from routing.requirements import parse
 from service_desk.domain.config_faults import ConfigFaults, faults_of
+from service_desk.domain.contact_point import is_country
 from service_desk.domain.media import ASYNCHRONOUS, Channel
 
 KEY_PATTERN = r"^[a-z][a-z0-9_-]{0,39}$"
@@ -26,6 +27,7 @@ STEPS_MOST = 20
 """Of a list within a queue: rings, steps, spans of a day."""
 DAYS_MOST = 400
 SHIFTS_MOST = 20_000
+COUNTRIES_MOST = 300
 CARRIER_S = 15
 """What it may take from the decision to call until the phone rings, and until the carrier tells how it ended."""
 Value = Annotated[int, Field(ge=0, le=1_000)]
@@ -153,7 +155,8 @@ class Callback(Part):
     With `offer_after_s` the waiting treatment offers it from so much waiting on; without it only overflow steps lead to
     it. `first`: "agent" (an agent takes the contact, then the customer's phone rings) or "customer" (the customer is
     called when at most `position` - 1 are before them, or they would wait at most `within_s`, and is then next). Who
-    does not answer within `answer_s` is called again after `pause_s`, `tries` times in all.
+    does not answer within `answer_s` is called again after `pause_s`, `tries` times in all. Called are numbers of the
+    countries that the desk's phone lines are in, and of `countries` (ISO 3166 codes) besides.
     """
 
     first: Literal["agent", "customer"] = "agent"
@@ -163,6 +166,15 @@ class Callback(Part):
     pause_s: int = Field(300, ge=30, le=86_400)
     position: int = Field(1, ge=1, le=1_000)
     within_s: int = Field(0, ge=0, le=3_600)
+    countries: list[str] = Field([], max_length=COUNTRIES_MOST)
+
+    @field_validator("countries")
+    @classmethod
+    def are_countries(cls, countries: list[str]) -> list[str]:
+        """Codes that no number is of would allow nothing."""
+        if unknown := [code for code in countries if not is_country(code)]:
+            raise ValueError(f"must be codes of countries, like DE or US; unknown: {', '.join(unknown)}")
+        return countries
 
     def for_router(self) -> CallbackRule:
         """As the router reads it: it waits longer than the phone rings, for the carrier to say what came of it."""

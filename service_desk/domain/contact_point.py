@@ -8,6 +8,17 @@ from functools import lru_cache
 
 import phonenumbers
 
+CHARGED = frozenset(
+    {
+        phonenumbers.PhoneNumberType.PREMIUM_RATE,
+        phonenumbers.PhoneNumberType.SHARED_COST,
+        phonenumbers.PhoneNumberType.PERSONAL_NUMBER,
+        phonenumbers.PhoneNumberType.PAGER,
+        phonenumbers.PhoneNumberType.UAN,
+        phonenumbers.PhoneNumberType.VOICEMAIL,
+    }
+)
+"""Numbers that no person is called at, or at a price of their own."""
 MAILBOX = re.compile(r"^[^\s@<>\"(),:;\[\]\\]{1,64}@[^\s@<>\"(),:;\[\]\\]{1,255}$")
 
 
@@ -104,6 +115,46 @@ def region_of_phone(value: str) -> str | None:
     number = _parse(value, None)
     region = phonenumbers.region_code_for_number(number) if number is not None else None
     return None if region in (None, phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY, "001") else str(region)
+
+
+def country_of_phone(value: str) -> str | None:
+    """The country whose networks an E.164 number is called through, as ISO 3166 code; None for satellites and the like.
+
+    Also of a number that the numbering plan does not know: then the first country that has its country code.
+    """
+    number = _as_dialled(value)
+    if number is None:
+        return None
+    region = phonenumbers.region_code_for_number(number)
+    region = region or phonenumbers.region_code_for_country_code(number.country_code or 0)
+    return str(region) if is_country(region) else None
+
+
+def is_country(region: str) -> bool:
+    """Whether it is the ISO 3166 code of a country that has telephone numbers."""
+    return region in phonenumbers.SUPPORTED_REGIONS
+
+
+def is_charged(value: str) -> bool:
+    """Whether an E.164 number is of a kind that costs its caller more, or that nobody speaks at."""
+    number = _as_dialled(value)
+    return number is not None and phonenumbers.number_type(number) in CHARGED
+
+
+def reaches(value: str) -> str | None:
+    """The E.164 number that answers when this one is dialled; None if it is none."""
+    number = _as_dialled(value)
+    return None if number is None else _e164(number)
+
+
+def _as_dialled(value: str) -> phonenumbers.PhoneNumber | None:
+    """Without digits too many: exchanges connect the number that is complete and do not look at the rest."""
+    try:
+        number = phonenumbers.parse(value, None)
+    except phonenumbers.NumberParseException:
+        return None
+    phonenumbers.truncate_too_long_number(number)
+    return number
 
 
 def region_of_language(tag: str | None) -> str | None:

@@ -7,11 +7,12 @@ import sqlalchemy as sa
 from routing.ageing import PLAIN
 from routing.estimate import expected_wait
 from service_desk.clock import Micros
-from service_desk.domain.callback import is_offered, talks_by
+from service_desk.domain.callback import talks_by
 from service_desk.domain.config import AgeingClass, Queue
 from service_desk.domain.interaction import OFFERED, WAITING
 from service_desk.domain.media import ASYNCHRONOUS
 from service_desk.domain.media import LIVE as LIVE_MEDIA
+from service_desk.queries.callback_limits import is_offered
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
 
@@ -54,8 +55,7 @@ def line_facts(reader: Reader, account: str, external_id: str) -> LineFacts | No
     facts = facts_of(reader, row)
     if row["callback_at"] is not None:
         facts = replace(facts, on_the_line=leg is not None and talks_by(row, leg["dial"]))
-    waited = 0 if row["queued_at"] is None else reader.now - row["queued_at"]
-    return replace(facts, offers_callback=facts.on_the_line and is_offered(reader.config, row, waited))
+    return replace(facts, offers_callback=facts.on_the_line and is_offered(reader, row))
 
 
 def facts_of(reader: Reader, row: sa.RowMapping) -> LineFacts:

@@ -113,6 +113,7 @@ def test_the_router_takes_the_seed(seed: DeskConfig) -> None:
         (("queues", 0, "callback"), {"first": "nobody"}, "agent"),
         (("queues", 0, "callback"), {"tries": 0}, "greater than or equal to 1"),
         (("queues", 0, "callback"), {"pause_s": 0}, "greater than or equal to 30"),
+        (("queues", 0, "callback"), {"countries": ["DE", "ZZ"]}, "unknown: ZZ"),
         (("queues", 0, "callback"), {"position": 3}, "service.callback.position: counts only where"),
         (("queues", 0, "callback"), {"within_s": 60}, "service.callback.within_s: counts only where"),
         (("queues", 0, "rings"), [{"after_s": 60}, {"after_s": 30}], "later than the ring before"),

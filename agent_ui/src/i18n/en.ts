@@ -449,7 +449,7 @@ export const en = {
   "system.callback.failed": "Callback: the customer could not be called",
   "system.callback.canceled": "Callback: the call was ended before the customer answered",
   "system.callback.completed": "Callback: the call ended before anybody spoke",
-  "system.callback.given_up": "Callback: not reached in all tries; a ticket was opened",
+  "system.callback.given_up": "Callback: given up without reaching the customer; a ticket was opened",
   "system.callback.called_again": "Callback: the customer called again by themselves",
   "system.callback.cancelled": "Callback: called off",
   "system.call.connected": "Connected",

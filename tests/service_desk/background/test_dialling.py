@@ -144,15 +144,17 @@ async def test_too_many_requests_waits_and_goes_through(scene: Scene) -> None:
     assert len(scene.carrier.dialled) == 1
 
 
-async def test_a_number_that_the_provider_will_not_call_counts_as_missed(scene: Scene) -> None:
+async def test_a_number_that_the_provider_will_not_call_is_tried_once(scene: Scene) -> None:
+    """The next try would end the same: a ticket tells a person at once, and the agent is free."""
     scene.carrier.before["dial"] = [SendFailed("the provider refused with 400, code 21211", code="21211")]
     scene.start()
     contact = await called(scene)
     await scene.until(lambda: state_is(scene, "failed"))
     row = await row_of(scene.desk, schema.interaction, contact)
-    state = pending(row)
-    assert state is not None
-    assert (row["state"], row["agent_id"], state.missed) == ("queued", None, 1)
+    assert (row["state"], row["end_reason"]) == ("ended", "callback_missed")
+    assert await rows_of(scene.desk, schema.timer, kind="connect_timeout") == []
+    (ticket,) = await rows_of(scene.desk, schema.ticket)
+    assert "does not call this number" in ticket["description"]
 
 
 async def test_a_fault_of_ours_calls_nobody_twice(scene: Scene) -> None:
