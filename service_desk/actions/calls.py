@@ -98,7 +98,7 @@ def choose(tx: Tx, account: str, event: DigitsPressed) -> Answer:
     line = _line(tx, account)
     row = interactions.by_external_id(tx, account, event.call_id)
     if row is None:
-        return HangUp(Prompt("Sorry, something went wrong. Please call again.", line.language))
+        return HangUp(Prompt(phrases(line.language).lost, line.language))
     if row["state"] != life.MENU or not tx.first_time(_input(account, "digits_pressed", event)):
         return _answer_for(line, row)
     option = next((o for o in line.options if o.digit == event.digits[:1]), None)
@@ -448,7 +448,7 @@ def _answer_for(line: PhoneLine, row: Row) -> Answer:
     if row["state"] == life.MENU:
         return ask_menu(line, attempt=1)
     if row["state"] in life.WAITING:
-        return Hold(Prompt("Thank you. The next free person is yours.", line.language, line.music_url))
+        return Hold(Prompt(phrases(line.language).joined, line.language, line.music_url))
     if row["state"] in (life.CONNECTING, life.ACTIVE):
         return Join(row["id"], "customer")
     return HangUp()

@@ -154,9 +154,9 @@ class Callback(Part):
 
     With `offer_after_s` the waiting treatment offers it from so much waiting on; without it only overflow steps lead to
     it. `first`: "agent" (an agent takes the contact, then the customer's phone rings) or "customer" (the customer is
-    called when at most `position` - 1 are before them, or they would wait at most `within_s`, and is then next). Who
-    does not answer within `answer_s` is called again after `pause_s`, `tries` times in all. Called are numbers of the
-    countries that the desk's phone lines are in, and of `countries` (ISO 3166 codes) besides.
+    called when at most `position` - 1 are before them, or they would wait at most `within_s`, and waits on in place).
+    Who does not answer within `answer_s` is called again after `pause_s`, `tries` times in all. Called are numbers of
+    the countries that the desk's phone lines are in, and of `countries` (ISO 3166 codes) besides.
     """
 
     first: Literal["agent", "customer"] = "agent"

@@ -1,4 +1,4 @@
-"""What a waiting caller is told about their place, in the line's language; English where we have no words."""
+"""What a caller is told about their place and callback, in the line's language; English where we have no words."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 class Phrases:
     """Sentences of one language; `{n}` is a number."""
 
+    joined: str
     next_one: str
     place: str
     soon: str
@@ -22,6 +23,7 @@ class Phrases:
 
 PHRASES = {
     "en": Phrases(
+        joined="Thank you. The next free person is yours.",
         next_one="You are next in line.",
         place="You are number {n} in line.",
         soon="The expected wait is less than a minute.",
@@ -31,10 +33,11 @@ PHRASES = {
         lost="Sorry, something went wrong. Please call again.",
         callback_offer="To be called back at this number, press 1. You keep your place in line.",
         callback_promised="Thank you. We will call you back at this number. You keep your place in line. Goodbye.",
-        callback_hello="This is {brand} with your callback. You are next. One moment please.",
+        callback_hello="This is {brand} with your callback. Please hold the line until somebody is free.",
         callback_over="Sorry, this call is not needed any more. Goodbye.",
     ),
     "de": Phrases(
+        joined="Danke. Wir verbinden Sie, sobald jemand frei ist.",
         next_one="Sie sind als Nächstes an der Reihe.",
         place="Sie sind an Position {n} der Warteschlange.",
         soon="Die voraussichtliche Wartezeit beträgt weniger als eine Minute.",
@@ -44,10 +47,11 @@ PHRASES = {
         lost="Leider ist etwas schiefgegangen. Bitte rufen Sie noch einmal an.",
         callback_offer="Für einen Rückruf unter dieser Nummer drücken Sie die 1. Sie behalten Ihren Platz.",
         callback_promised="Danke. Wir rufen Sie unter dieser Nummer zurück. Sie behalten Ihren Platz. Auf Wiederhören.",
-        callback_hello="Hier ist {brand} mit Ihrem Rückruf. Sie sind als Nächstes an der Reihe. Einen Moment bitte.",
+        callback_hello="Hier ist {brand} mit Ihrem Rückruf. Bitte bleiben Sie am Apparat, bis jemand frei ist.",
         callback_over="Dieser Anruf hat sich inzwischen erledigt. Auf Wiederhören.",
     ),
     "es": Phrases(
+        joined="Gracias. Le atenderemos en cuanto haya alguien disponible.",
         next_one="Usted es la siguiente persona en la cola.",
         place="Usted ocupa el puesto {n} en la cola.",
         soon="El tiempo de espera previsto es de menos de un minuto.",
@@ -57,7 +61,7 @@ PHRASES = {
         lost="Lo sentimos, algo ha fallado. Por favor, llame de nuevo.",
         callback_offer="Si desea que le llamemos a este número, pulse 1. Conservará su puesto en la cola.",
         callback_promised="Gracias. Le llamaremos a este número. Conserva su puesto en la cola. Hasta luego.",
-        callback_hello="Le llamamos de {brand}, como nos pidió. Usted es el siguiente. Un momento, por favor.",
+        callback_hello="Le devolvemos la llamada desde {brand}. Por favor, espere a que haya alguien disponible.",
         callback_over="Lo sentimos, esta llamada ya no es necesaria. Hasta luego.",
     ),
 }

@@ -291,6 +291,23 @@ async def test_who_calls_while_an_agent_calls_them_is_not_called_again(sqlite_ur
         assert await faults(place.desk) == []
 
 
+async def test_who_calls_while_the_desk_calls_them_has_the_place_and_that_call_ends(sqlite_url: str) -> None:
+    """Customer first: nobody waits for them to answer, so nothing keeps the place from changing hands."""
+    async with floor(sqlite_url) as place:
+        await only_sales(place)
+        await publish(place, callback=CUSTOMER_FIRST)
+        name = await asked(place)
+        leg = await fares(place, name, "ringing", 1)
+        again = await call_from(place, NUMBER)
+        await place.settle()
+        old, new = await place.contact(name), await place.contact(again)
+        assert (old["state"], old["end_reason"]) == ("ended", "called_again")
+        assert (new["state"], new["queued_at"]) == ("queued", old["queued_at"])
+        (end,) = await rows_of(place.desk, schema.effect, kind="hang_up_call", subject=old["id"])
+        assert end["data"]["call_id"] == leg
+        assert await faults(place.desk) == []
+
+
 async def test_an_agent_calls_it_off(sqlite_url: str) -> None:
     async with floor(sqlite_url) as place:
         await only_sales(place)
