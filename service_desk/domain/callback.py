@@ -114,11 +114,15 @@ def may_be_called(config: DeskConfig, row: Contact) -> bool:
 
 
 def may_be_asked_for(config: DeskConfig, row: Contact) -> bool:
-    """Whether the customer of a waiting call can be called back instead, however often they were of late."""
+    """Whether the customer of a waiting call can be called back instead, however often they were of late.
+
+    Who was called back and waits on the line now is not asked to do it all again.
+    """
     return (
         row["channel"] == "phone"
         and row["state"] == QUEUED
         and pending(row) is None
+        and (row["hints"] or {}).get("kept") != KEPT
         and config.queue(row["queue_id"]).callback is not None
         and may_be_called(config, row)
         and sender_of(config, row["account"]) is not None
