@@ -631,10 +631,11 @@ async def test_customer_first_who_answers_is_offered_at_once_ahead_of_all(db_url
         answer = await picks_up(place, name)
         assert isinstance(answer, Hold)
         assert "Test Works" in answer.prompt.text
+        await place.say("bob", "away")
+        await place.settle()
         assert not isinstance(await press(place, name), HangUp), (
             "who was called back is not asked to do it again"
         )
-        await place.say("bob", "away")
         await place.say("bob", "ready")
         await place.settle()
         (offer,) = await rows_of(place.desk, schema.offer, state="pending")
