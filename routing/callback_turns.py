@@ -1,6 +1,6 @@
 """What is decided about callbacks in a turn: whom to dial, and who was missed."""
 
-from routing import callbacks, stages
+from routing import callbacks, overflow, stages
 from routing.decisions import Because, CallbackMissed, CustomerDialled, Decision
 from routing.estimate import expected_wait
 from routing.floor import Floor
@@ -13,6 +13,8 @@ def dial_who_is_near(floor: Floor, out: list[Decision], *, looks: bool) -> None:
     """Dial who sleeps and whose turn is near, in the order of their lines; `looks`: also by their expected wait."""
     for queue in sorted(floor.sleepy):
         line = floor.sleepy[queue]
+        if not may_dial(floor, queue, line):
+            continue
         rule = callbacks.rule_of(line.policy)
         while (head := line.sleepers.head) is not None:
             record: ItemRecord = head[2]
@@ -31,6 +33,20 @@ def dial_who_is_near(floor: Floor, out: list[Decision], *, looks: bool) -> None:
             }
             stages.dial(floor, record)
             out.append(CustomerDialled(record.item.id, attempt, because))
+
+
+def may_dial(floor: Floor, queue: str, line: QueueLine) -> bool:
+    """Whether who answers now would find somebody: the queue is open, and staffed by who is idle or busy.
+
+    An agent who becomes ready is a command, which looks again by itself; for the opening see `next_opening`.
+    """
+    return line.open_until(floor.now)[0] and overflow.is_staffed(floor, queue)
+
+
+def next_opening(floor: Floor) -> Micros | None:
+    """When the first closed queue opens in which callbacks sleep; None if there is none, or not within months."""
+    changes = (line.open_until(floor.now) for line in floor.sleepy.values())
+    return min((until for is_open, until in changes if not is_open and until is not None), default=None)
 
 
 def _ahead(line: QueueLine, record: ItemRecord) -> int:

@@ -4,7 +4,7 @@
 
 from collections import Counter
 
-from routing import callbacks, choice, roster, stages
+from routing import callbacks, choice, overflow, roster, stages
 from routing.buckets import NOWHERE, Bucket
 from routing.capacity import has_room
 from routing.floor import Floor
@@ -30,6 +30,7 @@ def check(router: Router) -> None:
     _check_conservation(floor)
     _check_deadlines(floor)
     _check_nobody_idles(floor)
+    _check_sleepers(router)
     looks = any(callbacks.rule_of(line.policy).within for line in floor.sleepy.values())
     assert looks == (floor.look_at is not None), f"expected waits are looked at {floor.look_at}"
 
@@ -94,6 +95,23 @@ def _check_sleep(floor: Floor, record: ItemRecord) -> None:
     assert record.rests == rests == (record.entry in set(line.resting)), f"{name} rests: {record.rests}"
     if waits and callback is not None and callback.dialled_at is not None:
         assert now < callback.dialled_at + rule.answer, f"{name} is dialled for too long"
+
+
+def _check_sleepers(router: Router) -> None:
+    """Whoever sleeps has a reason: their turn is not near, or nobody is there; a closed queue wakes by itself."""
+    floor = router.floor
+    for queue, line in floor.sleepy.items():
+        is_open, opens_at = line.open_until(floor.now)
+        if not is_open:
+            due = router.next_deadline()
+            assert opens_at is None or (due is not None and due <= opens_at), f"{queue} sleeps until {due}"
+            continue
+        if not overflow.is_staffed(floor, queue):
+            continue
+        for _, _, record in line.sleepers:
+            ahead = line.waiting.rank(record.entry) - line.resting.rank(record.entry)
+            near = ahead < callbacks.rule_of(line.policy).position
+            assert not near, f"{record.item.id} sleeps behind {ahead} and was not dialled"
 
 
 def _check_agent(floor: Floor, agent: AgentRecord) -> None:

@@ -7,7 +7,7 @@ is offered (matching.py). The rest of this file is ways in and ways to look.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from routing import rebuild, roster, stages, views
+from routing import callback_turns, rebuild, roster, stages, views
 from routing.commands import Command
 from routing.decisions import Decision
 from routing.estimate import Estimate
@@ -57,6 +57,7 @@ class Router:
                     stages.next_due(floor),
                     roster.next_closing(floor),
                     floor.look_at,
+                    callback_turns.next_opening(floor) if floor.sleepy else None,
                 )
                 if at is not None
             ),

@@ -18,6 +18,7 @@ from tests.service_desk.dispatch.test_callbacks import (
     AGENT_FIRST,
     CUSTOMER_FIRST,
     asked,
+    dan_is_busy,
     fares,
     passes,
     picks_up,
@@ -25,7 +26,7 @@ from tests.service_desk.dispatch.test_callbacks import (
     softphone,
 )
 from tests.service_desk.dispatch.test_rules import only_sales, publish
-from tests.service_desk.people import PHONE, rows_of
+from tests.service_desk.people import PHONE, make_agent, rows_of, set_state
 from tests.service_desk.storage.two_nodes import faults
 
 STRANGER = "+14155550111"
@@ -61,6 +62,7 @@ async def test_a_stranger_with_ten_calls_gets_three_dials(db_url: str) -> None:
     async with floor(db_url) as place:
         await only_sales(place)
         await publish(place, callback=RULE)
+        await dan_is_busy(place)
         for number in range(10):
             before = await dialled(place)
             called = await is_called_back(place, STRANGER)
@@ -95,6 +97,8 @@ async def test_who_asks_in_many_queues_before_the_first_call_gets_three_dials(db
             names.append(await call_from(place, STRANGER))
             await place.settle()
             assert isinstance(await press(place, names[-1]), HangUp)
+        works = await make_agent(place.desk, "eve", queues=[f"q{n}" for n in range(5)])
+        await set_state(place.desk, works, "ready", None)
         for name in names:
             await place.hang_up(name)
             await place.settle()

@@ -134,14 +134,14 @@ async def test_customer_first(sqlite_url: str, tmp_path: Path) -> None:
     async with world(sqlite_url, tmp_path, config=calling_back(CONFIG, first="customer")) as desk:
         await add_agent(desk, "ann")
         await ask_for_it(desk)
-        call = await answer(desk)
+        async with console(desk, "ann") as ann:  # before somebody works, nobody is called
+            call = await answer(desk)
 
-        async def greeted() -> bool:
-            events = (await desk.leg(call))["events"]
-            return any("with your callback" in event.get("text", "") for event in events)
+            async def greeted() -> bool:
+                events = (await desk.leg(call))["events"]
+                return any("with your callback" in event.get("text", "") for event in events)
 
-        await until(greeted, "they hear who calls")
-        async with console(desk, "ann") as ann:
+            await until(greeted, "they hear who calls")
             offer = await ann.offer()
             contact = offer["interaction_id"]
             assert offer["because"]["kept"] == "callback"

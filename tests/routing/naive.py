@@ -131,7 +131,9 @@ class NaiveRouter:
     def dial(self, *, looks: bool) -> None:
         """Who sleeps and whose turn is near, by place or by expected wait."""
         for queue in sorted({each.item.queue for each in self.items.values()}):
-            ahead = 0
+            hours, ahead = self.queue(queue).hours, 0
+            if not self.staff(queue) or (hours is not None and not is_open(hours, self.now)):
+                continue
             for each in self.line(queue):
                 rule, callback = self.calls_back(each.item), each.item.callback
                 rests = self.is_resting(each)
@@ -219,17 +221,16 @@ class NaiveRouter:
             for other in self.items.values()
             if other.item.queue == queue.id and other.place in {"waiting", "offered"}
         ]
-        staff = [
-            person
-            for person in self.people.values()
-            if self.takes_work(person) and queue.id in person.agent.queues
-        ]
         return {
             "wait": self.now - since(each.item) >= step.after,
             "size": arrived and not each.item.placed and len(there) - 1 >= step.size,
-            "no_staff": not staff and not self.waits_for_opening(each.item, queue.hours),
+            "no_staff": not self.staff(queue.id) and not self.waits_for_opening(each.item, queue.hours),
             "closed": queue.hours is not None and self.is_closed_to(each.item, queue.hours),
         }[step.when]
+
+    def staff(self, queue: str) -> list[Person]:
+        people = self.people.values()
+        return [person for person in people if self.takes_work(person) and queue in person.agent.queues]
 
     def waits_for_opening(self, item: WorkItem, hours: Hours | None) -> bool:
         """Put into a closed queue by a person, which has not opened since."""

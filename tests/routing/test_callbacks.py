@@ -7,7 +7,18 @@ import pytest
 from routing import callbacks
 from routing import commands as c
 from routing import decisions as d
-from routing.model import MINUTE, SECOND, Callback, CallbackRule, Micros, Policy, QueuePolicy, WorkItem
+from routing.model import (
+    MINUTE,
+    SECOND,
+    Callback,
+    CallbackRule,
+    Hours,
+    Micros,
+    Policy,
+    QueuePolicy,
+    Span,
+    WorkItem,
+)
 from routing.router import Router
 from routing.waiting import Entry, Line
 from tests.routing.floors import Floor, kinds
@@ -15,6 +26,9 @@ from tests.routing.worlds import START, item, queued, ready
 
 BY_AGENT = CallbackRule("agent", tries=3, pause=MINUTE)
 BY_CUSTOMER = CallbackRule("customer", position=2, tries=3, pause=MINUTE, answer=30 * SECOND)
+FROM_2214 = Hours("UTC", ((Span(22 * 60 + 14, 24 * 60),),) * 7)  # START is 22:13:20
+BUSY = (c.WorkTaken(item("talk", queue="sales"), "zoe"), ready("zoe"))
+"""Somebody of the queue is at work, and has no room: customers may be dialled, nothing is offered."""
 
 
 def by(rule: CallbackRule, version: int = 1) -> Policy:
@@ -66,7 +80,9 @@ def test_who_does_not_answer_the_agents_call_rests_in_their_place() -> None:
 def test_the_customer_is_dialled_when_their_turn_is_near_and_enters_at_their_place() -> None:
     call = callbacks.asked(item("call", queued_at=START - MINUTE))
     floor = Floor(
-        *(queued(f"before{n}", queued_at=START - 5 * MINUTE + n) for n in range(3)), policy=by(BY_CUSTOMER)
+        *BUSY,
+        *(queued(f"before{n}", queued_at=START - 5 * MINUTE + n) for n in range(3)),
+        policy=by(BY_CUSTOMER),
     )
     assert floor.do(c.WorkQueued(call)) == []
     assert floor.router.position("call") == 4
@@ -87,7 +103,7 @@ def test_the_customer_is_dialled_when_their_turn_is_near_and_enters_at_their_pla
 
 
 def test_who_is_not_reached_in_time_is_tried_again_and_then_it_is_over() -> None:
-    floor = Floor(policy=by(BY_CUSTOMER))
+    floor = Floor(*BUSY, policy=by(BY_CUSTOMER))
     at: list[tuple[str, Micros]] = []
     decisions = floor.do(c.WorkQueued(callbacks.asked(item("call"))))
     while decisions and len(at) < 20:
@@ -105,7 +121,7 @@ def test_who_is_not_reached_in_time_is_tried_again_and_then_it_is_over() -> None
 
 def test_who_rests_is_not_ahead_of_others_who_sleep() -> None:
     near = replace(BY_CUSTOMER, position=1)
-    floor = Floor(c.WorkQueued(callbacks.asked(item("call"))), policy=by(near))
+    floor = Floor(*BUSY, c.WorkQueued(callbacks.asked(item("call"))), policy=by(near))
     assert floor.do(c.WorkQueued(callbacks.asked(item("next", queued_at=START + 1)))) == []
     (missed, dialled) = floor.do(c.Tick(), after=near.answer)
     assert isinstance(missed, d.CallbackMissed)
@@ -115,6 +131,8 @@ def test_who_rests_is_not_ahead_of_others_who_sleep() -> None:
 
 def test_many_who_rest_cost_no_look_at_each_with_every_command(monkeypatch: pytest.MonkeyPatch) -> None:
     floor = Router(by(replace(BY_CUSTOMER, position=1)))
+    for command in BUSY:
+        floor.apply(command, START)
     resting = Callback(1, START + MINUTE)
     for number in range(300):
         name = f"rests{number:03}"
@@ -134,6 +152,25 @@ def test_many_who_rest_cost_no_look_at_each_with_every_command(monkeypatch: pyte
     (dialled,) = floor.apply(c.WorkEnded("waits"), START + 2)
     assert isinstance(dialled, d.CustomerDialled)
     assert dialled.because["position"] == 1
+
+
+def test_nobody_is_dialled_while_nobody_works() -> None:
+    """Who answered would hear music, and nobody would come: it sleeps until somebody of the queue is ready."""
+    floor = Floor(c.WorkQueued(callbacks.asked(item("call"))), policy=by(BY_CUSTOMER))
+    assert floor.router.next_deadline() is None
+    floor.do(ready("bert", queues=frozenset({"sales"})))
+    assert floor.do(c.Tick(), after=MINUTE) == []
+    assert kinds(floor.do(*BUSY)) == ["CustomerDialled"], "busy is enough"
+
+
+def test_nobody_is_dialled_while_the_queue_is_closed_and_its_opening_wakes_them() -> None:
+    policy = Policy(1, (QueuePolicy("billing", callback=BY_CUSTOMER, hours=FROM_2214),))
+    floor = Floor(*BUSY, c.WorkQueued(callbacks.asked(item("call"))), policy=policy)
+    assert floor.router.next_deadline() == START + 40 * SECOND
+    assert floor.do(c.Tick(), after=40 * SECOND - 1) == []
+    twin = Router.restore(floor.router.snapshot())
+    for router in (floor.router, twin):
+        assert kinds(list(router.apply(c.Tick(), START + 40 * SECOND))) == ["CustomerDialled"]
 
 
 def test_a_late_answer_is_believed() -> None:
@@ -177,7 +214,7 @@ def test_a_look_that_is_due_stays_due_until_it_has_come() -> None:
 
 @pytest.mark.parametrize("reason", ["item", "treatment"])
 def test_a_refused_dial_leaves_nobody_being_dialled(reason: str) -> None:
-    floor = Floor(policy=by(BY_CUSTOMER))
+    floor = Floor(*BUSY, policy=by(BY_CUSTOMER))
     (dialled,) = floor.do(c.WorkQueued(callbacks.asked(item("call"))))
     assert floor.do(c.DecisionRefused(dialled, reason)) == []
     assert floor.router.position("call") == (None if reason == "item" else 1)
@@ -188,7 +225,7 @@ def test_a_refused_dial_leaves_nobody_being_dialled(reason: str) -> None:
 @pytest.mark.parametrize("reason", ["item", "treatment"])
 def test_a_refused_end_of_a_callback_puts_it_back_to_be_tried_again(reason: str) -> None:
     """The row may know better: the customer answered in the last moment, or the end could not be carried out."""
-    floor = Floor(policy=by(replace(BY_CUSTOMER, tries=1)))
+    floor = Floor(*BUSY, policy=by(replace(BY_CUSTOMER, tries=1)))
     floor.do(c.WorkQueued(callbacks.asked(item("call"))))
     (missed,) = floor.do(c.Tick(), after=BY_CUSTOMER.answer)
     assert isinstance(missed, d.CallbackMissed)
@@ -201,14 +238,14 @@ def test_a_refused_end_of_a_callback_puts_it_back_to_be_tried_again(reason: str)
 
 def test_an_answer_in_the_last_moment_is_served_after_the_refusal() -> None:
     call = callbacks.asked(item("call"))
-    floor = Floor(c.WorkQueued(call), policy=by(replace(BY_CUSTOMER, tries=1)))
+    floor = Floor(*BUSY, c.WorkQueued(call), policy=by(replace(BY_CUSTOMER, tries=1)))
     (missed,) = floor.do(c.Tick(), after=BY_CUSTOMER.answer)
     floor.do(c.DecisionRefused(missed, "treatment"), c.WorkChanged(callbacks.reached(call)), ready("anna"))
     assert floor.rings() == {"call": "anna"}
 
 
 def test_the_rule_counts_for_callbacks_that_wait_already() -> None:
-    floor = Floor(ready("anna"), c.AgentAway("anna", "lunch"), policy=by(replace(BY_CUSTOMER, position=1)))
+    floor = Floor(*BUSY, policy=by(replace(BY_CUSTOMER, position=1)))
     floor.do(queued("first", queued_at=START - MINUTE), c.WorkQueued(callbacks.asked(item("call"))))
     assert kinds(floor.do(c.PolicyChanged(by(BY_CUSTOMER, 2)))) == ["CustomerDialled"]
     tell(floor, callbacks.missed(place_of(floor, "call"), BY_CUSTOMER, floor.now))
@@ -218,14 +255,20 @@ def test_the_rule_counts_for_callbacks_that_wait_already() -> None:
 
 
 def test_a_router_from_the_rows_knows_who_is_being_dialled_and_since_when() -> None:
-    floor = Floor(policy=by(BY_CUSTOMER))
+    floor = Floor(*BUSY, policy=by(BY_CUSTOMER))
     floor.do(
         c.WorkQueued(callbacks.asked(item("call"))),
         c.WorkQueued(callbacks.asked(item("next", queued_at=START + 1))),
     )
     floor.do(c.WorkQueued(callbacks.asked(item("third", queued_at=START + 2))))
-    waiting = [(record.item, record.attempts) for record in floor.router.floor.items.values()]
-    twin = Router.rebuild(by(BY_CUSTOMER), floor.now, waiting=waiting)
+    records = [record for record in floor.router.floor.items.values() if not record.owner]
+    twin = Router.rebuild(
+        by(BY_CUSTOMER),
+        floor.now,
+        agents=[(ready("zoe").agent, True, START, None)],
+        waiting=[(record.item, record.attempts) for record in records],
+    )
+    twin.apply(BUSY[0], floor.now)
     twin.apply(c.Tick(), floor.now)
     for step in (c.Tick(), c.WorkEnded("next"), c.Tick()):
         floor.now += 15 * SECOND

@@ -26,7 +26,7 @@ from service_desk.intake import answer_while_waiting
 from service_desk.lease import take
 from service_desk.storage import schema
 from tests.service_desk.dispatch.floor import Floor, call_from, floor
-from tests.service_desk.dispatch.test_rules import only_sales, publish
+from tests.service_desk.dispatch.test_rules import CLOSED_ALWAYS, only_sales, publish
 from tests.service_desk.people import PHONE, rows_of
 from tests.service_desk.storage.two_nodes import faults
 
@@ -44,6 +44,14 @@ async def passes(place: Floor, seconds: int) -> None:
 async def heard(place: Floor, call_id: str) -> Any:
     """What a waiting leg is answered."""
     return await place.desk.read(answer_while_waiting, AccountId(PHONE), call_id)
+
+
+async def dan_is_busy(place: Floor) -> None:
+    """Somebody of the queue is at work, so that customers may be called, and has no room for any."""
+    name = await place.call()
+    await place.desk.run(pull.pull_contact, place.names[name], place.names["dan"])
+    await place.say("dan", "ready")
+    await place.settle()
 
 
 async def press(place: Floor, name: str, digit: str = "1") -> Any:
@@ -603,6 +611,7 @@ async def test_customer_first_who_answers_is_offered_at_once_ahead_of_all(db_url
     async with floor(db_url) as place:
         await only_sales(place)
         await publish(place, callback=CUSTOMER_FIRST)
+        await dan_is_busy(place)
         first = await place.call()
         name = await asked(place)
         await place.advance(1)
@@ -647,12 +656,33 @@ async def test_customer_first_who_answers_is_offered_at_once_ahead_of_all(db_url
         assert await faults(place.desk) == []
 
 
+async def test_customer_first_nobody_is_called_before_somebody_works(db_url: str) -> None:
+    """Who answered at night would hear music, and nobody would come."""
+    async with floor(db_url) as place:
+        await only_sales(place)
+        await publish(place, callback=CUSTOMER_FIRST, hours=CLOSED_ALWAYS)
+        name = await asked(place)
+        await dan_is_busy(place)
+        await passes(place, 61)
+        assert dials(await place.contact(name)) == 0, "the queue is closed"
+        await place.say("dan", "away")
+        await publish(place, callback=CUSTOMER_FIRST)
+        await passes(place, 61)
+        assert dials(await place.contact(name)) == 0, "nobody is there"
+        await place.say("dan", "ready")
+        await place.settle()
+        await dial_of(place, name)
+        assert dials(await place.contact(name)) == 1
+        assert await faults(place.desk) == []
+
+
 async def test_customer_first_who_does_not_answer_in_time_is_called_again_and_then_a_ticket(
     sqlite_url: str,
 ) -> None:
     async with floor(sqlite_url) as place:
         await only_sales(place)
         await publish(place, callback=CUSTOMER_FIRST)
+        await dan_is_busy(place)
         name = await asked(place)
         await place.settle()
         assert dials(await place.contact(name)) == 1
@@ -674,6 +704,7 @@ async def test_customer_first_who_hangs_up_in_line_has_abandoned(sqlite_url: str
     async with floor(sqlite_url) as place:
         await only_sales(place)
         await publish(place, callback=CUSTOMER_FIRST)
+        await dan_is_busy(place)
         name = await asked(place)
         await place.settle()
         await picks_up(place, name)
