@@ -40,6 +40,8 @@ LEAVES_WITHIN: Final[Micros] = MINUTE
 """From the promise to call somebody to the end of the call in which it was made, at most."""
 ENDED_UNREACHED: Final = "callback_missed"
 CANCELLED: Final = "callback_cancelled"
+HANDED_BACK: Final = "callback_handed_back"
+"""Of a stay in the line: the agent ended it before the customer was reached."""
 _WAITING_OF = Prepared(
     sa.select(CONTACT.c.id)
     .where(
@@ -303,6 +305,23 @@ def stop_dialling(tx: Tx, row: Row) -> Row:
         legs.end(tx, row, leg["call_id"])
     stopped = replace(state, dialling=False, dialled_at=None, rests_until=rests_until)
     return tx.change(CONTACT, row, hints=callback.with_pending(row, stopped))
+
+
+def hand_back(tx: Tx, row: Row) -> Row:
+    """The agent leaves before the customer was reached: it rests in its place, and no try is counted.
+
+    So neither they nor anybody else is offered it again at once. Giving it up for good is `cancel`.
+    """
+    legs.end_agents(tx, row)
+    tx.clear_timer(TIMER, row["id"])
+    row = messages.add_system_line(tx, stop_dialling(tx, row), "callback.handed_back")
+    if _has_called_since(tx, row):
+        return _over(tx, messages.add_system_line(tx, row, "callback.called_again"), "customer", CALLED_AGAIN)
+    state = pending(row)
+    assert state is not None, "only who is to be called can be handed back"
+    rest = replace(state, rests_until=tx.now + callback.rule_of(tx.config, row["queue_id"]).pause_s * SECOND)
+    row = tx.change(CONTACT, row, hints=callback.with_pending(row, rest))
+    return interactions.put_back(tx, row, HANDED_BACK)
 
 
 def _over(tx: Tx, row: Row, ended_by: str, reason: str) -> Row:

@@ -352,11 +352,15 @@ def take_from_agent(tx: Tx, row: Row) -> Row:
 
 
 def hang_up(tx: Tx, row: Row) -> Row:
-    """The agent ends the call: wrap-up begins now, the legs are ended by the carrier."""
+    """The agent ends the call: wrap-up begins now, the legs are ended by the carrier.
+
+    Of a callback whose customer was not reached yet only the agent's part ends: the promise stands.
+    """
+    if callback.pending(row) is not None:
+        return callbacks.hand_back(tx, row)
     customer = _customer_leg(tx, row)
     if customer is None:
         legs.end_agents(tx, row)
-        row = callbacks.stop_dialling(tx, row)
     else:
         tx.later(HangUpCall(row["account"], row["id"], customer))
     tx.clear_timer("connect_timeout", row["id"])

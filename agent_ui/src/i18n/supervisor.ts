@@ -156,6 +156,7 @@ export const supervisor = {
   "outcome.agent_silent": "put back: not answered",
   "outcome.agent_signed_out": "put back: agent signed out",
   "outcome.softphone_missing": "put back: softphone missing",
+  "outcome.callback_handed_back": "put back: callback, before it was reached",
   "outcome.parked": "answered, parked",
 
   "figure.waiting": "Waiting",

@@ -335,8 +335,45 @@ async def test_an_agent_calls_it_off(sqlite_url: str) -> None:
         assert await faults(place.desk) == []
 
 
-async def test_an_agent_hangs_up_while_it_rings(sqlite_url: str) -> None:
-    """The phone stops to ring, wrap-up begins; whoever picks up in that moment is told that it is over."""
+@pytest.mark.parametrize("rings", [True, False])
+async def test_an_agent_who_hangs_up_before_the_customer_is_reached_hands_it_back(
+    db_url: str, *, rings: bool
+) -> None:
+    """The phone stops to ring; the promise stands, in its place, and nobody is offered it again at once."""
+    async with floor(db_url) as place:
+        await only_sales(place)
+        await publish(place, callback=AGENT_FIRST)
+        name = await asked(place)
+        came = (await place.contact(name))["queued_at"]
+        await place.say("bob", "ready")
+        await place.settle()
+        await place.accept(name)
+        if rings:
+            await softphone(place, name)
+            leg = await fares(place, name, "ringing", 1)
+        await place.end(name)
+        await place.settle()
+        if rings:
+            hung_up = await rows_of(place.desk, schema.effect, kind="hang_up_call")
+            assert leg in {row["data"]["call_id"] for row in hung_up}
+            assert isinstance(await picks_up(place, name), HangUp), "who picks up in that moment is told"
+            await fares(place, name, "canceled", 5)
+        row = await place.contact(name)
+        state = pending(row)
+        assert state is not None
+        assert (row["state"], row["queued_at"], row["agent_id"]) == ("queued", came, None)
+        assert (row["answered_at"], row["end_reason"], state.missed) == (None, None, 0)
+        assert await rows_of(place.desk, schema.timer, kind="connect_timeout") == []
+        assert await rows_of(place.desk, schema.offer, state="pending") == [], "it rests"
+        await passes(place, 59)
+        assert await rows_of(place.desk, schema.offer, state="pending") == []
+        await place.advance(2)
+        (offer,) = await rows_of(place.desk, schema.offer, state="pending")
+        assert (offer["interaction_id"], offer["because"]["missed"]) == (row["id"], 0)
+        assert await faults(place.desk) == []
+
+
+async def test_who_has_called_again_is_not_called_once_the_agent_hands_it_back(sqlite_url: str) -> None:
     async with floor(sqlite_url) as place:
         await only_sales(place)
         await publish(place, callback=AGENT_FIRST)
@@ -345,14 +382,14 @@ async def test_an_agent_hangs_up_while_it_rings(sqlite_url: str) -> None:
         await place.settle()
         await place.accept(name)
         await softphone(place, name)
-        leg = await fares(place, name, "ringing", 1)
+        await place.advance(1)
+        again = await call_from(place, NUMBER)
         await place.end(name)
-        hung_up = await rows_of(place.desk, schema.effect, kind="hang_up_call")
-        assert leg in {row["data"]["call_id"] for row in hung_up}
-        assert isinstance(await picks_up(place, name), HangUp)
-        assert (await place.contact(name))["state"] == "wrap_up"
-        await place.finish(name)
         await place.settle()
+        old = await place.contact(name)
+        assert (old["state"], old["end_reason"]) == ("ended", "called_again")
+        (offer,) = await rows_of(place.desk, schema.offer, state="pending")
+        assert offer["interaction_id"] == place.names[again]
         assert await faults(place.desk) == []
 
 
