@@ -194,7 +194,10 @@ def refused_for_good(tx: Tx, interaction_id: str, number: int) -> None:
 
 
 def picked_up(tx: Tx, row: Row, leg: Row) -> Row:
-    """The customer is on the line: with the agent who waits for them, or in the line in their old place."""
+    """The customer is on the line: with the agent who waits for them, or in the line in their old place.
+
+    In the line, too, if that agent's softphone was lost meanwhile: nobody would talk to them in the conference.
+    """
     if not callback.is_wanted(row, leg["dial"]):
         return row
     row = messages.add_system_line(tx, row, "callback.answered")
@@ -202,6 +205,9 @@ def picked_up(tx: Tx, row: Row, leg: Row) -> Row:
     _say(tx, row, "answered")
     if row["state"] in life.WAITING:
         tx.route(WorkQueued(interactions.work_item_for(row, tx.config), row["attempts"]))
+    elif row["state"] == life.CONNECTING and not legs.has_agent(tx, row):
+        tx.clear_timer(TIMER, row["id"])
+        row = interactions.put_back(tx, row, "agent_lost")
     elif row["state"] == life.CONNECTING:  # what is left of the ringing may be too short to join
         tx.set_timer(TIMER, row["id"], tx.now + tx.config.connect_s * SECOND, agent_id=row["agent_id"])
     return row

@@ -323,7 +323,7 @@ def connect_timeout(tx: Tx, interaction_id: str, data: Mapping[str, Any]) -> Non
     if row["state"] != life.CONNECTING or row["agent_id"] != data["agent_id"]:
         return
     agent_id, state = row["agent_id"], callback.pending(row)
-    if state is not None and state.dialling and _agent_in(tx, row):
+    if state is not None and state.dialling and legs.has_agent(tx, row):
         number = callback.dials(row)
         leg = legs.of_dial(tx, row, number)
         if leg is not None and leg["ended_at"] is None:
@@ -399,7 +399,7 @@ def rejoin_timeout(tx: Tx, interaction_id: str, data: Mapping[str, Any]) -> None
     """Nobody came back to the conference: the caller returns to the line with their place."""
     agents.must_get(tx, data["agent_id"])  # locks in the fixed order: agent before interaction
     row = interactions.must_get(tx, interaction_id)
-    if row["state"] == life.ACTIVE and row["agent_id"] == data["agent_id"] and not _agent_in(tx, row):
+    if row["state"] == life.ACTIVE and row["agent_id"] == data["agent_id"] and not legs.has_agent(tx, row):
         put_back_call(tx, row, "agent_lost")
 
 
@@ -418,10 +418,6 @@ def _both_in(tx: Tx, row: Row) -> bool:
         if leg["in_conference"] and (leg["role"] == "agent" or callback.talks_by(row, leg["dial"]))
     }
     return roles == {"customer", "agent"}
-
-
-def _agent_in(tx: Tx, row: Row) -> bool:
-    return any(leg["role"] == "agent" for leg in legs.living(tx, row))
 
 
 def is_talking(tx: Tx, row: Row) -> bool:

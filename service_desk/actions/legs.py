@@ -28,6 +28,11 @@ def living(tx: Tx, row: Row) -> list[Row]:
     return list(tx.all(_LIVING, {"interaction": row["id"]}))
 
 
+def has_agent(tx: Tx, row: Row) -> bool:
+    """Whether an agent's softphone is on the line, or about to join the conference."""
+    return any(leg["role"] == "agent" for leg in living(tx, row))
+
+
 def of_dial(tx: Tx, row: Row, dial: int) -> Row | None:
     """The leg of the contact's nth call to its customer, None if we know of none."""
     return tx.first(_OF_DIAL, {"interaction": row["id"], "dial": dial})

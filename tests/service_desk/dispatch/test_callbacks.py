@@ -348,6 +348,7 @@ async def test_an_agent_who_hangs_up_before_the_customer_is_reached_hands_it_bac
         await place.say("bob", "ready")
         await place.settle()
         await place.accept(name)
+        leg = ""
         if rings:
             await softphone(place, name)
             leg = await fares(place, name, "ringing", 1)
@@ -390,6 +391,41 @@ async def test_who_has_called_again_is_not_called_once_the_agent_hands_it_back(s
         assert (old["state"], old["end_reason"]) == ("ended", "called_again")
         (offer,) = await rows_of(place.desk, schema.offer, state="pending")
         assert offer["interaction_id"] == place.names[again]
+        assert await faults(place.desk) == []
+
+
+@pytest.mark.parametrize("told_by", ["document", "status"])
+async def test_who_picks_up_after_the_agent_was_lost_is_in_the_line_at_once(
+    db_url: str, told_by: str
+) -> None:
+    """Not alone in a silent conference until its time is over."""
+    async with floor(db_url) as place:
+        await only_sales(place)
+        await publish(place, callback=AGENT_FIRST)
+        name = await asked(place)
+        came = (await place.contact(name))["queued_at"]
+        await place.say("bob", "ready")
+        await place.settle()
+        await place.accept(name)
+        leg = await softphone(place, name)
+        await fares(place, name, "ringing", 1)
+        gone = CallChanged(leg, CallStatus.COMPLETED, "gone", 9)
+        await place.desk.run(calls.leg_changed, PHONE, gone, actor=PHONE)
+        await place.say("bob", "away")
+        if told_by == "status":
+            await fares(place, name, "in-progress", 2)
+        answer = await picks_up(place, name)
+        assert isinstance(answer, Hold)
+        row = await place.contact(name)
+        assert (row["state"], row["queued_at"], row["agent_id"]) == ("queued", came, None)
+        assert pending(row) is None
+        assert await rows_of(place.desk, schema.timer, kind="connect_timeout") == []
+        assert await faults(place.desk) == []
+        await place.say("bob", "ready")
+        await place.settle()
+        await place.accept(name)
+        connect = await rows_of(place.desk, schema.effect, kind="connect_call", subject=row["id"])
+        assert connect[-1]["data"]["call_id"] == f"CA-{row['id']}.1", "they are fetched, not called again"
         assert await faults(place.desk) == []
 
 
