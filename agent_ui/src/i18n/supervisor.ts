@@ -55,7 +55,7 @@ export const supervisor = {
   "intervene.to_queue": "To queue",
   "intervene.queue_line": "{name} · {count} waiting",
   "intervene.queue_line_closed": "{name} · {count} waiting · closed",
-  "intervene.closed": "{name} is closed now. The contact waits there until it opens.",
+  "intervene.closed": "{name} is closed now. The contact goes there all the same: whoever of it is ready gets it, otherwise it waits.",
   "intervene.same_queue": "{name} (back into line)",
   "intervene.to_agent": "To agent",
   "intervene.agent_line": "{name} · ready",

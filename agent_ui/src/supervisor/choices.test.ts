@@ -1,23 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { AgentBoardView, BoardView, LiveContactView } from "@/api/types.ts";
+import { liveContact as contact } from "@/live/fixtures/samples.ts";
 import { agentChoices, isLate, sameForUs } from "./choices.ts";
 
-const contact = (change: Partial<LiveContactView> = {}): LiveContactView => ({
-  id: "int_1",
-  channel: "phone",
-  state: "queued",
-  title: "Vera Sample",
-  queue_id: "service",
-  agent_id: null,
-  rings_at: null,
-  head_start_min: 0,
-  since: 1,
-  queued_at: 1,
-  answered_at: null,
-  tier: null,
-  version: 1,
-  ...change,
-});
 const agent = (id: string, change: Partial<AgentBoardView> = {}): AgentBoardView => ({
   id,
   name: id,
