@@ -22,6 +22,7 @@ class LiveContactView(View):
     queued_at: Micros | None
     answered_at: Micros | None
     tier: str | None
+    callback: bool = Field(description="The caller asked to be called back instead of waiting on the line.")
     version: int
 
 

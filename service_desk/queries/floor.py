@@ -94,6 +94,7 @@ def _contact(reader: Reader, row: sa.RowMapping) -> LiveContactView:
         queued_at=queued_at,
         answered_at=row["answered_at"],
         tier=row["tier"],
+        callback=row["callback_at"] is not None,
         version=row["version"],
     )
 

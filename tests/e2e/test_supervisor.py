@@ -92,7 +92,9 @@ async def test_a_supervisor_s_quarter_of_an_hour(  # noqa: PLR0915 - a story, to
         for each in waiting[:2]:
             await choose(sue, each, "move")
             await sue.get_by_test_id("intervene-queue").select_option("sales")
-            await expect(sue.get_by_test_id("intervene-closed")).to_contain_text("whoever of it is ready gets it")
+            await expect(sue.get_by_test_id("intervene-closed")).to_contain_text(
+                "whoever of it is ready gets it"
+            )
             await sue.get_by_test_id("intervene-do").click()
             assert (await contact(desk, each))["queue_id"] == "service"
             await sue.get_by_test_id("intervene-reason").fill(WHY)

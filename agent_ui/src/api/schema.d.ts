@@ -2238,6 +2238,11 @@ export interface components {
             agent_id: string | null;
             /** Answered At */
             answered_at: number | null;
+            /**
+             * Callback
+             * @description The caller asked to be called back instead of waiting on the line.
+             */
+            callback: boolean;
             /** Channel */
             channel: string;
             /**

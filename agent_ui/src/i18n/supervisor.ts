@@ -81,6 +81,13 @@ export const supervisor = {
   "intervene.changed_agent": "{state} with {agent}",
   "intervene.gone": "The contact is over.",
 
+  "call_off.open": "Call off the callback…",
+  "call_off.title": "Call off the callback of {name}",
+  "call_off.note": "{name} will not be called. They keep no place in line, and are not told.",
+  "call_off.keep": "Keep it",
+  "call_off.do": "Call off",
+  "call_off.done": "The callback of {name} is called off",
+
   "force.open": "Act on {name}",
   "force.ready": "Set ready…",
   "force.away": "Set away…",

@@ -5,6 +5,7 @@ import type {
   AlertsView,
   AlertView,
   CountedPageView,
+  InteractionView,
   IntervalsView,
   LiveContactView,
 } from "@/api/types.ts";
@@ -33,6 +34,8 @@ export const supervision = {
     post<LiveContactView>(`interactions/${contact.id}/assign`, act, contact.version, { agent_id: agentId, reason }),
   prioritise: (contact: Seen, minutes: number, reason: string, act: string) =>
     post<LiveContactView>(`interactions/${contact.id}/prioritise`, act, contact.version, { head_start_min: minutes, reason }),
+  callOff: (contactId: string, act: string) =>
+    client.send<InteractionView>({ method: "POST", path: `/api/v1/interactions/${contactId}/cancel-callback`, act, body: {} }),
   force: (agent: Seen, state: ForcedState, reason: string, act: string) =>
     post<AgentForcedView>(`agents/${agent.id}/state`, act, agent.version, { ...state, reason }),
   acknowledge: (alert: Seen, act: string) => post<AlertView>(`alerts/${alert.id}/acknowledge`, act, alert.version, {}),

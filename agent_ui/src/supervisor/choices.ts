@@ -18,6 +18,11 @@ export function isOpen(contact: LiveContactView): boolean {
   return OPEN.has(contact.state);
 }
 
+/** Whether nobody is on the line, and the callback can still be called off. */
+export function isCallbackWaiting(contact: LiveContactView): boolean {
+  return contact.callback && isWaiting(contact);
+}
+
 /** Who could be given it, those who hold least first: ready by their own word and there. */
 export function agentChoices(agents: readonly AgentBoardView[], contact: LiveContactView): AgentBoardView[] {
   const there: ReadonlySet<AgentBoardView["status"]> = new Set(["ready", "offered", "busy", "wrap_up"]);

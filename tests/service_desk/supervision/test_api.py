@@ -53,6 +53,17 @@ async def test_a_move_needs_key_version_and_reason_and_is_done_once(world: World
     assert (line["actor"], line["data"]["reason"]) == (sue.agent_id, WHY["reason"])
 
 
+async def test_the_floor_tells_callbacks_from_callers_until_they_are_called_off(world: World) -> None:
+    await world.offer_callbacks()
+    sue = await world.person("sue", "supervisor")
+    waits, asked = await world.call(), await world.call()
+    await world.ask_callback(asked)
+    floor = await floor_of(sue)
+    assert {each: floor[each]["callback"] for each in floor} == {waits: False, asked: True}
+    assert (await sue.post(f"/api/v1/interactions/{asked}/cancel-callback")).status == 200
+    assert list(await floor_of(sue)) == [waits]
+
+
 async def test_assign_prioritise_and_force_a_state(quick_world: World) -> None:
     world = quick_world
     sue, ada = await world.person("sue", "supervisor"), await world.person("ada")

@@ -17,7 +17,15 @@ from aiohttp.test_utils import TestClient, TestServer
 from multidict import CIMultiDictProxy
 from twilio.request_validator import RequestValidator
 
-from channels.contract import AccountId, CallStarted, Channel, ChatOpened, DigitsPressed, MessageReceived
+from channels.contract import (
+    AccountId,
+    CallbackAsked,
+    CallStarted,
+    Channel,
+    ChatOpened,
+    DigitsPressed,
+    MessageReceived,
+)
 from channels.load import find
 from routing.decisions import OfferMade
 from routing.model import Offer
@@ -28,6 +36,7 @@ from service_desk.desk import Desk
 from service_desk.ids import fingerprint, new_id, new_token
 from service_desk.intake import Intake
 from service_desk.settings import Settings, load_settings
+from service_desk.storage import schema
 from service_desk.storage.store import Store
 from service_desk.web.bodies import REQUEST_LINE_BYTES
 from service_desk.web.routes import make_app
@@ -179,6 +188,18 @@ class World:
             calls.choose, ACCOUNT, DigitsPressed(call_id, "1", f"menu:{call_id}:1"), actor=ACCOUNT
         )
         return await self.interaction_of(ACCOUNT, call_id)
+
+    async def offer_callbacks(self) -> None:
+        """Callers of the service queue may ask to be called back, at once."""
+        body = (await self.desk.read(lambda reader: reader.config)).model_dump(mode="json")
+        (service,) = (queue for queue in body["queues"] if queue["id"] == "service")
+        service["callback"] = {"offer_after_s": 0}
+        await self.desk.run(admin.publish_config, body)
+
+    async def ask_callback(self, interaction_id: str) -> None:
+        """The caller, who waits in a queue that offers it, asks to be called back."""
+        call_id = (await self.row(schema.interaction, interaction_id))["external_id"]
+        await self.desk.run(calls.ask_callback, ACCOUNT, CallbackAsked(call_id, "1", f"ask:{call_id}"))
 
     async def chat(self, text: str = "Hello, my oven is cold.") -> str:
         """A chat that waits in the service queue; somebody of it must be at work."""
