@@ -11,11 +11,13 @@ import { card, customer, entry, interaction, me, offer, snapshot, T0, ticket } f
 import { useLive } from "@/live/store.ts";
 import CallBar from "@/channels/phone/CallBar.vue";
 import CallStage from "@/channels/phone/CallStage.vue";
+import { useToasts } from "@/ui/toasts.ts";
 import { useSoftphone } from "@/channels/phone/store.ts";
 import Composer from "./Composer.vue";
 import ConnectionBar from "./ConnectionBar.vue";
 import CustomerPane from "./CustomerPane.vue";
 import { useDesk } from "./desk.ts";
+import { useNotices } from "./notices.ts";
 import Idle from "./Idle.vue";
 import OfferCard from "./OfferCard.vue";
 import { useSession } from "./session.ts";
@@ -542,5 +544,24 @@ describe("a callback that is being made", () => {
     }
     const plain = draw(CallBar, { interaction: interaction({ channel: "phone", state: "connecting", connected_at: null }), ending: false });
     expect(find(plain, "call-bar-callback").exists()).toBe(false);
+  });
+
+  it("tells whoever waited why it left, by the name it had", async () => {
+    const live = useLive();
+    const listen = vi.spyOn(live, "onEvent");
+    draw(defineComponent({ setup: () => (useNotices(), () => null) }));
+    const tell = listen.mock.calls[0]?.[0];
+    const told = async (kind: string, reason: string, agent_id = "agt_1"): Promise<string | undefined> => {
+      useToasts().messages = [];
+      show({ interactions: { int_1: { ...made("ringing"), title: "Maria Lang" } } });
+      await flushPromises();
+      show({ interactions: {} });
+      tell?.({ position: 1, at: T0, kind, subject: "int_1", actor: "system", data: { agent_id, reason } });
+      return useToasts().messages[0]?.title;
+    };
+    expect(await told("interaction.queued", "callback_missed")).toBe("Maria Lang did not answer. The next try follows.");
+    expect(await told("interaction.ended", "callback_missed")).toBe("Maria Lang could not be reached: a ticket was opened.");
+    expect(await told("interaction.queued", "agent_lost")).toBeUndefined();
+    expect(await told("interaction.queued", "callback_missed", "agt_2")).toBeUndefined();
   });
 });

@@ -1,7 +1,10 @@
-/** Calls the agent: sound, desktop notification and the page's title follow what rings and what is unread. */
+/** Calls the agent: sound, desktop notification and the page's title follow what rings and what is unread; a toast tells why a callback left. */
 import { onScopeDispose, ref, watch, type Ref } from "vue";
+import type { EventView } from "@/api/types.ts";
 import { channels } from "@/channels/index.ts";
-import { t } from "@/i18n/index.ts";
+import { t, type TextKey } from "@/i18n/index.ts";
+import { useLive } from "@/live/store.ts";
+import { useToasts } from "@/ui/toasts.ts";
 import { useDesk, type RingingOffer } from "./desk.ts";
 import { Ringer } from "./ring.ts";
 import { useSession } from "./session.ts";
@@ -20,6 +23,7 @@ export function useNotices(): Notices {
   const ringer = new Ringer(() => (settings.ringing ? settings.volume : 0));
   const isBlocked = ref(false);
   const shown = new Map<string, Notification>();
+  tellMissedCallbacks();
 
   watch(
     () => desk.offers.filter(({ offer }) => !desk.answering.has(offer.id)),
@@ -95,6 +99,35 @@ export function useNotices(): Notices {
   });
 
   return { ringer, isBlocked };
+}
+
+/** Where a called customer did not answer the contact is gone at once: without a word the screen would just change. */
+function tellMissedCallbacks(): void {
+  const live = useLive();
+  const toasts = useToasts();
+  let titles: ReadonlyMap<string, string> = new Map();
+  // Events are told before watchers run: these are still the names from before the contact left.
+  watch(
+    () => live.interactions,
+    (now) => {
+      titles = new Map(now.map(({ id, title }) => [id, title]));
+    },
+    { immediate: true },
+  );
+  const stop = live.onEvent((event) => {
+    const words = missedCallback(event, live.me?.id ?? "");
+    if (words === null) return;
+    const name = titles.get(event.subject) ?? "";
+    toasts.show(t(words, { name: name === "" ? t("floor.unknown") : name }));
+  });
+  onScopeDispose(stop);
+}
+
+/** What to tell whoever waited for a customer who was not reached: the contact is back in line, or over. */
+export function missedCallback({ kind, data }: EventView, me: string): TextKey | null {
+  if (data["agent_id"] !== me || data["reason"] !== "callback_missed") return null;
+  if (kind === "interaction.queued") return "callback.missed";
+  return kind === "interaction.ended" ? "callback.given_up" : null;
 }
 
 export function canNotify(): boolean {

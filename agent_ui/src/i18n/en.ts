@@ -157,6 +157,8 @@ export const en = {
   "callback.calling": "calling",
   "callback.waits_for_you": "Callback. The customer is called as soon as you are on the line.",
   "callback.rings": "Callback. The customer’s phone is ringing…",
+  "callback.missed": "{name} did not answer. The next try follows.",
+  "callback.given_up": "{name} could not be reached: a ticket was opened.",
   "callback.waiting": { one: "{count} callback", other: "{count} callbacks" },
   "call.bar": "Call with {name}",
   "call.stage": "The line",

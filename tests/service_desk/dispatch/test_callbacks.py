@@ -215,6 +215,11 @@ async def test_a_customer_who_is_not_reached_is_tried_again_and_then_a_ticket(db
                 (offer,) = await rows_of(place.desk, schema.offer, state="pending")
                 assert offer["because"]["missed"] == 1
         assert (row["state"], row["end_reason"]) == ("ended", "callback_missed")
+        told = [event for event in await rows_of(place.desk, schema.event) if event["data"].get("agent_id")]
+        assert [event["kind"] for event in told if event["data"].get("reason") == "callback_missed"] == [
+            "interaction.queued",
+            "interaction.ended",
+        ], "by these the console says why the contact has left"
         (ticket,) = await rows_of(place.desk, schema.ticket)
         assert ticket["queue_id"] == "service"
         said = [line for line in await lines_of(place, name) if line.startswith("callback.")]
