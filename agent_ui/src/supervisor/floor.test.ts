@@ -36,7 +36,7 @@ beforeEach(() => {
 });
 
 describe("moving a contact into a closed queue", () => {
-  it("says that it goes there all the same, for hours hold nothing back", async () => {
+  it("says that it goes there all the same, and waits only where nobody is ready", async () => {
     draw(Intervene, { contact: liveContact(), act: "move", board });
     await flushPromises();
     expect(on("intervene-closed")?.textContent).toBe(
