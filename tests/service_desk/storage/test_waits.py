@@ -1,6 +1,7 @@
 """How often PostgreSQL is waited for: each wait costs the writing thread its turn at the interpreter's lock."""
 
 import asyncio
+import select
 import threading
 import time
 from collections.abc import Iterator
@@ -115,6 +116,14 @@ async def test_a_connection_that_was_cut_while_idle_is_no_unsure_outcome(plain: 
             return bool(left == 0)
 
         await until(all_gone, "the desk's connections are cut")
+        held: Any = plain.store._groups._connection
+        socket = select.poll()
+        socket.register(held.connection.driver_connection.fileno(), select.POLLRDHUP)
+
+        async def heard() -> bool:
+            return bool(socket.poll(0))
+
+        await until(heard, "the end has come here")
     await plain.run(act)
 
 
