@@ -67,7 +67,7 @@ class StraightCursor:
     def begin(self) -> None:
         """A new transaction is to begin; what an earlier one that was rolled back had kept is forgotten."""
         self._kept.clear()
-        self.await_end()
+        self._await_end()
 
     def end(self) -> None:
         """End a transaction that has only read, if one was begun. Nobody waits for the answer before `begin`."""
@@ -79,7 +79,7 @@ class StraightCursor:
                 self._wait(select.POLLIN | select.POLLOUT)
                 pgconn.consume_input()
 
-    def await_end(self) -> None:
+    def _await_end(self) -> None:
         """Read the answer to `end`, which has mostly come long since. A connection that broke shows it when used."""
         if self._ending:
             self._ending = False

@@ -205,7 +205,8 @@ class Floor:
             await self.desk.run(agents.send_away, self.names[login], "lunch")
 
 
-async def call_from(place: Floor, number: str, line: str = PHONE) -> str:
+async def call_from(place: Floor, number: str | None, line: str = PHONE) -> str:
+    """A call from this number, None if it is withheld."""
     place.contacts += 1
     return place.named(await phone(place.desk, f"CA{place.contacts}", number, line))
 

@@ -123,7 +123,7 @@ async def test_it_is_offered_after_a_while_to_those_who_can_be_called(sqlite_url
     async with floor(sqlite_url) as place:
         await only_sales(place)
         await publish(place, callback=AGENT_FIRST)
-        known, withheld = await call_from(place, NUMBER), await call_from(place, None)  # type: ignore[arg-type]
+        known, withheld = await call_from(place, NUMBER), await call_from(place, None)
         await place.settle()
         for name in (known, withheld):
             answer = await heard(place, (await place.contact(name))["external_id"])
@@ -565,7 +565,7 @@ async def test_the_rules_send_callers_to_be_called_back(db_url: str) -> None:
         await publish(place, callback=AGENT_FIRST, overflow=[step])
         known = await call_from(place, NUMBER)
         await place.advance(1)
-        withheld = await call_from(place, None)  # type: ignore[arg-type]
+        withheld = await call_from(place, None)
         await place.advance(11)
         row = await place.contact(known)
         assert row["callback_at"] is not None
