@@ -46,6 +46,7 @@ class Desk:
         self.items: dict[str, ItemRow] = {}
         self.agents: dict[str, AgentRow] = {}
         self.offers: dict[str, OfferRow] = {}
+        self.media: dict[str, str] = {}  # by item, and outlives its end
         self.attempts: dict[str, int] = {}  # outlives the item's end; counts refused offers too
         self.commands: deque[tuple[int, c.Command, Micros]] = deque()
         self.sent = 0
@@ -72,6 +73,7 @@ class Desk:
         row = self.items.setdefault(item.id, ItemRow(item))
         self._leave(row)
         row.item = item
+        self.media[item.id] = item.medium
         row.state = "waiting"
         row.attempts = self.attempts.get(item.id, 0)
         self.say(c.WorkQueued(item, row.attempts))
