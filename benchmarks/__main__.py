@@ -1,7 +1,7 @@
 """Measures speed: `make bench`, or python -m benchmarks [PART ...] with parts out of the list below.
 
 Prints a table and writes var/bench.json. Takes about twenty-five minutes, and means something on a machine that does
-nothing else: what the machine spends besides is printed with each run. SERVICE_DESK_BENCH_LOAD_S=600 holds the load of
+nothing else: what the machine spends besides is printed with each run. BENCH_LOAD_S=600 holds the load of
 the part "load" for so many seconds instead of 60. Exit code 1: a goal was missed.
 """
 

@@ -2,7 +2,7 @@
 
 The open contacts are texts and waiting calls in a queue that none of the agents serves, so that they stay open. Then
 rates are tried, each higher than the one before, until one is not sustained; the highest that was is then held for
-`SERVICE_DESK_BENCH_LOAD_S` seconds. Sustained: every call was offered and finished, the webhook's answer is in time,
+`BENCH_LOAD_S` seconds. Sustained: every call was offered and finished, the webhook's answer is in time,
 and the second half's delay is not above one and a half times the first half's: else calls queue up.
 
 Where the desk is one node, the waiting callers' own webhooks are measured afterwards: 300 a second of them.
@@ -44,7 +44,7 @@ from service_desk.storage.store import Reader, Store
 from tests.chaos.backlog import bring_texts, led_aside
 
 TWO_NODES: tuple[str, ...] = ("web,route,send", "web,route,send")
-SPAN_VARIABLE = "SERVICE_DESK_BENCH_LOAD_S"
+SPAN_VARIABLE = "BENCH_LOAD_S"
 UNSERVED = "sales"
 """The queue that no agent has."""
 HOOK_P99_MOST_MS = 150.0
