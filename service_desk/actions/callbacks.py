@@ -123,8 +123,7 @@ def take_over(tx: Tx, queue_id: str, customer_id: str | None, caller: str | None
     for each in found:
         row = interactions.must_get(tx, each["id"])
         if row["state"] in life.WAITING and row["queue_id"] == queue_id and pending(row) is not None:
-            row = messages.add_system_line(tx, row, "callback.called_again")
-            _over(tx, stop_dialling(tx, row), "customer", CALLED_AGAIN)
+            _called_again(tx, stop_dialling(tx, row))
             return Place(row["queued_at"], {"kept": CALLED_AGAIN})
     return None
 
@@ -209,6 +208,7 @@ def picked_up(tx: Tx, row: Row, leg: Row) -> Row:
         tx.clear_timer(TIMER, row["id"])
         row = interactions.put_back(tx, row, "agent_lost")
     elif row["state"] == life.CONNECTING:  # what is left of the ringing may be too short to join
+        interactions.reached(tx, row)
         tx.set_timer(TIMER, row["id"], tx.now + tx.config.connect_s * SECOND, agent_id=row["agent_id"])
     return row
 
@@ -239,7 +239,7 @@ def missed(tx: Tx, row: Row, status: str, *, last: bool = False) -> Row:
     rule = callback.rule_of(tx.config, row["queue_id"])
     _free_agent(tx, row)
     if _has_called_since(tx, row):
-        return _over(tx, messages.add_system_line(tx, row, "callback.called_again"), "customer", CALLED_AGAIN)
+        return _called_again(tx, row)
     if last:
         return _give_up(tx, row, "the carrier does not call this number")
     if state.missed + 1 >= rule.tries:
@@ -322,7 +322,7 @@ def hand_back(tx: Tx, row: Row) -> Row:
     tx.clear_timer(TIMER, row["id"])
     row = messages.add_system_line(tx, stop_dialling(tx, row), "callback.handed_back")
     if _has_called_since(tx, row):
-        return _over(tx, messages.add_system_line(tx, row, "callback.called_again"), "customer", CALLED_AGAIN)
+        return _called_again(tx, row)
     state = pending(row)
     assert state is not None, "only who is to be called can be handed back"
     rest = replace(state, rests_until=tx.now + callback.rule_of(tx.config, row["queue_id"]).pause_s * SECOND)
@@ -330,9 +330,14 @@ def hand_back(tx: Tx, row: Row) -> Row:
     return interactions.put_back(tx, row, HANDED_BACK)
 
 
-def _over(tx: Tx, row: Row, ended_by: str, reason: str) -> Row:
+def _over(tx: Tx, row: Row, ended_by: str, reason: str, *, replaced: bool = False) -> Row:
     _say(tx, row, "over")
-    return interactions.end_unserved(tx, row, ended_by, reason)
+    return interactions.end_unserved(tx, row, ended_by, reason, replaced=replaced)
+
+
+def _called_again(tx: Tx, row: Row) -> Row:
+    row = messages.add_system_line(tx, row, "callback.called_again")
+    return _over(tx, row, "customer", CALLED_AGAIN, replaced=True)
 
 
 def _has_called_since(tx: Tx, row: Row) -> bool:

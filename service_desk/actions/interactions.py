@@ -48,11 +48,9 @@ _CLOSE_OFFER = Prepared(
         OFFER.c.id == sa.bindparam("this_key"), OFFER.c.state == "pending"
     )
 )
-_ENTERED = Prepared(
-    sa.select(SEGMENT.c.entered).where(
-        SEGMENT.c.interaction_id == sa.bindparam("interaction"), SEGMENT.c.ended_at.is_(None)
-    )
-)
+_THIS_STAY = (SEGMENT.c.interaction_id == sa.bindparam("interaction"), SEGMENT.c.ended_at.is_(None))
+_ENTERED = Prepared(sa.select(SEGMENT.c.entered).where(*_THIS_STAY))
+_ANSWERED_AT = Prepared(sa.select(SEGMENT.c.answered_at).where(*_THIS_STAY))
 
 
 def open_interaction(
@@ -192,9 +190,10 @@ def _entered(tx: Tx, row: Row) -> None:
 
 
 def put_back(tx: Tx, row: Row, reason: str) -> Row:
-    """From an agent back into its line, with its place kept; a new segment begins."""
-    agent_id = row["agent_id"]
-    close_segment(tx, row, reason)
+    """From an agent back into its line, with its place kept; a new segment begins if it was answered in this one."""
+    agent_id, answered = row["agent_id"], is_answered_here(tx, row)
+    if answered:
+        close_segment(tx, row, reason)
     row = move(
         tx,
         row,
@@ -207,7 +206,10 @@ def put_back(tx: Tx, row: Row, reason: str) -> Row:
         hints=after_move(tx, after_service(row["hints"]), reason),
         **({"queued_at": tx.now, "ordering_key": tx.now} if planted("put_back_loses_place") else {}),
     )
-    open_segment(tx, row)
+    if answered:
+        open_segment(tx, row)
+    else:
+        _change_segment(tx, row, agent_id=None)
     tx.emit(
         events.InteractionQueued(
             row["id"], row["queue_id"], came_at(row), again=True, reason=reason, agent_id=agent_id
@@ -273,26 +275,38 @@ def end_parked(tx: Tx, row: Row, ended_by: str, reason: str) -> Row:
 
 
 def answer(tx: Tx, row: Row, agent_id: str, state: str) -> Row:
-    """An agent has it from now on."""
-    target = tx.config.target_s(row["queue_id"], row["channel"])
-    wait = tx.now - came_at(row)
-    in_target = wait <= target * SECOND
-    first = is_unanswered(tx, row)
+    """An agent has it from now on. It counts as answered unless its customer is still to be called: see `reached`."""
+    on_the_line = pending(row) is None
+    first = is_unanswered(tx, row) and on_the_line
     row = move(tx, row, state, agent_id=agent_id, answered_at=tx.now)
     silence.begins(tx, row)
-    _change_segment(tx, row, agent_id=agent_id, answered_at=tx.now, in_target=in_target)
+    wait, in_target = _wait_of(tx, row)
+    counted = {"answered_at": tx.now, "in_target": in_target} if on_the_line else {}
+    _change_segment(tx, row, agent_id=agent_id, **counted)
     tx.emit(
         events.InteractionAnswered(
-            row["id"],
-            row["queue_id"],
-            agent_id,
-            came_at(row),
-            wait,
-            in_target=in_target,
-            first=first,
+            row["id"], row["queue_id"], agent_id, came_at(row), wait, in_target=in_target, first=first
         )
     )
     return row
+
+
+def reached(tx: Tx, row: Row) -> None:
+    """The customer whom an agent called back is on the line: now their contact counts as answered."""
+    wait, in_target = _wait_of(tx, row)
+    first = is_unanswered(tx, row)
+    _change_segment(tx, row, answered_at=tx.now, in_target=in_target)
+    tx.emit(
+        events.InteractionReached(
+            row["id"], row["queue_id"], row["agent_id"], came_at(row), wait, in_target=in_target, first=first
+        )
+    )
+
+
+def _wait_of(tx: Tx, row: Row) -> tuple[Micros, bool]:
+    """How long it has waited by now, and whether that is within its queue's promise."""
+    wait = tx.now - came_at(row)
+    return wait, wait <= tx.config.target_s(row["queue_id"], row["channel"]) * SECOND
 
 
 def finish_service(tx: Tx, row: Row, ended_by: str, reason: str) -> Row:
@@ -300,20 +314,18 @@ def finish_service(tx: Tx, row: Row, ended_by: str, reason: str) -> Row:
     if row["state"] in (life.CONNECTING, life.ACTIVE):
         return _start_wrap_up(tx, row, ended_by, reason)
     if row["state"] in (life.MENU, life.QUEUED, life.OFFERED):
-        return _abandon(tx, row, ended_by, reason)
+        return _leave(tx, row, ended_by, reason)
     return row
 
 
-def end_unserved(tx: Tx, row: Row, ended_by: str, reason: str) -> Row:
-    """Over without anybody having spoken to the customer, also for an agent who waited for them; no wrap-up."""
-    if row["state"] != life.CONNECTING:
-        return _abandon(tx, row, ended_by, reason)
-    close_segment(tx, row, reason)
-    tx.route(WorkEnded(row["id"]))
-    row = move(tx, row, life.ENDED, ended_at=tx.now, ended_by=ended_by, end_reason=reason)
-    tx.emit(events.InteractionEnded(row["id"], row["agent_id"], row["queue_id"], ended_by, reason, None))
-    idle_from_now(tx, row["agent_id"])
-    return row
+def end_unserved(tx: Tx, row: Row, ended_by: str, reason: str, *, replaced: bool = False) -> Row:
+    """Over without anybody having spoken to the customer, also for an agent who waited for them; no wrap-up.
+
+    It counts as abandoned; if it is `replaced` by a later contact of the same customer, as moved out.
+    """
+    if row["state"] == life.CONNECTING:
+        idle_from_now(tx, row["agent_id"])
+    return _leave(tx, row, ended_by, reason, replaced=replaced)
 
 
 def _start_wrap_up(tx: Tx, row: Row, ended_by: str, reason: str) -> Row:
@@ -327,19 +339,23 @@ def _start_wrap_up(tx: Tx, row: Row, ended_by: str, reason: str) -> Row:
     return row
 
 
-def _abandon(tx: Tx, row: Row, ended_by: str, reason: str) -> Row:
+def _leave(tx: Tx, row: Row, ended_by: str, reason: str, *, replaced: bool = False) -> Row:
+    """Out of the menu or its line, unanswered."""
     withdraw_offer(tx, row["id"], reason)
     queue_id, since = row["queue_id"], came_at(row)
-    wait = tx.now - since
-    in_target = queue_id is not None and wait <= tx.config.target_s(queue_id, row["channel"]) * SECOND
+    wait, in_target = (tx.now - since, False) if queue_id is None else _wait_of(tx, row)
     first = queue_id is None or is_unanswered(tx, row)
     queued_at = None if row["queued_at"] is None else since
     if queue_id is not None:
-        _change_segment(tx, row, ended_at=tx.now, outcome="abandoned", in_target=in_target)
+        outcome = "moved" if replaced else "abandoned"
+        _change_segment(tx, row, ended_at=tx.now, outcome=outcome, in_target=in_target)
         tx.route(WorkEnded(row["id"]))
-    row = move(tx, row, life.ENDED, ended_at=tx.now, ended_by=ended_by, end_reason=reason)
-    tx.emit(events.InteractionAbandoned(row["id"], queue_id, queued_at, wait, in_target, first))
-    tx.emit(events.InteractionEnded(row["id"], None, queue_id, ended_by, reason, None))
+    row = move(tx, row, life.ENDED, ended_at=tx.now, ended_by=ended_by, end_reason=reason, answered_at=None)
+    if replaced:
+        tx.emit(events.InteractionReplaced(row["id"], queue_id, since, first))
+    else:
+        tx.emit(events.InteractionAbandoned(row["id"], queue_id, queued_at, wait, in_target, first))
+    tx.emit(events.InteractionEnded(row["id"], row["agent_id"], queue_id, ended_by, reason, None))
     return row
 
 
@@ -388,8 +404,7 @@ def close_segment(tx: Tx, row: Row, outcome: str) -> None:
 
 @cache
 def _segment_update(names: tuple[str, ...]) -> Prepared:
-    this_one = (SEGMENT.c.interaction_id == sa.bindparam("interaction"), SEGMENT.c.ended_at.is_(None))
-    return Prepared(update_all(SEGMENT, names).where(*this_one))
+    return Prepared(update_all(SEGMENT, names).where(*_THIS_STAY))
 
 
 def _change_segment(tx: Tx, row: Row, **values: Any) -> None:
@@ -426,6 +441,11 @@ def foreseen_unanswered(interaction_id: str) -> Foreseen:
 def is_unanswered(tx: Tx, row: Row) -> bool:
     """Whether it waits and nobody has answered it since it joined its queue: what is put back was answered."""
     return bool(tx.scalar(_ENTERED, {"interaction": row["id"]}))
+
+
+def is_answered_here(tx: Tx, row: Row) -> bool:
+    """Whether its stay that goes on was answered: not while its customer is still to be called."""
+    return tx.scalar(_ANSWERED_AT, {"interaction": row["id"]}) is not None
 
 
 def require_owner(row: Row, agent_id: str) -> None:

@@ -23,9 +23,10 @@ def into_other_line(tx: Tx, row: Row, queue_id: str, reason: Reason) -> Row:
     """
     row = messages.add_system_line(tx, row, f"routing.{reason}")
     old_agent, waits = row["agent_id"], row["state"] in life.WAITING
-    moved_from = row["queue_id"] if waits and interactions.is_unanswered(tx, row) else None
+    unanswered = waits or callback.pending(row) is not None
+    moved_from = row["queue_id"] if unanswered and interactions.is_unanswered(tx, row) else None
     row = let_go(tx, row, "moved")
-    queued_at = row["queued_at"] if waits or callback.pending(row) is not None else tx.now
+    queued_at = row["queued_at"] if unanswered else tx.now
     hints = after_move(tx, row["hints"] if waits else callback.own_hints(row), reason)
     priority = tx.config.head_start(queue_id, row["channel"]) + head_start_of(tx, row)
     row = interactions.move(

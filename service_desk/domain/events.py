@@ -83,6 +83,25 @@ class InteractionAnswered:
 
 
 @dataclass(frozen=True, slots=True)
+class InteractionReached(InteractionAnswered):
+    """The customer whom an agent called back is on the line; until then it is answered by nobody."""
+
+    KIND: ClassVar[str] = "interaction.reached"
+
+
+@dataclass(frozen=True, slots=True)
+class InteractionReplaced:
+    """Over unanswered, since a later contact of the same customer has its place."""
+
+    KIND: ClassVar[str] = "interaction.replaced"
+    SUBJECT: ClassVar[str] = "interaction_id"
+    interaction_id: str
+    queue_id: str
+    queued_at: int
+    first: bool
+
+
+@dataclass(frozen=True, slots=True)
 class InteractionConnected:
     """Both sides can hear each other."""
 
@@ -429,6 +448,8 @@ Event: TypeAlias = (
     | OfferMade
     | OfferClosed
     | InteractionAnswered
+    | InteractionReached
+    | InteractionReplaced
     | InteractionConnected
     | InteractionAbandoned
     | WrapUpStarted

@@ -2,6 +2,8 @@
 
 A contact counts in each queue that it joined, in the 15 minutes in which its wait began. One that a supervisor moves
 while it waits takes its waiting time along: it counts as offered in the new queue, and as moved out of the old one.
+So does a callback whose customer calls again: the new call has its place. A callback is answered when its customer is
+on the line with an agent, and not when an agent begins to call them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,7 +17,8 @@ INTERVAL: Micros = 15 * MINUTE
 Slot = tuple[str, Micros]
 """A queue and the start of 15 minutes."""
 
-KINDS = ("interaction.queued", "interaction.answered", "interaction.abandoned")
+ANSWERED = ("interaction.answered", "interaction.reached")
+KINDS = ("interaction.queued", *ANSWERED, "interaction.abandoned", "interaction.replaced")
 """Kinds of events that count something."""
 
 
@@ -90,12 +93,14 @@ def counts_of(kind: str, data: Mapping[str, Any]) -> list[tuple[Slot, Count]]:
         left = data.get("moved_from")  # unknown to events from before there were moves
         gone = [] if left is None else [(_slot(data, left), Count(moved_out=1))]
         return [(_slot(data), Count(offered=1)), *gone]
-    if kind == "interaction.answered" and data["first"]:
+    if kind in ANSWERED and data["first"]:
         return [
             (_slot(data), Count(answered=1, answered_in_target=int(data["in_target"]), wait_us=data["wait"]))
         ]
     if kind == "interaction.abandoned" and data["queue_id"] is not None and data["first"]:
         return [(_slot(data), Count(abandoned=1, abandoned_in_target=int(data["in_target"])))]
+    if kind == "interaction.replaced" and data["first"]:
+        return [(_slot(data), Count(moved_out=1))]
     return []
 
 

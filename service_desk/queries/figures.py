@@ -38,7 +38,9 @@ LIVE: dict[str, sa.ColumnElement[bool]] = {
     "in_contact": sa.and_(_OPEN, _LIVING, INTERACTION.c.state.in_((CONNECTING, ACTIVE))),
 }
 """Figures of this moment: the segments that are open now, put-back ones included."""
-LIVE["longest_wait"] = sa.and_(LIVE["waiting"], INTERACTION.c.channel.in_(sorted(media.LIVE)))
+LIVE["longest_wait"] = sa.and_(
+    LIVE["waiting"], INTERACTION.c.channel.in_(sorted(media.LIVE)), INTERACTION.c.callback_at.is_(None)
+)
 
 COUNTED: dict[str, sa.ColumnElement[bool]] = {
     "offered": sa.true(),

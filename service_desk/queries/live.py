@@ -205,6 +205,8 @@ ONE_LINE = frozenset(
         "offer.closed",
         "interaction.queued",
         "interaction.answered",
+        "interaction.reached",
+        "interaction.replaced",
         "interaction.connected",
         "interaction.parked",
         "interaction.resumed",

@@ -134,8 +134,12 @@ def day_start(config: DeskConfig, now: Micros) -> Micros:
 
 
 def _first_of(media: frozenset[str]) -> sa.ColumnElement[Micros | None]:
-    """When the one who waits longest among these media began to: a wait is judged by its medium's own promise."""
-    return sa.func.min(sa.case((INTERACTION.c.channel.in_(sorted(media)), CAME_AT)))
+    """When the one who waits longest among these media began to: a wait is judged by its medium's own promise.
+
+    Who asked to be called back is not on the line.
+    """
+    counts = sa.and_(INTERACTION.c.channel.in_(sorted(media)), INTERACTION.c.callback_at.is_(None))
+    return sa.func.min(sa.case((counts, CAME_AT)))
 
 
 IN_LINE = (

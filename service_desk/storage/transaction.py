@@ -26,7 +26,7 @@ Question = tuple[Prepared, str]
 
 def fields_of(value: Event | Effect) -> dict[str, Any]:
     """A flat slotted dataclass as a dict; `dataclasses.asdict` copies deeply and costs ten times as much."""
-    return {name: getattr(value, name) for name in value.__slots__}
+    return {name: getattr(value, name) for name in value.__match_args__}
 
 
 def event_line(event: Event, at: Micros, actor: str) -> dict[str, Any]:

@@ -182,7 +182,7 @@ export const supervisor = {
   "figure.today": "today",
 
   "words.waiting": "Contacts in line at this moment, those that ring at an agent included.",
-  "words.longest_wait": "Now − the earliest beginning of a wait among the calls and chats in line; mail and texts have a promise of their own. A contact that was moved while waiting keeps its time.",
+  "words.longest_wait": "Now − the earliest beginning of a wait among the calls and chats in line; mail and texts have a promise of their own, and nobody is on the line of a callback. A contact that was moved while waiting keeps its time.",
   "words.service_level": "Answered in target ÷ (offered − moved out), since midnight. The target is the queue’s for the medium when the contact joined it; contacts that still wait count as offered.",
   "words.abandoned": "Customers who left a queue before anybody answered, since midnight.",
   "words.agents_ready": "Agents who are ready, connected and hold nothing.",
