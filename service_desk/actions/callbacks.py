@@ -22,7 +22,7 @@ from service_desk.actions.places import Place
 from service_desk.clock import MINUTE, SECOND, Micros
 from service_desk.domain import callback, events
 from service_desk.domain import interaction as life
-from service_desk.domain.callback import Pending, pending
+from service_desk.domain.callback import CANCELLED, UNREACHED, Pending, pending
 from service_desk.domain.config import CARRIER_S, PhoneLine
 from service_desk.domain.effects import DialCustomer
 from service_desk.domain.spoken import phrases
@@ -38,8 +38,6 @@ KEY: Final = "1"
 TIMER: Final = "connect_timeout"
 LEAVES_WITHIN: Final[Micros] = MINUTE
 """From the promise to call somebody to the end of the call in which it was made, at most."""
-ENDED_UNREACHED: Final = "callback_missed"
-CANCELLED: Final = "callback_cancelled"
 HANDED_BACK: Final = "callback_handed_back"
 """Of a stay in the line: the agent ended it before the customer was reached."""
 _WAITING_OF = Prepared(
@@ -247,7 +245,7 @@ def missed(tx: Tx, row: Row, status: str, *, last: bool = False) -> Row:
     rest = Pending(state.missed + 1, tx.now + rule.pause_s * SECOND)
     row = tx.change(CONTACT, row, hints=callback.with_pending(row, rest))
     if row["state"] == life.CONNECTING:
-        return interactions.put_back(tx, row, ENDED_UNREACHED)
+        return interactions.put_back(tx, row, UNREACHED)
     tx.route(WorkQueued(interactions.work_item_for(row, tx.config), row["attempts"]))
     return row
 
@@ -280,7 +278,7 @@ def _give_up(tx: Tx, row: Row, why: str) -> Row:
         brand_id=row["brand_id"],
         assignee_id=None,
     )
-    return _over(tx, row, "system", ENDED_UNREACHED)
+    return _over(tx, row, "system", UNREACHED)
 
 
 def cancel(tx: Tx, interaction_id: str, agent_id: str) -> Row:

@@ -2,14 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from routing import model as routing
 from routing.callbacks import KEPT
+from routing.places import CALLED_AGAIN
 from service_desk.domain.config import PLAIN_CALLBACK, Callback, DeskConfig
 from service_desk.domain.contact_point import country_of_phone, fold_phone, is_charged, reaches
 from service_desk.domain.interaction import QUEUED
 
+UNREACHED: Final = "callback_missed"
+CANCELLED: Final = "callback_cancelled"
+ENDS: Final = frozenset({UNREACHED, CANCELLED, CALLED_AGAIN})
+"""Why a contact has ended whose customer was to be called, and was not spoken to."""
 HINT = "callback"
 DIALS = "dials"
 """How often we have called the customer of this contact; each call has its number, which is not used twice."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from service_desk.domain import callback
 from service_desk.domain.views import TimelinePageView, TimelineView
 from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared
@@ -31,6 +32,7 @@ CONTACT_LINE = (
     INTERACTION.c.answered_at,
     INTERACTION.c.handled_at,
     INTERACTION.c.ended_at,
+    INTERACTION.c.end_reason,
     INTERACTION.c.queue_id,
     INTERACTION.c.callback_at,
     schema.agent.c.name.label("agent_name"),
@@ -151,7 +153,9 @@ def _outcome(row: sa.RowMapping) -> str:
         return str(row["state"])
     if row["disposition"]:
         return str(row["disposition"])
-    return "handled" if row["answered_at"] else "missed"
+    if row["answered_at"]:
+        return "handled"
+    return str(row["end_reason"]) if row["end_reason"] in callback.ENDS else "missed"
 
 
 def _detail(row: sa.RowMapping) -> str:

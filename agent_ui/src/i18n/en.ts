@@ -320,6 +320,9 @@ export const en = {
   "state_of.wrap_up": "wrap-up",
   "state_of.handled": "",
   "state_of.missed": "not answered",
+  "state_of.callback_missed": "not reached",
+  "state_of.callback_cancelled": "called off",
+  "state_of.called_again": "called again",
 
   "ticket.new": "New ticket",
   "ticket.discard": "Discard",

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from channels.contract import (
     AccountId,
@@ -21,10 +22,13 @@ from service_desk.actions import callbacks, calls, pull, supervision
 from service_desk.actions.effects import claim
 from service_desk.clock import SECOND
 from service_desk.domain.callback import dials, may_be_asked_for, pending
+from service_desk.domain.views import TimelineView
 from service_desk.errors import Conflict
 from service_desk.intake import answer_while_waiting
 from service_desk.lease import take
+from service_desk.queries.timeline import CONTACT_LINE, CONTACTS, interaction_lines
 from service_desk.storage import schema
+from service_desk.storage.store import Reader
 from tests.service_desk.dispatch.floor import Floor, call_from, floor
 from tests.service_desk.dispatch.test_rules import CLOSED_ALWAYS, only_sales, publish
 from tests.service_desk.people import PHONE, rows_of
@@ -117,6 +121,19 @@ async def picks_up(place: Floor, name: str) -> Any:
 async def lines_of(place: Floor, name: str) -> list[str]:
     rows = await rows_of(place.desk, schema.message, interaction_id=place.names[name])
     return [row["text"] for row in sorted(rows, key=lambda row: row["seq"])]
+
+
+async def history(place: Floor, name: str) -> str:
+    """How it went, in the words of the customer's history."""
+    (line,) = await place.desk.read(_line, place.names[name])
+    return line.state
+
+
+def _line(reader: Reader, interaction_id: str) -> list[TimelineView]:
+    asked_for = (
+        sa.select(*CONTACT_LINE).select_from(CONTACTS).where(schema.interaction.c.id == interaction_id)
+    )
+    return interaction_lines(reader.all(asked_for))
 
 
 async def test_it_is_offered_after_a_while_to_those_who_can_be_called(sqlite_url: str) -> None:
@@ -215,6 +232,7 @@ async def test_a_customer_who_is_not_reached_is_tried_again_and_then_a_ticket(db
                 (offer,) = await rows_of(place.desk, schema.offer, state="pending")
                 assert offer["because"]["missed"] == 1
         assert (row["state"], row["end_reason"]) == ("ended", "callback_missed")
+        assert await history(place, name) == "callback_missed"
         told = [event for event in await rows_of(place.desk, schema.event) if event["data"].get("agent_id")]
         assert [event["kind"] for event in told if event["data"].get("reason") == "callback_missed"] == [
             "interaction.queued",
@@ -273,6 +291,7 @@ async def test_who_calls_again_takes_the_place_and_is_served_once(db_url: str) -
         await place.settle()
         old, new = await place.contact(name), await place.contact(again)
         assert (old["state"], old["end_reason"]) == ("ended", "called_again")
+        assert await history(place, name) == "called_again"
         assert (new["state"], new["queued_at"], new["callback_at"]) == ("queued", came, None)
         assert [await place.told(each) for each in (again, other)] == [1, 2]
         await place.say("bob", "ready")
@@ -331,6 +350,7 @@ async def test_an_agent_calls_it_off(sqlite_url: str) -> None:
         await place.settle()
         row = await place.contact(name)
         assert (row["state"], row["ended_by"], row["end_reason"]) == ("ended", "agent", "callback_cancelled")
+        assert await history(place, name) == "callback_cancelled"
         await place.say("bob", "ready")
         await place.settle()
         (offer,) = await rows_of(place.desk, schema.offer, state="pending")
