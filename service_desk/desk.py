@@ -62,6 +62,10 @@ class Desk:
         """Like `read`, for a few rows by their index that are wanted often: it may happen on this thread."""
         return await self.store.glance(query, *args, **kwargs)
 
+    async def view(self, query: Callable[Concatenate[Reader, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Like `glance`, on one consistent view."""
+        return await self.store.view(query, *args, **kwargs)
+
     async def read(self, query: Callable[Concatenate[Reader, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """A query on one consistent view of the database."""
         return await self.store.read_async(query, *args, **kwargs)

@@ -74,9 +74,9 @@ class Fanout:
         killpoint("fanout.before_send")
         present = self._consoles.agents
         if present:
-            here = self._desk.store.dialect == "sqlite"  # one view, and on this thread
-            look = self._desk.glance if here else self._desk.read
-            frames = await look(live.frames, events, present, prev=self._consoles.last, kept=self._cards)
+            frames = await self._desk.view(
+                live.frames, events, present, prev=self._consoles.last, kept=self._cards
+            )
             for agent_id, frame in frames.items():
                 await self._consoles.send_frame(agent_id, frame)
         else:

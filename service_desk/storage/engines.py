@@ -126,6 +126,12 @@ def _tune_sqlite(engine: sa.Engine, begin: str | None) -> None:
 
 
 def _tune_postgres(engine: sa.Engine, lock_ms: int | None) -> None:
+    from service_desk.storage.strands import StrandConnection  # noqa: PLC0415 - embedded, nobody needs psycopg
+
+    @sa.event.listens_for(engine, "do_connect")
+    def do_connect(_dialect: Any, _record: Any, args: Any, params: Any) -> Any:
+        return StrandConnection.connect(*args, **params)
+
     @sa.event.listens_for(engine, "connect")
     def on_connect(connection: Any, _record: Any) -> None:
         connection.execute(f"SET SESSION idle_in_transaction_session_timeout = {STANDSTILL_S * 1_000}")

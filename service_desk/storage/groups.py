@@ -74,8 +74,8 @@ class Outcome:
 class Ready:
     """A group whose actions have run and whose log is written: only COMMIT is missing.
 
-    `begun`: by the monotonic clock, in seconds. `error`: what stopped it before. Without a `group` it was not even
-    begun.
+    `begun`: by the monotonic clock, in seconds. `error`: what stopped it, while `committing` or before. Without a
+    `group` it was not even begun.
     """
 
     taken: list[Job] = field(default_factory=list)
@@ -83,6 +83,8 @@ class Ready:
     group: Group | None = None
     error: Exception | None = None
     begun: float = 0.0
+    committing: bool = False
+    done: bool = False
 
 
 class Groups:
@@ -102,8 +104,8 @@ class Groups:
     def act(self, jobs: Iterator[Job], *, patient: bool = True) -> Ready:
         """Run actions together, up to COMMIT.
 
-        `patient`: wait for another process that writes to the same SQLite file. Otherwise a busy file, as any other
-        reason why nothing can begin, is an error without a group and with no job taken.
+        `patient`: wait for another process that writes to the same SQLite file, or for a new connection. Otherwise a
+        busy file, as any other reason why nothing can begin, is an error without a group and with no job taken.
         """
         ready = Ready(begun=self._clock.monotonic())
         try:
@@ -121,10 +123,32 @@ class Groups:
                 ready.taken.append(next(jobs))
         return ready
 
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection, as far as is known."""
+        return self._connection is not None
+
+    def commit(self, ready: Ready) -> bool:
+        """COMMIT, unless something went wrong before; whether that is done. `end` must follow. Never raises."""
+        if ready.error is not None or ready.done:
+            return ready.done
+        assert ready.group is not None, "without one there is an error"
+        ready.committing = True
+        try:
+            self._commit(ready.group)
+        except Killed:
+            raise
+        except BaseException as error:  # noqa: BLE001  # whatever it was, `end` gives each action its own answer
+            ready.error = _plain(error)
+        else:
+            ready.done = True
+            killpoint("store.after_commit")
+        return ready.done
+
     def end(self, ready: Ready) -> list[Outcome]:
         """COMMIT, or give each action its own answer to what went wrong. Never raises."""
         try:
-            outcomes = self._end(ready)
+            outcomes = ready.outcomes if self.commit(ready) else self._recover(ready)
         except Killed:
             raise
         except BaseException as error:
@@ -134,23 +158,12 @@ class Groups:
         self._measures.group_seconds.observe(self._clock.monotonic() - ready.begun)
         return outcomes
 
-    def _end(self, ready: Ready) -> list[Outcome]:
-        error, committing = ready.error, False
-        if error is None:
-            assert ready.group is not None, "without one there is an error"
-            committing = True
-            try:
-                self._commit(ready.group)
-            except Killed:
-                raise
-            except BaseException as caught:  # noqa: BLE001  # as above
-                error = _plain(caught)
-            else:
-                killpoint("store.after_commit")
-                return ready.outcomes
+    def _recover(self, ready: Ready) -> list[Outcome]:
+        error = ready.error
+        assert error is not None, "something went wrong"
         self._undo(error)
         lost = is_lost(error)
-        if lost and committing:
+        if lost and ready.committing:
             return [Outcome(job, error=unsure(error)) for job in ready.taken]
         if ready.group is None:  # not even begun: the database is away
             return [Outcome(job, error=as_desk_error(error)) for job in ready.taken]
@@ -214,6 +227,8 @@ class Groups:
             if not is_lost(error):
                 raise
             self.close()
+            if not patient:
+                raise
             return self._begun(patient=patient)
 
     def _begun(self, *, patient: bool) -> Group:

@@ -1,9 +1,11 @@
-"""Connections for reading that are kept open: near the event loop on SQLite, one for each thread on PostgreSQL."""
+"""Connections for reading that are kept open: near the event loop on SQLite, for strands and threads on PostgreSQL."""
 
+import asyncio
 import contextlib
 import threading
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -11,7 +13,11 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from service_desk.storage.engines import make_engine
 from service_desk.storage.prepared import Driver
 
+if TYPE_CHECKING:
+    from service_desk.storage.strands import Strand
+
 READERS = 4
+T = TypeVar("T")
 
 
 class NearView:
@@ -68,10 +74,92 @@ class HeldViews:
     def close(self) -> None:
         """When no thread reads any more."""
         for connection in self._open:
-            with contextlib.suppress(DBAPIError):
-                Driver(connection)  # which awaits the end of the last view
-                connection.close()
+            _close(connection)
         self._engine.dispose()
+
+
+class LoopViews:
+    """Connections to PostgreSQL for queries that run in strands of one event loop, so many at a time."""
+
+    def __init__(
+        self,
+        url: str,
+        executor: Executor,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        begins: bool,
+        node: str | None = None,
+    ) -> None:
+        self.loop = loop
+        self._engine = make_engine(url, reader=True, size=READERS, begins=begins, node=node)
+        self._executor = executor
+        self._free = asyncio.Semaphore(READERS)
+        self._idle: list[sa.Connection] = []
+        self._running: dict[Strand, sa.Connection] = {}
+
+    async def look(self, query: Callable[[sa.Connection], T]) -> T:
+        """What the query returns or raises. Who is cancelled does not stop it."""
+        connection = await self._take()
+        answer: asyncio.Future[T] = self.loop.create_future()
+        outcome: list[Any] = []
+
+        def work() -> None:
+            try:
+                outcome[:] = [query(connection), None]
+            except BaseException as error:  # noqa: BLE001  # handed to the caller
+                outcome[:] = [None, error]
+            outcome.append(not connection.invalidated and _ended(connection))
+
+        def ended() -> None:
+            result, error, whole = outcome
+            del self._running[strand]
+            self._give_back(connection, whole=whole)
+            if answer.done():
+                return
+            if error is None:
+                answer.set_result(result)
+            else:
+                answer.set_exception(error)
+
+        from service_desk.storage.strands import Strand  # noqa: PLC0415 - embedded, nobody needs psycopg
+
+        strand = Strand(self.loop, work, ended)
+        self._running[strand] = connection
+        strand.go_on()
+        return await answer
+
+    async def _take(self) -> sa.Connection:
+        await self._free.acquire()
+        if self._idle:
+            return self._idle.pop()
+        try:
+            return await self.loop.run_in_executor(self._executor, self._engine.connect)
+        except BaseException:
+            self._free.release()
+            raise
+
+    def _give_back(self, connection: sa.Connection, *, whole: bool) -> None:
+        self._idle.append(connection)
+        if not whole:  # what broke this one has probably broken the others
+            self._close_idle()
+        self._free.release()
+
+    def close(self) -> None:
+        """Finish what runs, and close every connection; on the loop's thread, which may be over."""
+        for strand in list(self._running):
+            strand.finish()
+        self._close_idle()
+        self._engine.dispose()
+
+    def _close_idle(self) -> None:
+        while self._idle:
+            _close(self._idle.pop())
+
+
+def _close(connection: sa.Connection) -> None:
+    with contextlib.suppress(DBAPIError):
+        Driver(connection)  # which awaits the end of the last view
+        connection.close()
 
 
 def _ended(connection: sa.Connection) -> bool:

@@ -1,9 +1,8 @@
 """The database: one writer with group commit, a pool of readers, two dialects.
 
 Actions are plain functions, so nobody can await the network inside a transaction. Those that wait are taken together
-into one transaction without savepoints. On PostgreSQL all of it
-happens on the writer thread. On SQLite, inside an event loop, the actions run on the loop's own thread and only
-COMMIT, which waits for the disk, on the writer thread: see decision 0012.
+into one transaction without savepoints. Inside an event loop they run on the loop's own thread: on SQLite up to COMMIT,
+which waits for the disk on the writer thread, on PostgreSQL in a strand: see decisions 0012 and 0016.
 """
 
 import asyncio
@@ -24,13 +23,13 @@ from service_desk.measures import Measures
 from service_desk.ports import Clock
 from service_desk.storage.engines import GROUP_LOCK_MS, keep_private, make_engine, normal_url
 from service_desk.storage.groups import Groups, Job
-from service_desk.storage.kept_views import READERS, HeldViews, NearView
+from service_desk.storage.kept_views import READERS, HeldViews, LoopViews, NearView
 from service_desk.storage.lost_races import as_desk_error
 from service_desk.storage.prepared import Driver, Prepared, together
 from service_desk.storage.statements import by_key
 from service_desk.storage.transaction import Foreseen, Question, Tx, published_config, question
 from service_desk.storage.upgrade import upgrade
-from service_desk.storage.writers import InlineWriter, LoopWriter, ThreadWriter
+from service_desk.storage.writers import FarWriter, InlineWriter, LoopWriter, NearWriter, ThreadWriter
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -112,6 +111,7 @@ class Store:
     def __init__(self, url: str, clock: Clock, *, threads: bool = True, node: str | None = None) -> None:
         self.url = normal_url(url)
         self._clock = clock
+        self._node = node
         self.measures = Measures()
         self._configs: dict[int, DeskConfig] = {}
         self._writer = make_engine(
@@ -121,11 +121,11 @@ class Store:
         self._pool = ThreadPoolExecutor(READERS, thread_name_prefix="desk-read")
         self._near = NearView(self.url) if self.dialect == "sqlite" else None
         self._views = None if self._near else HeldViews(url, begins=True, node=node)
-        self._glances = None if self._near else HeldViews(url, begins=False, node=node)
+        self._loop_views: dict[bool, LoopViews] = {}
         self._groups = Groups(self._writer, clock, self._configs, self.measures)
         self._thread: ThreadWriter | InlineWriter = InlineWriter(self._groups)
         if threads:
-            self._thread = ThreadWriter(self._groups, clock, lingers=self._near is None)
+            self._thread = ThreadWriter(self._groups, clock)
         self._by_loop: LoopWriter | None = None
         self._gate = threading.Lock()
         self._closed = False
@@ -154,12 +154,13 @@ class Store:
         done(None, Unavailable("The desk is shutting down. Nothing was changed; try again."))
 
     def _writer_for(self, loop: asyncio.AbstractEventLoop | None) -> ThreadWriter | LoopWriter | InlineWriter:
-        if isinstance(self._thread, InlineWriter) or loop is None or self._near is None:
+        if isinstance(self._thread, InlineWriter) or loop is None:
             return self._thread
         if self._by_loop is None or self._by_loop.loop is not loop:
             if self._by_loop is not None:
-                self._by_loop.hand_over()  # of a loop that is gone, or it would run them never
-            self._by_loop = LoopWriter(self._groups, self._clock, self._thread, loop)
+                self._by_loop.finish()  # of a loop that is gone, or it would run them never
+            kind = FarWriter if self._near is None else NearWriter
+            self._by_loop = kind(self._groups, self._clock, self._thread, loop)
         return self._by_loop
 
     def run(self, action: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -225,34 +226,69 @@ class Store:
         """A read of a few rows by their index, for the event loop's thread only.
 
         On SQLite it happens here and now: a file that is in memory anyway answers in less time than it takes to
-        hand the question to another thread and the interpreter's lock back and forth. On PostgreSQL it does
-        without a transaction, so that several statements may see several states.
+        hand the question to another thread and the interpreter's lock back and forth. On PostgreSQL it runs in a
+        strand, and does without a transaction, so that several statements may see several states.
         """
+        return await self._look(lambda reader: query(reader, *args, **kwargs), begins=False)
+
+    async def view(self, query: Callable[Concatenate[Reader, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Like `glance`, on one consistent view also on PostgreSQL."""
+        return await self._look(lambda reader: query(reader, *args, **kwargs), begins=True)
+
+    async def _look(self, query: Callable[[Reader], T], *, begins: bool) -> T:
+        def here(connection: sa.Connection) -> T:
+            return query(Reader(connection, self._clock.now(), self._configs))
+
         if self._near is not None:
             with (
                 contextlib.suppress(OperationalError),
                 self._near.look() as connection,
             ):  # busy, which is rare
-                return query(Reader(connection, self._clock.now(), self._configs), *args, **kwargs)
-        look = self._view if self._glances is None else self._glances.look
-        return await self._read_beside(look, lambda reader: query(reader, *args, **kwargs))
+                return here(connection)
+        elif not isinstance(self._thread, InlineWriter):
+            return await self._look_far(here, begins=begins)
+        return await self._read_beside(self._view, query)
+
+    async def _look_far(self, query: Callable[[sa.Connection], T], *, begins: bool) -> T:
+        """Once more if the connection had broken while nobody used it."""
+        views = self._views_of(asyncio.get_running_loop(), begins=begins)
+        try:
+            try:
+                return await views.look(query)
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+                return await views.look(query)
+        except DBAPIError as error:
+            self.measures.database_errors.labels("read").inc()
+            raise as_desk_error(error) from error
+
+    def _views_of(self, loop: asyncio.AbstractEventLoop, *, begins: bool) -> LoopViews:
+        views = self._loop_views.get(begins)
+        if views is None or views.loop is not loop:
+            if views is not None:
+                views.close()
+            views = LoopViews(self.url, self._pool, loop, begins=begins, node=self._node)
+            self._loop_views[begins] = views
+        return views
 
     def close(self) -> None:
-        """Finish what is queued and close every connection; again is harmless."""
+        """Finish what is queued and close every connection; again is harmless. On the thread of who used it."""
         with self._gate:
             if self._closed:
                 return
             self._closed = True
             if self._by_loop is not None:
-                self._by_loop.hand_over()
+                self._by_loop.finish()
+        for views in self._loop_views.values():
+            views.close()
         self._thread.close()
         self._pool.shutdown(wait=True)
         self._groups.close()
         if self._near is not None:
             self._near.close()
-        for held in (self._views, self._glances):
-            if held is not None:
-                held.close()
+        if self._views is not None:
+            self._views.close()
         self._writer.dispose()
         self._readers.dispose()
 

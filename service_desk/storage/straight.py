@@ -1,9 +1,7 @@
 """The shortest way to PostgreSQL: few waits, each of them one call.
 
-psycopg's cursors ask the socket step by step, so that a signal or another task can come between, and give the
-interpreter's lock away at each step. An action's statements run on threads where nothing may come between: here a
-prepared statement is one blocking call of libpq. What costs most is waiting, because a thread that waited must get
-the interpreter's lock again. So a statement whose result nobody needs is kept for `later`, and goes out in one
+What costs most is waiting: a thread that waited must get the interpreter back, and a strand (strands.py) its
+turn of the loop. So a statement whose result nobody needs is kept for `later`, and goes out in one
 pipeline with the next one whose result is needed, as do BEGIN, COMMIT, and statements that are asked `together`. The
 server runs a pipeline in its order and stops at the first error; so that it also stops, before COMMIT, where a version
 had moved, an update that must change one row is written such that none is an error. Values and rows are turned by
@@ -20,6 +18,8 @@ import psycopg
 from psycopg import errors
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
+
+from service_desk.storage.strands import wait_for
 
 NAMES_MOST = 2_000
 """Statements prepared on one connection; further ones take the long way."""
@@ -61,7 +61,6 @@ class StraightCursor:
         self._adapt = Transformer(connection)
         self._kept: list[_Step] = []
         self._result: Any = None
-        self._poll: select.poll | None = None
         self._ending = False
 
     def begin(self) -> None:
@@ -76,7 +75,7 @@ class StraightCursor:
             pgconn.send_query(b"ROLLBACK")
             self._ending = True
             while pgconn.flush():
-                self._wait(select.POLLIN | select.POLLOUT)
+                wait_for(pgconn.socket, select.POLLIN | select.POLLOUT)
                 pgconn.consume_input()
 
     def _await_end(self) -> None:
@@ -107,7 +106,9 @@ class StraightCursor:
         if self._kept or self._idle():
             self._result = self._send([step])[-1]
         else:
-            self._result = self._checked(self._connection.pgconn.exec_prepared(name, step.values))
+            pgconn = self._connection.pgconn
+            pgconn.send_query_prepared(name, step.values)
+            self._result = self._checked(self._answer())
 
     def together(self, asked: Sequence[tuple[str, Sequence[Any]]]) -> list[Any]:
         """The result of each, for `show`: one wait for all."""
@@ -186,7 +187,8 @@ class StraightCursor:
         name = self._names.get(sql)
         if name is None and len(self._names) < NAMES_MOST:
             name = f"desk_{len(self._names)}".encode()
-            self._checked(self._connection.pgconn.prepare(name, numbered(sql).encode()))
+            self._connection.pgconn.send_prepare(name, numbered(sql).encode())
+            self._checked(self._answer())
             self._names[sql] = name
         return name
 
@@ -234,34 +236,31 @@ class StraightCursor:
 
     def _answers(self, count: int) -> list[Any]:
         """The result of each statement of a pipeline; its end is read too."""
-        results = []
-        for _ in range(count):
-            results.append(self._next())
-            while self._next() is not None:  # the end of this statement's results
-                pass
+        results = [self._answer() for _ in range(count)]
         while (end := self._next()) is not None and end.status != ExecStatus.PIPELINE_SYNC:
             pass
         return results
+
+    def _answer(self) -> Any:
+        """The result of one statement."""
+        result = self._next()
+        while self._next() is not None:  # the end of its results
+            pass
+        return result
 
     def _next(self) -> Any:
         """The next result, None at the end of a statement. The interpreter's lock is free while it is waited for."""
         pgconn = self._connection.pgconn
         while pgconn.flush():
-            self._wait(select.POLLIN | select.POLLOUT)
+            wait_for(pgconn.socket, select.POLLIN | select.POLLOUT)
             pgconn.consume_input()
         while pgconn.is_busy():
-            self._wait(select.POLLIN)
+            wait_for(pgconn.socket, select.POLLIN)
             pgconn.consume_input()
         result = pgconn.get_result()
         if result is None and pgconn.status == ConnStatus.BAD:
             raise psycopg.OperationalError(pgconn.get_error_message())
         return result
-
-    def _wait(self, what: int) -> None:
-        if self._poll is None:
-            self._poll = select.poll()
-        self._poll.register(self._connection.pgconn.socket, what)
-        self._poll.poll()
 
     def _checked(self, result: Any, step: _Step | None = None) -> Any:
         if result is not None and result.status in DONE:

@@ -11,7 +11,7 @@ from functools import cache
 from random import Random
 from typing import Any, TypeAlias
 
-import greenlet  # type: ignore[import-untyped]  # it brings no annotations
+import greenlet
 import sqlalchemy as sa
 from sqlalchemy.sql import elements, operators, selectable
 

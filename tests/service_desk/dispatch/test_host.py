@@ -243,7 +243,7 @@ async def test_nobody_takes_the_lease_while_a_decision_is_being_written(postgres
             assert go.wait(20)
             tx.write(sa.insert(schema.company), {"id": "decided", "name": "decided"})
 
-        writing = asyncio.create_task(place.desk.run(slowly))
+        writing = asyncio.create_task(asyncio.to_thread(place.desk.store.run, slowly))
         await asyncio.to_thread(checked.wait, 10)
         taking = asyncio.create_task(other.run(take, "routing", "nod_2"))
         with pytest.raises(TimeoutError):

@@ -225,7 +225,7 @@ async def test_two_hosts_one_is_stopped_and_comes_back(postgres_url: str, quick:
             stopped.set()
             assert go.wait(30)
 
-        standing = asyncio.create_task(left.run(stop_here))
+        standing = asyncio.create_task(asyncio.to_thread(left.store.run, stop_here))
         await asyncio.to_thread(stopped.wait, 10)
         await phone(right, "CA2")
         left.bus.wake()

@@ -41,7 +41,7 @@ async def while_other_acts(left: Desk, act: Callable[[Tx], Any], right: Desk, bo
         done.set()
         assert go.wait(20)
 
-    acting = asyncio.create_task(left.run(slow))
+    acting = asyncio.create_task(asyncio.to_thread(left.store.run, slow))
     assert await asyncio.to_thread(done.wait, 10)
     publishing = asyncio.create_task(right.run(publish_file, body, "rules.toml"))
     finished, _ = await asyncio.wait({publishing}, timeout=0.5)

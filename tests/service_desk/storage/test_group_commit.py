@@ -311,15 +311,17 @@ async def test_a_slow_commit_on_another_node_makes_nobody_run_twice(postgres_url
 async def test_close_finishes_what_is_queued(db_url: str) -> None:
     clock = SystemClock()
     desk = Desk(Store(db_url, clock), LocalBus(), clock)
+    await desk.run(company("c"))
     tasks = [asyncio.create_task(desk.run(company(f"c{number:02}"))) for number in range(70)]
-    await asyncio.sleep(0)
-    await asyncio.to_thread(desk.store.close)
+    await asyncio.sleep(0)  # each has queued its action
+    await asyncio.sleep(0)  # and a group has begun
+    desk.store.close()
     await asyncio.wait_for(asyncio.gather(*tasks), 10)
     with pytest.raises(Unavailable):  # and does not wait for ever
         await asyncio.wait_for(desk.run(company("late")), 10)
     desk.store.close()
     again = Desk(Store(db_url, clock), LocalBus(), clock)
-    assert len(await again.read(names)) == 70
+    assert len(await again.read(names)) == 71
     again.store.close()
 
 

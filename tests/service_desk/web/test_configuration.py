@@ -238,7 +238,7 @@ async def test_two_nodes_do_not_pass_the_bound_of_drafts_together(postgres_url: 
             counted.set()
             assert go.wait(20)
 
-        writing = asyncio.create_task(left.run(slowly))
+        writing = asyncio.create_task(asyncio.to_thread(left.store.run, slowly))
         await asyncio.to_thread(counted.wait, 10)
         other = asyncio.create_task(right.run(new_draft, None, "one more"))
         with contextlib.suppress(TimeoutError):
