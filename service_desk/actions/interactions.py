@@ -49,7 +49,7 @@ _CLOSE_OFFER = Prepared(
     )
 )
 _THIS_STAY = (SEGMENT.c.interaction_id == sa.bindparam("interaction"), SEGMENT.c.ended_at.is_(None))
-_ENTERED = Prepared(sa.select(SEGMENT.c.entered).where(*_THIS_STAY))
+_ENTERED = Prepared(sa.select(SEGMENT.c.entered).where(*_THIS_STAY, SEGMENT.c.answered_at.is_(None)))
 _ANSWERED_AT = Prepared(sa.select(SEGMENT.c.answered_at).where(*_THIS_STAY))
 
 
@@ -191,8 +191,8 @@ def _entered(tx: Tx, row: Row) -> None:
 
 def put_back(tx: Tx, row: Row, reason: str) -> Row:
     """From an agent back into its line, with its place kept; a new segment begins if it was answered in this one."""
-    agent_id, answered = row["agent_id"], is_answered_here(tx, row)
-    if answered:
+    agent_id, goes_on = row["agent_id"], is_unanswered_here(tx, row)
+    if not goes_on:
         close_segment(tx, row, reason)
     row = move(
         tx,
@@ -206,10 +206,10 @@ def put_back(tx: Tx, row: Row, reason: str) -> Row:
         hints=after_move(tx, after_service(row["hints"]), reason),
         **({"queued_at": tx.now, "ordering_key": tx.now} if planted("put_back_loses_place") else {}),
     )
-    if answered:
-        open_segment(tx, row)
-    else:
+    if goes_on:
         _change_segment(tx, row, agent_id=None)
+    else:
+        open_segment(tx, row)
     tx.emit(
         events.InteractionQueued(
             row["id"], row["queue_id"], came_at(row), again=True, reason=reason, agent_id=agent_id
@@ -443,9 +443,10 @@ def is_unanswered(tx: Tx, row: Row) -> bool:
     return bool(tx.scalar(_ENTERED, {"interaction": row["id"]}))
 
 
-def is_answered_here(tx: Tx, row: Row) -> bool:
-    """Whether its stay that goes on was answered: not while its customer is still to be called."""
-    return tx.scalar(_ANSWERED_AT, {"interaction": row["id"]}) is not None
+def is_unanswered_here(tx: Tx, row: Row) -> bool:
+    """Whether it has a stay that goes on and was answered by nobody: also with an agent, who calls its customer."""
+    stay = tx.first(_ANSWERED_AT, {"interaction": row["id"]})
+    return stay is not None and stay["answered_at"] is None
 
 
 def require_owner(row: Row, agent_id: str) -> None:

@@ -110,12 +110,12 @@ def _assignable(tx: Tx, agent_id: str) -> Row:
 
 def _back_for_another(tx: Tx, row: Row) -> Row:
     """Out of its agent's hands and, for this one moment, into the line; the router hears of the new owner only."""
-    old_agent, answered = row["agent_id"], interactions.is_answered_here(tx, row)
-    row = let_go(tx, row, "reassigned", still_waits=not answered)
+    old_agent, goes_on = row["agent_id"], interactions.is_unanswered_here(tx, row)
+    row = let_go(tx, row, "reassigned", still_waits=goes_on)
     row = interactions.move(
         tx, row, life.QUEUED, agent_id=None, answered_at=None, connected_at=None, handled_at=None
     )
-    if answered:
+    if not goes_on:
         interactions.open_segment(tx, row, entered=False)
     tx.emit(
         events.InteractionQueued(

@@ -17,7 +17,7 @@ from service_desk.domain.supervision_views import (
     IntervalsView,
     IntervalView,
 )
-from service_desk.queries.wallboard import count_from, day_start
+from service_desk.queries.wallboard import ON_THE_LINE, count_from, day_start
 from service_desk.storage import schema
 from service_desk.storage.store import Reader
 
@@ -38,9 +38,7 @@ LIVE: dict[str, sa.ColumnElement[bool]] = {
     "in_contact": sa.and_(_OPEN, _LIVING, INTERACTION.c.state.in_((CONNECTING, ACTIVE))),
 }
 """Figures of this moment: the segments that are open now, put-back ones included."""
-LIVE["longest_wait"] = sa.and_(
-    LIVE["waiting"], INTERACTION.c.channel.in_(sorted(media.LIVE)), INTERACTION.c.callback_at.is_(None)
-)
+LIVE["longest_wait"] = sa.and_(LIVE["waiting"], INTERACTION.c.channel.in_(sorted(media.LIVE)), ON_THE_LINE)
 
 COUNTED: dict[str, sa.ColumnElement[bool]] = {
     "offered": sa.true(),

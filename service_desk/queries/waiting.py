@@ -76,6 +76,14 @@ def _wait(row: sa.RowMapping, live: sa.RowMapping | None, head_age: Micros) -> t
 # --- what was taken out of turn ------------------------------------------------------------------------
 
 
+_WAS_ANSWERED = sa.exists().where(
+    SEGMENT.c.interaction_id == AUDIT.c.subject,
+    SEGMENT.c.agent_id == AUDIT.c.actor,
+    SEGMENT.c.answered_at.is_not(None),
+)
+"""Not a callback whose customer did not answer."""
+
+
 def pulls_view(reader: Reader, day: date | None) -> PullsView:
     """How many of the contacts that each agent answered on a day they took by hand."""
     wanted = day or today(reader)
@@ -84,7 +92,7 @@ def pulls_view(reader: Reader, day: date | None) -> PullsView:
     pulled = _counts(
         reader,
         sa.select(AUDIT.c.actor.label("agent"), sa.func.count().label("number"))
-        .where(AUDIT.c.action == PULLED, AUDIT.c.at >= since, AUDIT.c.at < until)
+        .where(AUDIT.c.action == PULLED, AUDIT.c.at >= since, AUDIT.c.at < until, _WAS_ANSWERED)
         .group_by(AUDIT.c.actor),
     )
     answered = _counts(

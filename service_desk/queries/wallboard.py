@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from routing.hours import is_open
 from service_desk.clock import MINUTE, SECOND, Micros
+from service_desk.domain import callback
 from service_desk.domain.alerts import Readings, together
 from service_desk.domain.config import LOW_IS_BAD, DeskConfig, Queue
 from service_desk.domain.interaction import ACTIVE, CONNECTING, OWNED, WAITING, WRAP_UP
@@ -133,12 +134,16 @@ def day_start(config: DeskConfig, now: Micros) -> Micros:
     return int(local.replace(hour=0, minute=0, second=0, fold=0).timestamp()) * SECOND
 
 
+ON_THE_LINE = INTERACTION.c.hints[callback.HINT].as_string().is_(None)
+"""As `callback.pending` is None."""
+
+
 def _first_of(media: frozenset[str]) -> sa.ColumnElement[Micros | None]:
     """When the one who waits longest among these media began to: a wait is judged by its medium's own promise.
 
-    Who asked to be called back is not on the line.
+    Who is still to be called back is not on the line.
     """
-    counts = sa.and_(INTERACTION.c.channel.in_(sorted(media)), INTERACTION.c.callback_at.is_(None))
+    counts = sa.and_(INTERACTION.c.channel.in_(sorted(media)), ON_THE_LINE)
     return sa.func.min(sa.case((counts, CAME_AT)))
 
 

@@ -74,7 +74,7 @@ class Outcome:
 class Ready:
     """A group whose actions have run and whose log is written: only COMMIT is missing.
 
-    `begun`: by the monotonic clock, in seconds. `error`: what stopped it, while `committing` or before. Without a
+    `begun`: by the monotonic clock, in seconds. `error`: what stopped it; `unsure` if it may have committed. Without a
     `group` it was not even begun.
     """
 
@@ -83,7 +83,7 @@ class Ready:
     group: Group | None = None
     error: Exception | None = None
     begun: float = 0.0
-    committing: bool = False
+    unsure: bool = False
     done: bool = False
 
 
@@ -121,6 +121,8 @@ class Groups:
             ready.error = _plain(error)
             if ready.group is None and patient:
                 ready.taken.append(next(jobs))
+            elif ready.group is None and not self._near:  # half begun, perhaps
+                self._undo(ready.error)
         return ready
 
     @property
@@ -133,13 +135,13 @@ class Groups:
         if ready.error is not None or ready.done:
             return ready.done
         assert ready.group is not None, "without one there is an error"
-        ready.committing = True
         try:
             self._commit(ready.group)
         except Killed:
             raise
         except BaseException as error:  # noqa: BLE001  # whatever it was, `end` gives each action its own answer
             ready.error = _plain(error)
+            ready.unsure = _is_unsure(error)
         else:
             ready.done = True
             killpoint("store.after_commit")
@@ -162,12 +164,11 @@ class Groups:
         error = ready.error
         assert error is not None, "something went wrong"
         self._undo(error)
-        lost = is_lost(error)
-        if lost and ready.committing:
+        if ready.unsure:
             return [Outcome(job, error=unsure(error)) for job in ready.taken]
         if ready.group is None:  # not even begun: the database is away
             return [Outcome(job, error=as_desk_error(error)) for job in ready.taken]
-        if len(ready.taken) == 1 and not lost and not worth_another_try(error):
+        if len(ready.taken) == 1 and not is_lost(error) and not worth_another_try(error):
             return [Outcome(ready.taken[0], error=as_desk_error(error))]
         return [self._run_alone(job) for job in ready.taken]
 
@@ -209,7 +210,7 @@ class Groups:
             except BaseException as caught:  # noqa: BLE001  # handed to the caller
                 error = _plain(caught)
                 self._undo(error)
-                if is_lost(error) and committing:
+                if committing and _is_unsure(caught):
                     return Outcome(job, error=unsure(error))
                 if not worth_another_try(error):
                     break
@@ -292,6 +293,11 @@ class Groups:
         except dbapi.Error as error:
             made = DBAPIError.instance(word, None, error, dbapi.Error, dialect=self._engine.dialect)
             raise made from error
+
+
+def _is_unsure(error: BaseException) -> bool:
+    """Whether a COMMIT that this stopped may have been carried out: the answer is missing."""
+    return is_lost(error) if isinstance(error, Exception) else True
 
 
 def _plain(error: BaseException) -> Exception:

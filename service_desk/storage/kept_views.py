@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from service_desk.storage.engines import make_engine
 from service_desk.storage.prepared import Driver
@@ -74,7 +74,7 @@ class HeldViews:
     def close(self) -> None:
         """When no thread reads any more."""
         for connection in self._open:
-            _close(connection)
+            _drop(connection)
         self._engine.dispose()
 
 
@@ -108,18 +108,17 @@ class LoopViews:
                 outcome[:] = [query(connection), None]
             except BaseException as error:  # noqa: BLE001  # handed to the caller
                 outcome[:] = [None, error]
-            outcome.append(not connection.invalidated and _ended(connection))
+            outcome.append(_is_whole(connection))
 
         def ended() -> None:
             result, error, whole = outcome
             del self._running[strand]
+            if not answer.done():
+                if error is None:
+                    answer.set_result(result)
+                else:
+                    answer.set_exception(error)
             self._give_back(connection, whole=whole)
-            if answer.done():
-                return
-            if error is None:
-                answer.set_result(result)
-            else:
-                answer.set_exception(error)
 
         from service_desk.storage.strands import Strand  # noqa: PLC0415 - embedded, nobody needs psycopg
 
@@ -132,34 +131,55 @@ class LoopViews:
         await self._free.acquire()
         if self._idle:
             return self._idle.pop()
+        making = self.loop.run_in_executor(self._executor, self._engine.connect)
         try:
-            return await self.loop.run_in_executor(self._executor, self._engine.connect)
+            return await asyncio.shield(making)
+        except asyncio.CancelledError:
+            making.add_done_callback(self._made_for_nobody)
+            raise
         except BaseException:
             self._free.release()
             raise
 
+    def _made_for_nobody(self, making: "asyncio.Future[sa.Connection]") -> None:
+        if making.cancelled() or making.exception() is not None:
+            self._free.release()
+        else:
+            self._give_back(making.result(), whole=True)
+
     def _give_back(self, connection: sa.Connection, *, whole: bool) -> None:
-        self._idle.append(connection)
-        if not whole:  # what broke this one has probably broken the others
-            self._close_idle()
-        self._free.release()
+        try:
+            self._idle.append(connection)
+            if not whole:  # what broke this one has probably broken the others
+                self._drop_idle()
+        finally:
+            self._free.release()
 
     def close(self) -> None:
         """Finish what runs, and close every connection; on the loop's thread, which may be over."""
         for strand in list(self._running):
             strand.finish()
-        self._close_idle()
+        self._drop_idle()
         self._engine.dispose()
 
-    def _close_idle(self) -> None:
+    def _drop_idle(self) -> None:
         while self._idle:
-            _close(self._idle.pop())
+            _drop(self._idle.pop())
 
 
-def _close(connection: sa.Connection) -> None:
-    with contextlib.suppress(DBAPIError):
-        Driver(connection)  # which awaits the end of the last view
+def _drop(connection: sa.Connection) -> None:
+    """Close it for good, without a word to the server and a wait for its answer; the pool does not keep it."""
+    with contextlib.suppress(SQLAlchemyError):
+        connection.invalidate()
         connection.close()
+
+
+def _is_whole(connection: sa.Connection) -> bool:
+    """Whether the connection can be used again; what was begun on it is ended."""
+    try:
+        return not connection.invalidated and _ended(connection)
+    except Exception:  # noqa: BLE001 - whatever it was, somebody waits for an answer and the next for a connection
+        return False
 
 
 def _ended(connection: sa.Connection) -> bool:

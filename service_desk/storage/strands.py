@@ -9,6 +9,7 @@ wait, which a busy loop holds: see decision 0016.
 import asyncio
 import contextlib
 import select
+import threading
 from collections.abc import Callable, Generator
 from typing import Any, TypeVar
 
@@ -32,6 +33,7 @@ class Strand(greenlet.greenlet):
         super().__init__(work)
         self._loop = loop
         self._ended = ended
+        self._thread = threading.get_ident()
         self._socket = -1
         self._what = 0
 
@@ -41,6 +43,8 @@ class Strand(greenlet.greenlet):
         if self.dead:
             self._ended()
             return
+        if self._loop.is_closed():
+            return  # whoever closed it runs us by `finish`
         if self._what & select.POLLIN:
             self._loop.add_reader(self._socket, self._ready)
         if self._what & select.POLLOUT:
@@ -53,7 +57,9 @@ class Strand(greenlet.greenlet):
         self.parent.switch()
 
     def finish(self) -> None:
-        """From outside, on the same thread: run it to its end without the loop."""
+        """From outside, on the same thread: run it to its end without the loop. RuntimeError on another thread."""
+        if threading.get_ident() != self._thread:
+            raise RuntimeError("a strand can only be finished on the thread that began it")
         while not self._is_over():
             with contextlib.suppress(RuntimeError):  # the loop may be closed, and watches nothing then
                 self._unwatch()

@@ -53,6 +53,10 @@ class ThreadWriter:
         """Run an action in the next group, or call something between two groups."""
         self._todo.put(item)
 
+    def has_work(self) -> bool:
+        """Whether something was put that has not begun."""
+        return not self._todo.empty()
+
     def give_back(self) -> None:
         """The connection is free again for what came meanwhile."""
         with self._gate:
@@ -153,10 +157,10 @@ class LoopWriter(ABC):
             self._thread.put(self._waiting.popleft())
 
     def _turn(self) -> None:
-        """Run what waits up to COMMIT, if nobody else is using the connection."""
+        """Run what waits, if nobody else is using the connection, or has waited for it while we did."""
         if not self._waiting:
             self._busy = False
-        elif not self._thread.writing.acquire(blocking=False):
+        elif self._thread.has_work() or not self._thread.writing.acquire(blocking=False):
             self._thread.put(partial(_post, self.loop, self._turn))
         else:
             self._begin()

@@ -214,3 +214,24 @@ async def test_figures_count_the_wait_of_this_call_and_not_of_the_place_that_it_
         (said,) = await rows_of(place.desk, schema.event, kind="interaction.answered")
         assert (said["data"]["wait"], said["data"]["queued_at"]) == (SECOND, begun)
         assert await faults(place.desk) == []
+
+
+async def test_parked_work_that_is_given_to_another_agent_has_its_stay_there(sqlite_url: str) -> None:
+    async with floor(sqlite_url) as place:
+        place.start()
+        await place.settle()
+        name = await text_from(place, "+14155550111", "Where is my oven?")
+        await place.settle()
+        await place.accept(name)
+        row = await place.contact(name)
+        await place.desk.run(parking.park, row["id"], row["agent_id"])
+        row = await place.contact(name)
+        other = next(each for each in ("bob", "dan") if place.names[each] != row["agent_id"])
+        await place.say(other, "ready")
+        await place.settle()
+        await place.desk.run(
+            supervision.assign_contact, row["id"], row["version"], place.names[other], "they know them"
+        )
+        stays = await rows_of(place.desk, schema.segment, interaction_id=row["id"])
+        assert [stay["agent_id"] for stay in stays if stay["ended_at"] is None] == [place.names[other]]
+        assert await faults(place.desk) == []

@@ -5,6 +5,7 @@ import select
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -22,6 +23,7 @@ from service_desk.storage.kept_views import READERS
 from service_desk.storage.store import Reader, Store
 from service_desk.storage.strands import Strand, wait_for
 from service_desk.storage.transaction import Tx
+from service_desk.storage.writers import GROUP_ACTIONS
 from tests.service_desk.people import make_agent
 from tests.service_desk.storage.two_nodes import nodes
 
@@ -111,6 +113,11 @@ def name_of(reader: Reader, agent: str) -> str:
     return str(row["name"])
 
 
+def longer_name_of(reader: Reader, agent: str) -> str:
+    """By a statement that SQLAlchemy runs, and begins a transaction for."""
+    return str(reader.scalar(sa.select(schema.agent.c.name).where(schema.agent.c.id == agent)))
+
+
 def sleep_there(reader: Reader, seconds: float) -> int:
     return int(reader.scalar(sa.select(sa.literal(1)).where(sa.func.pg_sleep(seconds).is_not(None))))
 
@@ -162,9 +169,11 @@ async def test_a_query_that_fails_leaves_its_connection_as_good_as_new(postgres_
 
 
 @HERE
-async def test_looks_go_on_after_the_server_cut_every_connection(postgres_url: str) -> None:
+@pytest.mark.parametrize("way", ["straight", "by SQLAlchemy"])
+async def test_looks_go_on_after_the_server_cut_every_connection(postgres_url: str, way: str) -> None:
     async with nodes(postgres_url) as (desk, _):
         agent = await make_agent(desk, "ann")
+        query: Any = name_of if way == "straight" else longer_name_of
         for look in (desk.glance, desk.view):
             await asyncio.gather(*(look(sleep_there, 0.02) for _ in range(READERS)))
         with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as other:
@@ -172,8 +181,10 @@ async def test_looks_go_on_after_the_server_cut_every_connection(postgres_url: s
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
-        for look in (desk.glance, desk.view):
-            assert await asyncio.wait_for(look(name_of, agent), 10) == "Ann"
+        looks = [look(query, agent) for look in (desk.glance, desk.view) for _ in range(2)]
+        assert await asyncio.wait_for(asyncio.gather(*looks), 10) == ["Ann"] * 4
+        for look in (desk.glance, desk.view):  # and no connection's place is lost
+            await asyncio.wait_for(asyncio.gather(*(look(sleep_there, 0.02) for _ in range(2 * READERS))), 10)
         assert await asyncio.wait_for(desk.run(rename, agent, "Anna"), 10) == "Anna"
 
 
@@ -190,6 +201,56 @@ async def test_closing_finishes_the_action_that_waits(postgres_url: str) -> None
             desk.store.close()
         assert await asyncio.wait_for(renaming, 10) == "Anna"
         assert await other.glance(name_of, agent) == "Anna"
+
+
+@HERE
+def test_closing_after_the_loop_is_over_finishes_every_group(postgres_url: str) -> None:
+    store = Store(postgres_url, SystemClock())
+
+    async def begin() -> str:
+        async with nodes(postgres_url) as (desk, _):
+            agent = await make_agent(desk, "ann")
+        loop = asyncio.get_running_loop()
+        await Desk(store, LocalBus(), SystemClock()).run(rename, agent, "Anna")
+        for number in range(3 * GROUP_ACTIONS):
+            store.submit(rename, (agent, f"A{number}"), "system", lambda *_: None, loop)
+        await asyncio.sleep(0)
+        return agent
+
+    agent = asyncio.run(begin())
+    with ThreadPoolExecutor(1) as other, pytest.raises(RuntimeError, match="on the thread"):
+        other.submit(_finish, store).result(10)
+    store.close()
+    again = Store(postgres_url, SystemClock())
+    assert again.read(name_of, agent) == f"A{3 * GROUP_ACTIONS - 1}"
+    again.close()
+
+
+def _finish(store: Store) -> None:
+    """The part of closing that counts: all of it would leave the store half closed."""
+    assert store._by_loop is not None
+    store._by_loop.finish()
+
+
+@HERE
+async def test_who_asks_from_a_thread_has_their_turn_beside_a_busy_loop(postgres_url: str) -> None:
+    async with nodes(postgres_url) as (desk, _):
+        agents = [await make_agent(desk, f"a{number}") for number in range(3)]
+        over = asyncio.Event()
+
+        async def keep_busy(agent: str) -> int:
+            runs = 0
+            while not over.is_set():
+                await desk.run(rename, agent, f"A{runs}")
+                runs += 1
+            return runs
+
+        busy = [asyncio.create_task(keep_busy(agent)) for agent in agents[:2]]
+        await asyncio.sleep(0.05)
+        for number in range(5):
+            await asyncio.wait_for(asyncio.to_thread(desk.store.run, rename, agents[2], f"C{number}"), 1)
+        over.set()
+        assert sum(await asyncio.gather(*busy)) > 10
 
 
 @HERE
