@@ -15,6 +15,9 @@ from service_desk.errors import DeskError
 
 AT_ONCE = 32
 """Consoles on their way in: from the handshake until their first state is sent."""
+ASKED_AT_ONCE = 8
+"""Requests of which it is being found out whose they are: two thousand such questions at once would all be answered
+before a webhook's that comes after them."""
 HELD_S = 1.0
 """How long one takes a place at the most: who connects and says nothing keeps nobody out."""
 
@@ -44,12 +47,14 @@ class Door:
     def __init__(self, identify: Identify, at_once: int = AT_ONCE, held_s: float = HELD_S) -> None:
         self._identify = identify
         self._places = asyncio.Semaphore(at_once)
+        self._asking = asyncio.Semaphore(ASKED_AT_ONCE)
         self._held_s = held_s
 
     async def enter(self, request: web.Request) -> None:
         """Wait for a place, if somebody is signed in. `leave` makes it free again, and so does time."""
         try:
-            principal = await self._identify(request)
+            async with self._asking:
+                principal = await self._identify(request)
         except DeskError:  # asked again behind the door, which has words for it
             return
         if principal is None:

@@ -6,7 +6,7 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from service_desk.domain.access import Principal
-from service_desk.realtime.door import Door, leave
+from service_desk.realtime.door import ASKED_AT_ONCE, Door, leave
 from service_desk.realtime.groups import Groups
 
 
@@ -74,3 +74,24 @@ async def test_who_connects_and_says_nothing_keeps_nobody_out() -> None:
         await door.enter(next_one)
     leave(silent)
     leave(next_one)
+
+
+async def test_not_everybody_is_asked_at_once_who_they_are() -> None:
+    """Else a webhook that comes after two thousand consoles waits for two thousand answers."""
+    asked, answer = [], asyncio.Event()
+
+    async def slowly(request: web.Request) -> Principal | None:
+        asked.append(request)
+        await answer.wait()
+        return None
+
+    door = Door(slowly)
+    entering = [
+        asyncio.create_task(door.enter(make_mocked_request("GET", "/live/")))
+        for _ in range(3 * ASKED_AT_ONCE)
+    ]
+    await asyncio.sleep(0.01)
+    assert len(asked) == ASKED_AT_ONCE
+    answer.set()
+    await asyncio.gather(*entering)
+    assert len(asked) == 3 * ASKED_AT_ONCE
