@@ -38,7 +38,7 @@ class Rate:
 
     def observe(self, *, happened: bool, exposure: Micros) -> None:
         self.count = self.count * FADE + happened
-        self.exposure = self.exposure * FADE + (max(0, exposure))
+        self.exposure = self.exposure * FADE + max(0, exposure)
 
     def set_to(self, per_second: float) -> None:
         """Take over a rate that was learned elsewhere as if this one had seen a full memory of it."""

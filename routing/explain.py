@@ -16,7 +16,6 @@ from routing.capacity import has_room
 from routing.commands import Command
 from routing.decisions import Because, Decision
 from routing.floor import Floor
-from routing.matching import Match
 from routing.model import Micros, Offer
 from routing.records import AgentRecord, ItemRecord, Place
 from routing.requirements import met, words
@@ -103,12 +102,10 @@ class Witness(Turn):
         super().__init__(floor)
         self.moments: dict[str, Moment] = {}
 
-    def _offer(self, match: Match | None) -> None:
-        if match is None:
-            return
-        before = moment(self.floor, match.record)
-        super()._offer(match)
-        offer = match.record.offer
+    def _offer(self, record: ItemRecord, agent: AgentRecord, candidates: int) -> None:
+        before = moment(self.floor, record)
+        super()._offer(record, agent, candidates)
+        offer = record.offer
         assert offer is not None, "a match is offered"
         made = self.out[-1]
         self.moments[offer.id] = replace(before, offer=offer, because=made.because)

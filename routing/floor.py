@@ -144,8 +144,10 @@ class Floor:
         record.slope = line.slope(item) if line.classes else PLAIN
         record.entry = (line.key(item), item.id, record)
         if line.staged or item.preferred or item.callback is not None:
+            record.plain = False
             bucket = stages.stage(self, record)
         else:
+            record.plain = not (line.special or item.kept or item.value)
             record.ring, record.only, record.stage_at = 0, None, None
             bucket = self.buckets.bucket(item, slope=record.slope)
         record.bucket = bucket

@@ -37,6 +37,7 @@ class QueueLine:
         "policy",
         "resting",
         "sleepers",
+        "special",
         "staged",
         "target_ms",
         "unanswered",
@@ -69,6 +70,7 @@ class QueueLine:
         self.staged = bool(
             policy.rings or policy.overflow
         )  # whether time or people change what an item asks for
+        self.special = bool(policy.ageing) or policy.order != "due"
         self.target_ms = policy.target // 1000
         self.per_priority = YEAR if policy.order == "strict" else MINUTE
         self.offset = policy.target - policy.priority * MINUTE

@@ -8,7 +8,7 @@ agent who can take one more. Only these are looked at.
 
 from collections.abc import Iterable, Iterator
 from heapq import heapify, heappop, heappush
-from typing import NamedTuple
+from typing import TypeAlias
 
 from routing import roster
 from routing.buckets import Bucket
@@ -16,13 +16,8 @@ from routing.floor import Floor
 from routing.records import WAITING, AgentRecord, ItemRecord
 from routing.waiting import Entry
 
-
-class Match(NamedTuple):
-    """An item, the agent it should be offered to and the number of agents who could have had it."""
-
-    record: ItemRecord
-    agent: AgentRecord
-    candidates: int
+Match: TypeAlias = tuple[ItemRecord, AgentRecord, int]
+"""An item, the agent it should be offered to and the number of agents who could have had it."""
 
 
 def match_agent(floor: Floor, agent: AgentRecord) -> Match | None:
@@ -30,7 +25,7 @@ def match_agent(floor: Floor, agent: AgentRecord) -> Match | None:
     media = roster.open_media(floor, agent)
     found = _first_in_line(floor, agent, media) if media else None
     if found is not None:
-        return Match(found[2], agent, 1)
+        return found[2], agent, 1
     if media or agent.listed:
         roster.list_idle(floor, agent, media)
     return None
@@ -45,12 +40,12 @@ def match_item(record: ItemRecord) -> Match | None:
     if first is None:
         return None
     if not record.pauses:
-        return Match(record, first[-1], idle.size)
+        return record, first[-1], idle.size
     paused = sum(_stands_idle(name, record.bucket) for name in record.pauses)
     if paused == len(idle):
         return None
     chosen = next(entry[-1] for entry in idle if entry[-2] not in record.pauses)
-    return Match(record, chosen, len(idle) - paused)
+    return record, chosen, len(idle) - paused
 
 
 def match_many(floor: Floor, items: Iterable[ItemRecord], agents: Iterable[AgentRecord]) -> Iterator[Match]:

@@ -4,7 +4,7 @@ from routing import callbacks
 from routing.ageing import PLAIN, place_at
 from routing.decisions import Because
 from routing.floor import Floor
-from routing.model import Offer, Overflow
+from routing.model import Micros, Offer, Overflow
 from routing.records import AgentRecord, ItemRecord
 
 
@@ -32,6 +32,15 @@ def of_offer(floor: Floor, record: ItemRecord, agent: AgentRecord, ahead: int, c
         "attempt": record.attempts,
         "policy_version": floor.rules.version,
     }
+    if not record.plain:
+        _add_special(because, record, now)
+    return because
+
+
+def _add_special(because: dict[str, str | int], record: ItemRecord, now: Micros) -> None:
+    """What few items have to do with."""
+    item, line = record.item, record.line
+    policy = line.policy
     if record.only is not None:
         because["preferred"] = record.only.why
     if item.callback is not None:
@@ -48,7 +57,6 @@ def of_offer(floor: Floor, record: ItemRecord, agent: AgentRecord, ahead: int, c
         because["key"] = place_at(now, record.slope, record.entry[0]) // PLAIN
     if policy.order != "due":
         because["order"] = policy.order
-    return because
 
 
 def of_close(floor: Floor, offer: Offer, rule: str) -> Because:

@@ -5,7 +5,6 @@ from typing import Final
 from routing import callback_turns, callbacks, matching, overflow, places, reasons, roster, stages
 from routing.decisions import Decision, OfferExpired, OfferMade, OfferWithdrawn, Overflowed, Unroutable
 from routing.floor import Floor
-from routing.matching import Match
 from routing.model import Offer
 from routing.records import OFFERED, WAITING, AgentRecord, ItemRecord
 
@@ -110,24 +109,22 @@ class Turn:
         items, agents = self.items, self.agents
         self._look_again()
         self._match(items, agents)
-        if self.floor.sleepy:
-            callback_turns.dial_who_is_near(self.floor, self.out, looks=self.ticked)
-        if self.floor.sleepy or self.floor.look_at is not None:
-            callback_turns.note_next_look(self.floor, looks=self.ticked)
-        self.ticked = False
-        if self.arrived:
-            self.arrived = set()
-        if self.left:
-            self.left = set()
+        floor = self.floor
+        if floor.sleepy or floor.look_at is not None:
+            if floor.sleepy:
+                callback_turns.dial_who_is_near(floor, self.out, looks=self.ticked)
+            callback_turns.note_next_look(floor, looks=self.ticked)
+        if self.ticked or self.arrived or self.left:
+            self.ticked, self.arrived, self.left = False, set(), set()
         if items:
             self.items = []
         if agents:
             self.agents = {}
-        if not self.out:
+        out = self.out
+        if not out:
             return ()
-        out = tuple(self.out)
         self.out = []
-        return out
+        return tuple(out)
 
     def _look_again(self) -> None:
         """What time and people change of what waits, where anything depends on them."""
@@ -138,7 +135,7 @@ class Turn:
         staged = bool(floor.stages or floor.wishers or floor.rules.watches_staff)
         lost = bool(floor.buckets.flipped)
         for record in self.items:
-            staged = staged or is_staged(record)
+            staged = staged or not (record.plain or not is_staged(record))
             lost = lost or record.unroutable or not record.bucket.members
         if staged:
             self._restage()
@@ -146,14 +143,17 @@ class Turn:
             self._tell_unroutable()
 
     def _match(self, items: list[ItemRecord], agents: dict[str, AgentRecord]) -> None:
-        if len(agents) == 1 and not items:
-            for agent in agents.values():
-                self._offer(matching.match_agent(self.floor, agent))
+        match = None
+        if not items:
+            if len(agents) == 1:
+                match = matching.match_agent(self.floor, *agents.values())
         elif len(items) == 1 and not agents:
-            self._offer(matching.match_item(items[0]))
-        elif items or agents:
-            for match in matching.match_many(self.floor, items, agents.values()):
-                self._offer(match)
+            match = matching.match_item(items[0])
+        if match is not None:
+            self._offer(*match)
+        elif len(items) + len(agents) > 1:
+            for each in matching.match_many(self.floor, items, agents.values()):
+                self._offer(*each)
 
     def _restage(self) -> None:
         """What waits asks for what it should at this moment, or leaves its queue; what changes is a newcomer."""
@@ -197,13 +197,10 @@ class Turn:
                 floor.enqueue(record)
         return moved
 
-    def _offer(self, match: Match | None) -> None:
-        if match is None:
-            return
-        floor, (record, agent, candidates) = self.floor, match
-        item, attempt, now = record.item, record.attempts + 1, self.floor.now
-        deadline = now + record.line.policy.ring
-        offer = Offer(f"{item.id}.{attempt}", item.id, agent.name, now, deadline, attempt)
+    def _offer(self, record: ItemRecord, agent: AgentRecord, candidates: int) -> None:
+        floor, name = self.floor, record.item.id
+        attempt, now = record.attempts + 1, floor.now
+        offer = Offer(f"{name}.{attempt}", name, agent.name, now, now + record.line.policy.ring, attempt)
         ahead = floor.offer(record, agent, offer)
         because = reasons.of_offer(floor, record, agent, ahead, candidates)
         self.out.append(OfferMade(offer, because))

@@ -86,24 +86,37 @@ class Line:
 
     def remove(self, entry: Entry) -> int:
         """Take out an entry and say its rank; ValueError if it is not there, a fault of the caller."""
-        at = ahead = spot = 0
         block = self._blocks[0]
-        if entry is not self._heads[self._number]:
-            if self._lasts:
-                at = bisect_left(self._lasts, entry)
-                block = self._blocks[at]
-                ahead = self._before(at)
-            spot = block.place(entry)
-            if spot == len(block.entries) or block.entries[spot] != entry:
+        entries = block.entries
+        if len(entries) > 1 and entry is self._heads[self._number]:  # most go first
+            del entries[0], block.keys[0]
+            self._heads[self._number] = entries[0]
+            self.size -= 1
+            return 0
+        return self._remove_within(entry)
+
+    def _remove_within(self, entry: Entry) -> int:
+        at = ahead = 0
+        if self._lasts:
+            at = bisect_left(self._lasts, entry)
+            ahead = self._before(at)
+        block = self._blocks[at]
+        entries, keys = block.entries, block.keys
+        spot = bisect_left(keys, entry[0])
+        if (
+            spot == len(keys) or entries[spot] is not entry
+        ):  # others have its number, or it is not the same object
+            spot = bisect_left(entries, entry, spot)
+            if spot == len(keys) or entries[spot] != entry:
                 raise ValueError(f"{entry} is not in the line")
-        del block.entries[spot]
-        del block.keys[spot]
+        del entries[spot], keys[spot]
         self.size -= 1
-        if not block.entries and self._lasts:
-            self._drop(at)
-            block = self._blocks[0]
-        if not at and not spot:
-            self._heads[self._number] = block.entries[0] if block.entries else NOBODY
+        if not spot:
+            if not entries and self._lasts:
+                self._drop(at)
+            if not at:
+                first = self._blocks[0].entries
+                self._heads[self._number] = first[0] if first else NOBODY
         return ahead + spot
 
     def rank(self, entry: Entry) -> int:
