@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from service_desk.domain.views import LIVE_SCHEMA
 
-FIRST_WAIT_S = 0.4
+FIRST_WAIT_S = 2.0
 LONGEST_WAIT_S = 10.0
 SILENCE_S = 10.0
 """The server pings every 5 s and allows 5 s more: a client that hears nothing for so long tries again."""
@@ -34,7 +34,7 @@ NO_MASK = bytes(4)
 def backoff_s(attempt: int, chance: Random) -> float:
     """Seconds before the nth try, from 0: as `backoff` in sync.ts."""
     longest: float = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(attempt, 10))
-    return longest * (0.5 + chance.random() * 0.5)
+    return longest * (0.1 + chance.random() * 0.9)
 
 
 def masked(text: str) -> bytes:

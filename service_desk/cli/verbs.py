@@ -203,7 +203,8 @@ def _welcome(brand: str, address: str, traffic: float) -> str:
     2.  Set your state to Ready. {lively}
     3.  Open {address}/simulator in a second window and phone, chat, mail or text as a customer.
 
-    The wallboard is at {address}/wallboard. Ctrl-C stops everything; the data stays in var/.
+    The wallboard is at {address}/wallboard, and a supervisor's floor at {address}/supervisor.
+    Ctrl-C stops everything; the data stays in var/.
 """
 
 

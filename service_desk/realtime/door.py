@@ -59,11 +59,14 @@ class Door:
             return
         if principal is None:
             return
+        request[KNOWN] = principal
         await self._places.acquire()
         request[PLACE] = Place(self._places, self._held_s)
 
 
 PLACE: web.RequestKey[Place] = web.RequestKey("place at the door", Place)
+KNOWN: web.RequestKey[Principal] = web.RequestKey("who was known at the door", Principal)
+"""Whose session the request had when it came. It may be over by now: whoever shows something looks again."""
 
 
 def leave(request: web.Request) -> None:

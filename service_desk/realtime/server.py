@@ -28,7 +28,7 @@ from service_desk.queries.floor import floor_view
 from service_desk.queries.people import sessions_in_force
 from service_desk.queries.wallboard import board_view
 from service_desk.realtime import engine
-from service_desk.realtime.door import Identify, leave
+from service_desk.realtime.door import KNOWN, Identify, leave
 from service_desk.realtime.groups import Groups
 
 MESSAGE_BYTES = 100_000
@@ -110,7 +110,7 @@ class LiveServer:
         if not self._own_origin(request.headers.get("Origin", "")):
             raise Refused("origin")
         try:
-            principal = await self._identify(request)
+            principal = await self._who(request)
         except DeskError as error:
             raise Refused("busy") from error
         if principal is None:
@@ -126,6 +126,10 @@ class LiveServer:
         self._sids[principal.agent_id].add(sid)
         self._arriving.add(sid)
         self._coming.add(connected)
+
+    async def _who(self, request: web.Request) -> Principal | None:
+        """Known from the door, which asked a moment ago; `_still_signed_in` asks again before anything is shown."""
+        return request.get(KNOWN) or await self._identify(request)
 
     async def _welcome(self, group: list[Connected]) -> None:
         """Presence first, then the state: what happens between the two arrives as frames."""

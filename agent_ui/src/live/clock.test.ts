@@ -37,8 +37,9 @@ describe("the server's clock", () => {
 describe("the wait between tries", () => {
   it("doubles up to a limit and is spread", () => {
     expect(backoff(0, () => 0)).toBe(200);
-    expect(backoff(0, () => 1)).toBe(400);
-    expect(backoff(2, () => 1)).toBe(1_600);
+    expect(backoff(0, () => 1)).toBe(2_000);
+    expect(backoff(2, () => 1)).toBe(8_000);
+    expect(backoff(2, () => 0)).toBe(800);
     expect(backoff(50, () => 1)).toBe(10_000);
   });
 });

@@ -37,13 +37,16 @@ interface ToServer {
 }
 
 const ANSWER_LIMIT_MS = 5_000;
-const FIRST_WAIT_MS = 400;
+const FIRST_WAIT_MS = 2_000;
 const LONGEST_WAIT_MS = 10_000;
 
-/** Wait before the nth try (from 0): doubles up to a limit, and is spread so that 2,000 consoles do not come at once. */
+/**
+ * Wait before the nth try (from 0): at most twice as long each time, up to a limit, and anything from a tenth of that.
+ * 2,000 consoles that were cut off at one moment come back one by one so, and a caller's webhook has its turn between.
+ */
 export function backoff(attempt: number, chance: () => number = Math.random): number {
   const longest = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(attempt, 10));
-  return longest * (0.5 + chance() * 0.5);
+  return longest * (0.1 + chance() * 0.9);
 }
 
 export class Sync {

@@ -402,7 +402,7 @@ async def test_a_session_revoked_while_its_socket_opens(
         await add_agent(desk, "ann")
         async with console(desk, "ann") as ann:
             here = consoles(desk)
-            identify = here._identify
+            identify = here._who
             asked: list[bool] = []
 
             async def revoked_right_after(request: Any) -> Any:
@@ -412,7 +412,7 @@ async def test_a_session_revoked_while_its_socket_opens(
                     await ann.ask("DELETE", "/session")
                 return who
 
-            monkeypatch.setattr(here, "_identify", revoked_right_after)
+            monkeypatch.setattr(here, "_who", revoked_right_after)
             async with raw(desk, http=ann._http) as late:
                 await late.sign_in()
                 await asyncio.wait_for(late.closed.wait(), 5)
@@ -427,7 +427,7 @@ async def test_one_that_closes_while_it_is_let_in_leaves_nothing(
         await add_agent(desk, "ann")
         async with console(desk, "ann") as ann:
             here = consoles(desk)
-            identify, over = here._identify, asyncio.Event()
+            identify, over = here._who, asyncio.Event()
             letting_in: asyncio.Future[asyncio.Task[Any]] = asyncio.get_running_loop().create_future()
             known = set(here._by_sid)
 
@@ -438,7 +438,7 @@ async def test_one_that_closes_while_it_is_let_in_leaves_nothing(
                 await over.wait()
                 return await identify(request)
 
-            monkeypatch.setattr(here, "_identify", slowly)
+            monkeypatch.setattr(here, "_who", slowly)
             async with raw(desk, http=ann._http) as hasty:
                 await hasty.hear("0")
                 await hasty.send("40" + json.dumps({"schema": LIVE_SCHEMA}))
