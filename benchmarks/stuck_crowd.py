@@ -1,7 +1,8 @@
 """Consoles of which some stop reading: python -m benchmarks.stuck_crowd FILE.
 
-As `benchmarks.crowd`, and on standard input {"paperwork": true}, who has a contact in wrap-up, and {"stuck": N,
-"notes_per_second": RATE, "per_second": RATE, "seconds": S, "seed": N}, which is measured.
+As `benchmarks.crowd`, and on standard input {"paperwork": true}, who has a contact in wrap-up, and {"apart": N,
+"stuck": WHETHER, "notes_per_second": RATE, "per_second": RATE, "seconds": S, "seed": N}, which is measured: N of those
+with a contact do not count, and read nothing if they are stuck.
 """
 
 import asyncio
@@ -35,25 +36,37 @@ class StuckCrowd(Crowd):
             return self.paperwork
         if "stuck" in wish:
             return await self.hold_up(
-                wish["stuck"],
+                wish["apart"],
                 wish["notes_per_second"],
                 wish["per_second"],
                 wish["seconds"],
                 Random(wish["seed"]),
+                stuck=wish["stuck"],
             )
         return await super().do(wish)
 
     async def hold_up(
-        self, stuck: int, notes_per_second: float, calls_per_second: float, span_s: float, chance: Random
+        self,
+        apart: int,
+        notes_per_second: float,
+        calls_per_second: float,
+        span_s: float,
+        chance: Random,
+        *,
+        stuck: bool,
     ) -> dict[str, Any]:
         """Some of those with a contact stop reading, another writes notes, callers phone; then the stuck ones wake up.
+
+        Unless `stuck` they read on, and are left out of what is counted all the same: so that two runs compare.
 
         The notes are about a customer of whom all of them have a contact: each changes the card on all their screens.
         """
         holders = [console for console in self.consoles if console.login in self.paperwork]
         author, *others = chance.sample(holders, len(holders))
-        deaf, readers = others[:stuck], {author.login} | {console.login for console in others[stuck:]}
+        deaf = others[:apart] if stuck else []
+        readers = {author.login} | {console.login for console in others[apart:]}
         self._author, self.frame_delays = author.login, []
+        self._heard, self._noted, self._positions = [], {}, {}
         for console in self.consoles:
             console.framed = self._framed
         for console in deaf:
@@ -62,7 +75,7 @@ class StuckCrowd(Crowd):
         begun, cpu = time.perf_counter(), cpu_s()
         for number in range(int(span_s * notes_per_second)):
             await asyncio.sleep(max(0.0, begun + number / notes_per_second - time.perf_counter()))
-            self.start(self._note(author, f"note number {number}."))
+            self.start(self._note(author, f"note number {number}, {'stuck' if stuck else 'free'}."))
         await asyncio.sleep(max(0.0, begun + span_s - time.perf_counter()))
         share = (cpu_s() - cpu) / (time.perf_counter() - begun)
         callers.cancel()
