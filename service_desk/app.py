@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import tomllib
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -52,14 +52,13 @@ from service_desk.settings import Settings, signing_key
 from service_desk.storage.store import Store
 from service_desk.switches import switched_on
 from service_desk.web.bodies import REQUEST_LINE_BYTES
+from service_desk.web.listening import listen
 from service_desk.web.routes import make_app
 from service_desk.web.security import client_address
 from service_desk.web.sessions import SESSIONS
 
 SHUTDOWN_S = 0.4
-BACKLOG = 4_096
-"""Connections that wait to be taken. Beyond it the network drops them, webhooks too, and tries again after seconds."""
-COLLECTOR = (20_000, 50, 100)
+COLLECTOR = (5_000, 10, 100)
 SWITCH_S = 0.0005
 CONFIG_SEED = "queues.example.toml"
 
@@ -302,7 +301,7 @@ async def _web(
     consoles.attach(app)
     visitors.attach(app)
     gate = SocketGate(
-        {"live": consoles.may_open, "chat": visitors.may_open}, client_address, {"live": Door(identify)}
+        {"live": consoles.may_open, "chat": visitors.may_open}, client_address, {"live": Door(identify_all)}
     )
     gate.install(app)
     fanout = Fanout(desk, consoles, visitors)
@@ -321,14 +320,7 @@ async def _web(
             max_line_size=REQUEST_LINE_BYTES,
         )
         await runner.setup()
-        site = web.TCPSite(
-            runner,
-            settings.server.host,
-            settings.server.port,
-            reuse_port=not heartbeat.alone,
-            backlog=BACKLOG,
-        )
-        await site.start()
+        await listen(runner, settings.server.host, settings.server.port, shared=not heartbeat.alone)
         parts.address, parts.consoles, parts.visitors = _address(runner, settings), consoles, visitors
         try:
             yield
@@ -345,6 +337,11 @@ async def identify(request: web.Request) -> Principal | None:
     except Unauthenticated:
         return None
     return session.principal
+
+
+async def identify_all(requests: Sequence[web.Request]) -> list[Principal | None]:
+    """As `identify`, of many handshakes with one question."""
+    return await requests[0].app[SESSIONS].principals(requests)
 
 
 def _address(runner: web.AppRunner, settings: Settings) -> str:

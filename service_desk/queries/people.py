@@ -5,7 +5,7 @@ from typing import Literal
 
 import sqlalchemy as sa
 
-from service_desk.domain.access import ROLES
+from service_desk.domain.access import ROLES, Principal
 from service_desk.domain.views import (
     LIVE_SCHEMA,
     AgentStateView,
@@ -117,6 +117,24 @@ def sessions_in_force(reader: Reader, fingerprints: Collection[str]) -> set[str]
         )
     )
     return {row["fingerprint"] for row in rows}
+
+
+_PRINCIPALS = Prepared(
+    sa.select(SESSION.c.fingerprint, SESSION.c.agent_id, AGENT.c.role)
+    .join(AGENT, AGENT.c.id == SESSION.c.agent_id)
+    .where(
+        SESSION.c.fingerprint.in_(sa.bindparam("fingerprints", expanding=True)),
+        SESSION.c.revoked_at.is_(None),
+        SESSION.c.expires_at > sa.bindparam("now", type_=SESSION.c.expires_at.type),
+        AGENT.c.active,
+    )
+)
+
+
+def principals(reader: Reader, fingerprints: Collection[str]) -> dict[str, Principal]:
+    """Fingerprint -> who has that session, of those in force."""
+    rows = reader.all(_PRINCIPALS, {"fingerprints": sorted(fingerprints), "now": reader.now})
+    return {row["fingerprint"]: Principal(row["agent_id"], row["role"], row["fingerprint"]) for row in rows}
 
 
 def session_row(reader: Reader, fingerprint: str) -> sa.RowMapping | None:

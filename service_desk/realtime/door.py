@@ -6,23 +6,25 @@ are turned away behind it, and however many they are, nobody who works here wait
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import web
 
 from service_desk.domain.access import Principal
 from service_desk.errors import DeskError
+from service_desk.realtime.groups import Groups
 
 AT_ONCE = 32
 """Consoles on their way in: from the handshake until their first state is sent."""
-ASKED_AT_ONCE = 8
-"""Requests of which it is being found out whose they are: two thousand such questions at once would all be answered
-before a webhook's that comes after them."""
+ASKED_TOGETHER = 32
+"""Requests of which it is found out with one question whose they are, one question after the other: two thousand such
+questions at once would all be answered before a webhook's that comes after them."""
 HELD_S = 1.0
 """How long one takes a place at the most: who connects and says nothing keeps nobody out."""
 
 
-Identify = Callable[[web.Request], Awaitable[Principal | None]]
+Identify = Callable[[Sequence[web.Request]], Awaitable[list[Principal | None]]]
+"""Whose session each request has, in their order; None: nobody's."""
 
 
 class Place:
@@ -47,21 +49,30 @@ class Door:
     def __init__(self, identify: Identify, at_once: int = AT_ONCE, held_s: float = HELD_S) -> None:
         self._identify = identify
         self._places = asyncio.Semaphore(at_once)
-        self._asking = asyncio.Semaphore(ASKED_AT_ONCE)
+        self._asking = Groups(self._ask, ASKED_TOGETHER)
         self._held_s = held_s
 
     async def enter(self, request: web.Request) -> None:
         """Wait for a place, if somebody is signed in. `leave` makes it free again, and so does time."""
-        try:
-            async with self._asking:
-                principal = await self._identify(request)
-        except DeskError:  # asked again behind the door, which has words for it
-            return
+        answer: asyncio.Future[Principal | None] = asyncio.get_running_loop().create_future()
+        self._asking.add((request, answer))
+        principal = await answer
         if principal is None:
             return
         request[KNOWN] = principal
         await self._places.acquire()
         request[PLACE] = Place(self._places, self._held_s)
+
+    async def _ask(self, group: list[tuple[web.Request, "asyncio.Future[Principal | None]"]]) -> None:
+        found: Sequence[Principal | None] = [None] * len(group)
+        try:
+            found = await self._identify([request for request, _ in group])
+        except DeskError:  # asked again behind the door, which has words for it
+            pass
+        finally:
+            for (_, answer), principal in zip(group, found, strict=True):
+                if not answer.done():  # whose connection is gone does not wait for it
+                    answer.set_result(principal)
 
 
 PLACE: web.RequestKey[Place] = web.RequestKey("place at the door", Place)

@@ -6,7 +6,7 @@ table of events is `EVENTS`; anything else that a client says is ignored, and no
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,7 @@ from service_desk.queries.floor import floor_view
 from service_desk.queries.people import sessions_in_force
 from service_desk.queries.wallboard import board_view
 from service_desk.realtime import engine
-from service_desk.realtime.door import KNOWN, Identify, leave
+from service_desk.realtime.door import KNOWN, leave
 from service_desk.realtime.groups import Groups
 
 MESSAGE_BYTES = 100_000
@@ -45,6 +45,7 @@ FLOOR_ROOM = "floor"
 ALERT_ROOM = "alerts"
 EVENTS = frozenset({"replay", "watch_board", "unwatch_board", "watch_floor", "unwatch_floor"})
 
+Identify = Callable[[web.Request], Awaitable[Principal | None]]
 OwnOrigin = Callable[[str], bool]
 
 log = structlog.get_logger(__name__)
