@@ -28,7 +28,7 @@ def catch_up(reader: Reader, wanted: Wanted, furthest: int) -> dict[str, FrameVi
     }
     steps = _steps(reader, near, head)
     whole = {agent_id for console, (agent_id, _) in wanted.items() if console not in steps}
-    snapshots = {agent_id: live.snapshot(reader, agent_id) for agent_id in sorted(whole)}
+    snapshots = live.snapshots(reader, whole)
     return {
         console: steps[console] if console in steps else snapshots[agent_id]
         for console, (agent_id, _) in wanted.items()

@@ -4,7 +4,7 @@ A console holds the interactions that are the agent's or ring at them, with entr
 cards. Whatever an event touches is read anew and put whole, or dropped if it is not the agent's any more.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,12 +28,11 @@ from service_desk.queries.interactions import (
     foreseen_views,
     gist,
     held_entry,
-    interaction_views,
     newest_entries,
     views_and_talked,
 )
 from service_desk.queries.kept_cards import KeptCards
-from service_desk.queries.people import foreseen_me, me_view
+from service_desk.queries.people import foreseen_me, foreseen_people, me_view, me_views
 from service_desk.storage import schema
 from service_desk.storage.prepared import Prepared
 from service_desk.storage.store import Reader
@@ -88,20 +87,42 @@ def head(reader: Reader) -> int:
 
 
 def snapshot(reader: Reader, agent_id: str) -> SnapshotView:
-    """All that the agent's console holds now."""
-    offers = pending_offers(reader, {agent_id}).get(agent_id, [])
-    held = held_ids(reader, agent_id) | {offer.interaction_id for offer in offers}
-    interactions = interaction_views(reader, held)
-    return SnapshotView(
-        position=head(reader),
-        me={agent_id: me_view(reader, agent_id)},
-        offers={offer.id: offer for offer in offers},
-        interactions={view.id: view for view in interactions},
-        entries=conversations(reader, _most_wanted_first(interactions, offers)),
-        cards=KeptCards().cards(
-            reader, {view.customer_id for view in interactions if view.customer_id is not None}
-        ),
+    """All that the agent's console holds now. NotFound if there is no such agent."""
+    return snapshots(reader, [agent_id])[agent_id]
+
+
+def snapshots(reader: Reader, agents: Collection[str]) -> dict[str, SnapshotView]:
+    """The same for many, with as many questions as for one. NotFound if there is no agent for one of them."""
+    wanted = sorted(set(agents))
+    if not wanted:
+        return {}
+    reader.foresee(
+        Foreseen(_PENDING, {"agents": wanted}),
+        Foreseen(_HELD, {"agents": wanted}),
+        foreseen_people(wanted),
+        Foreseen(_HEAD, {}),
     )
+    offers, held = pending_offers(reader, wanted), _held_by(reader, wanted)
+    for agent_id, theirs in offers.items():
+        held[agent_id] |= {offer.interaction_id for offer in theirs}
+    people, position = me_views(reader, wanted), head(reader)
+    views, talked = views_and_talked(reader, sorted(set[str]().union(*held.values())))
+    known, kept = {view.id: view for view in views}, KeptCards()
+
+    def one(agent_id: str) -> SnapshotView:
+        mine = [known[each] for each in sorted(held[agent_id]) if each in known]
+        ringing = offers.get(agent_id, [])
+        told = (each for each in _most_wanted_first(mine, ringing) if each in talked)
+        return SnapshotView(
+            position=position,
+            me={agent_id: people[agent_id]},
+            offers={offer.id: offer for offer in ringing},
+            interactions={view.id: view for view in mine},
+            entries=conversations(reader, told),
+            cards=kept.cards(reader, {view.customer_id for view in mine if view.customer_id is not None}),
+        )
+
+    return {agent_id: one(agent_id) for agent_id in wanted}
 
 
 def _most_wanted_first(interactions: Iterable[InteractionView], offers: Iterable[OfferView]) -> list[str]:
@@ -128,8 +149,8 @@ def conversations(reader: Reader, interactions: Iterable[str]) -> dict[str, Entr
 
 
 _HELD = Prepared(
-    sa.select(INTERACTION.c.id).where(
-        INTERACTION.c.agent_id == sa.bindparam("agent"),
+    sa.select(INTERACTION.c.id, INTERACTION.c.agent_id).where(
+        INTERACTION.c.agent_id.in_(sa.bindparam("agents", expanding=True)),
         INTERACTION.c.ended_at.is_(None),
         INTERACTION.c.state.in_(tuple(ON_SCREEN)),
     )
@@ -141,9 +162,12 @@ _PENDING = Prepared(
 )
 
 
-def held_ids(reader: Reader, agent_id: str) -> set[str]:
-    """The interactions that are the agent's."""
-    return {row["id"] for row in reader.all(_HELD, {"agent": agent_id})}
+def _held_by(reader: Reader, agents: Sequence[str]) -> dict[str, set[str]]:
+    """The interactions that are each agent's."""
+    held: dict[str, set[str]] = {agent_id: set() for agent_id in agents}
+    for row in reader.all(_HELD, {"agents": agents}):
+        held[row["agent_id"]].add(row["id"])
+    return held
 
 
 def pending_offers(reader: Reader, agents: Iterable[str]) -> dict[str, list[OfferView]]:

@@ -1,6 +1,6 @@
 """Who works here, and what their console needs to know once."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 import sqlalchemy as sa
@@ -38,6 +38,22 @@ def me_view(reader: Reader, agent_id: str) -> MeView:
 def foreseen_me(agent_id: str) -> Foreseen:
     """What `me_view` asks."""
     return Foreseen(by_key(AGENT), {"key": agent_id})
+
+
+_PEOPLE = Prepared(sa.select(AGENT).where(AGENT.c.id.in_(sa.bindparam("agents", expanding=True))))
+
+
+def me_views(reader: Reader, agents: Sequence[str]) -> dict[str, MeView]:
+    """`me_view` of each of them; NotFound if there is none for one."""
+    found = {row["id"]: me_from(row) for row in reader.all(_PEOPLE, {"agents": list(agents)})}
+    if missing := set(agents) - found.keys():
+        raise NotFound(f"There is no agent {min(missing)}.")
+    return found
+
+
+def foreseen_people(agents: Sequence[str]) -> Foreseen:
+    """What `me_views` asks."""
+    return Foreseen(_PEOPLE, {"agents": list(agents)})
 
 
 def me_from(row: sa.RowMapping) -> MeView:
