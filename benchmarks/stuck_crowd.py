@@ -30,6 +30,7 @@ class StuckCrowd(Crowd):
         self._positions: dict[str, int] = {}
         """A note's words -> the position of the frame that showed it to its author."""
         self._author = ""
+        self._holders: list[Console] = []
 
     async def do(self, wish: dict[str, Any]) -> dict[str, Any]:
         if "paperwork" in wish:
@@ -61,8 +62,9 @@ class StuckCrowd(Crowd):
 
         The notes are about a customer of whom all of them have a contact: each changes the card on all their screens.
         """
-        holders = [console for console in self.consoles if console.login in self.paperwork]
-        author, *others = chance.sample(holders, len(holders))
+        if not self._holders:  # whoever takes a call meanwhile has one of another customer
+            self._holders = [console for console in self.consoles if console.login in self.paperwork]
+        author, *others = chance.sample(self._holders, len(self._holders))
         deaf = others[:apart] if stuck else []
         readers = {author.login} | {console.login for console in others[apart:]}
         self._author, self.frame_delays = author.login, []
