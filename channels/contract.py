@@ -657,10 +657,11 @@ class CallControl(Protocol):
         `CustomerAnswered`, whose answer is what they hear; each step of the call is a `CallChanged`.
         """
 
-    async def find_dialled(self, call: OutboundCall, since: int, known: frozenset[str]) -> LegState | None:
-        """A call like this one that the provider made since that instant, when the outcome of `dial` is unknown.
+    async def find_dialled(self, call: OutboundCall, since: int) -> Sequence[LegState]:
+        """The calls that the provider made to this number, from this sender, since that instant; the newest first.
 
-        `known` are legs that belong to other calls. None: the provider shows none.
+        For when the outcome of `dial` is unknown. A list of calls seldom says who asked for one, so this one may be
+        among them or not: whose they are is for the desk to judge.
         """
 
     async def connect(self, call_id: str, interaction_id: str, *, first: bool = False) -> None:

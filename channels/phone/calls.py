@@ -49,23 +49,23 @@ class TwilioCalls:
         )
         return str((await mapped(created)).sid)
 
-    async def find_dialled(self, call: OutboundCall, since: int, known: frozenset[str]) -> LegState | None:
-        """The newest call of ours to this number since then that is none of `known`. Raises SendFailed."""
+    async def find_dialled(self, call: OutboundCall, since: int) -> list[LegState]:
+        """The newest calls by REST to this number since then, whoever asked for them. Raises SendFailed.
+
+        The provider's list says neither the addresses nor anything else that we gave with a call.
+        """
         found = await mapped(
             self._account.calls.list_async(
                 to=call.number, from_=call.sender, page_size=DIALLED_PAGE, limit=DIALLED_PAGE
             )
         )
-        for leg in found:
-            made = leg.date_created
-            if (
-                str(leg.direction) == "outbound-api"
-                and leg.sid not in known
-                and made is not None
-                and made.timestamp() * 1_000_000 >= since - CLOCKS_US
-            ):
-                return LegState(str(leg.sid), CallStatus(str(leg.status)))
-        return None
+        return [
+            LegState(str(leg.sid), CallStatus(str(leg.status)))
+            for leg in found
+            if str(leg.direction) == "outbound-api"
+            and leg.date_created is not None
+            and leg.date_created.timestamp() * 1_000_000 >= since - CLOCKS_US
+        ]
 
     async def connect(self, call_id: str, interaction_id: str, *, first: bool = False) -> None:
         """Move a waiting leg into the conference of the interaction.

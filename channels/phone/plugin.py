@@ -114,8 +114,8 @@ class PhoneChannel:
     async def dial(self, call: OutboundCall) -> str:
         return await self._calls.dial(call)
 
-    async def find_dialled(self, call: OutboundCall, since: int, known: frozenset[str]) -> LegState | None:
-        return await self._calls.find_dialled(call, since, known)
+    async def find_dialled(self, call: OutboundCall, since: int) -> Sequence[LegState]:
+        return await self._calls.find_dialled(call, since)
 
     async def connect(self, call_id: str, interaction_id: str, *, first: bool = False) -> None:
         await self._calls.connect(call_id, interaction_id, first=first)

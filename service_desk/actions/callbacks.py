@@ -153,40 +153,6 @@ def _begin(tx: Tx, row: Row, state: Pending, *, dialled_at: int | None = None) -
     return row
 
 
-def dialled(tx: Tx, account: str, interaction_id: str, number: int, call_id: str) -> Row | None:
-    """Our nth call to a customer is made; its leg, None if the account has no such contact. Again: nothing changes.
-
-    If nobody waits for it any more it is hung up.
-    """
-    row = tx.get_for_update(CONTACT, interaction_id)
-    if row is None or row["account"] != account:
-        return None
-    leg = tx.get(legs.LEG, call_id)
-    if leg is not None:
-        return leg if (leg["interaction_id"], leg["dial"]) == (interaction_id, number) else None
-    if number > callback.dials(row):
-        return None  # we never asked for it
-    leg = legs.add(tx, row, call_id, "customer", dial=number, status="queued", rank=0)
-    legs.say(tx, leg, "queued", in_conference=False)
-    if not callback.is_wanted(row, number):
-        legs.end(tx, row, call_id)
-    return leg
-
-
-def refused(tx: Tx, interaction_id: str, number: int) -> None:
-    """Our nth call cannot be made just now: like one that was not answered."""
-    row = tx.get_for_update(CONTACT, interaction_id)
-    if row is not None and callback.is_wanted(row, number):
-        missed(tx, row, "failed")
-
-
-def refused_for_good(tx: Tx, interaction_id: str, number: int) -> None:
-    """The provider will not make our nth call, nor any other to this customer."""
-    row = tx.get_for_update(CONTACT, interaction_id)
-    if row is not None and callback.is_wanted(row, number):
-        missed(tx, row, "failed", last=True)
-
-
 # --- what came of it ------------------------------------------------------------------------------------------
 
 

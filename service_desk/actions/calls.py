@@ -23,7 +23,7 @@ from channels.contract import (
     ParticipantChange,
     Prompt,
 )
-from service_desk.actions import agents, callbacks, interactions, legs, messages
+from service_desk.actions import agents, callbacks, customer_calls, interactions, legs, messages
 from service_desk.actions.customers import find_or_make, foreseen_match
 from service_desk.clock import SECOND
 from service_desk.domain import callback, events
@@ -147,7 +147,7 @@ def customer_answered(tx: Tx, account: str, event: CustomerAnswered) -> Answer:
     """Somebody whom we called picked up."""
     line = _line(tx, account)
     interaction_id, number = read_dial(event.dial)
-    leg = callbacks.dialled(tx, account, interaction_id, number, event.call_id)
+    leg = customer_calls.dialled(tx, account, interaction_id, number, event.call_id)
     if leg is None:
         return HangUp(Prompt(phrases(line.language).callback_over, line.language))
     row = interactions.must_get(tx, interaction_id)
@@ -168,7 +168,7 @@ def _by_call(tx: Tx, account: str, call_id: str) -> Row | None:
 def leg_changed(tx: Tx, account: str, event: CallChanged) -> None:
     """A leg has a new status; its end ends the contact (customer) or leaves the customer waiting (agent)."""
     if event.dial is not None:
-        callbacks.dialled(tx, account, *read_dial(event.dial), event.call_id)
+        customer_calls.dialled(tx, account, *read_dial(event.dial), event.call_id)
     said = _input(account, "call_changed", event)
     tx.foresee(
         Foreseen(by_key(LEG), {"key": event.call_id}),

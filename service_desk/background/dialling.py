@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from channels.contract import AccountId, CallControl, ChannelError, OutboundCall, OutcomeUnknown, SendFailed
-from service_desk.actions import callbacks
+from service_desk.actions import customer_calls
 from service_desk.actions.effects import leaves
 from service_desk.background.due import Due, Outcome
 from service_desk.clock import SECOND, Micros
@@ -22,8 +22,6 @@ from service_desk.storage import schema
 from service_desk.storage.store import Reader
 
 LOOK_EVERY: Micros = 2 * SECOND
-LOOK_UPS = 10
-"""What a look-up finds may be another call of ours to this number; so often it is asked for the next one."""
 BACKOFF: Micros = SECOND
 
 
@@ -46,7 +44,7 @@ async def perform(
     if facts.call is None or phone is None:
         return await _refused(desk, effect, "there is no number to call, or no line to call from")
     if item.unsure:
-        return await _look_for(desk, phone, item, effect, facts.call)
+        return await _look_for(desk, phone, item, facts.call)
     if not await desk.run(leaves, item.position, item.attempts + 1):
         return Outcome("unknown", "somebody else tries it", desk.clock.now() + LOOK_EVERY)
     return await _dial(desk, phone, effect, facts.call)
@@ -60,13 +58,13 @@ async def _dial(desk: Desk, phone: CallControl, effect: DialCustomer, call: Outb
         return _unknown(desk, str(error))
     except SendFailed as error:
         if error.retry_after_s is None:
-            await desk.run(callbacks.refused_for_good, effect.interaction_id, effect.dial)
+            await desk.run(customer_calls.refused_for_good, effect.interaction_id, effect.dial)
             return Outcome("failed", str(error), unsure=False)
         again = desk.clock.now() + max(BACKOFF, round(error.retry_after_s * SECOND))
         return Outcome("ready", str(error), again, unsure=False)
     except ChannelError as error:
         return await _refused(desk, effect, str(error))
-    await desk.run(callbacks.dialled, effect.account, effect.interaction_id, effect.dial, call_id)
+    await desk.run(customer_calls.dialled, effect.account, effect.interaction_id, effect.dial, call_id)
     return Outcome("confirmed", unsure=False)
 
 
@@ -75,24 +73,16 @@ def broke(desk: Desk, error: Exception) -> Outcome:
     return Outcome("unknown", f"a fault of ours: {type(error).__name__}", desk.clock.now() + LOOK_EVERY)
 
 
-async def _look_for(
-    desk: Desk, phone: CallControl, item: Due, effect: DialCustomer, call: OutboundCall
-) -> Outcome:
-    """What an earlier request has left at the provider."""
-    known = frozenset[str]()
+async def _look_for(desk: Desk, phone: CallControl, item: Due, call: OutboundCall) -> Outcome:
+    """What an earlier request has left at the provider, if it can be nobody else's call."""
     try:
-        for _ in range(LOOK_UPS):
-            found = await phone.find_dialled(call, item.tried_at or desk.clock.now(), known)
-            if found is None:
-                break
-            if not await desk.read(is_known, found.call_id):
-                await desk.run(
-                    callbacks.dialled, effect.account, effect.interaction_id, effect.dial, found.call_id
-                )
-                return Outcome("confirmed", "found by looking it up", unsure=False)
-            known |= {found.call_id}
+        found = await phone.find_dialled(call, item.tried_at or desk.clock.now())
     except ChannelError as error:  # asking changed nothing: what was unknown still is
         return _unknown(desk, f"it cannot be looked up: {error}")
+    if found:
+        is_ours = await desk.run(customer_calls.adopt, item.position, [leg.call_id for leg in found])
+        if is_ours:
+            return Outcome("confirmed", "found by looking it up", unsure=False)
     return _unknown(desk, "nobody knows whether it was made; it is not made again")
 
 
@@ -101,7 +91,7 @@ def _unknown(desk: Desk, why: str) -> Outcome:
 
 
 async def _refused(desk: Desk, effect: DialCustomer, why: str) -> Outcome:
-    await desk.run(callbacks.refused, effect.interaction_id, effect.dial)
+    await desk.run(customer_calls.refused, effect.interaction_id, effect.dial)
     return Outcome("failed", why, unsure=False)
 
 
@@ -119,8 +109,3 @@ def facts_of(reader: Reader, effect: DialCustomer) -> Facts:
         return Facts(None, is_made)
     ring_s = callback.rule_of(reader.config, row["queue_id"]).answer_s
     return Facts(OutboundCall(effect.name, number, sender, ring_s), is_made)
-
-
-def is_known(reader: Reader, call_id: str) -> bool:
-    """Whether a leg belongs to a contact already."""
-    return reader.get(schema.call_leg, call_id) is not None

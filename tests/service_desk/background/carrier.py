@@ -14,7 +14,8 @@ def leg_of(call: OutboundCall) -> str:
 class Carrier:
     """Implements CallControl. Each call of a method takes the next entry of its `script`, if there is one.
 
-    An entry is an exception to raise before ("refuse") or after ("do and raise") the deed, or an event to wait for.
+    An entry is an exception to raise before ("refuse") or after ("do and raise") the deed, or an event to wait for
+    before or after it.
     """
 
     def __init__(self) -> None:
@@ -27,14 +28,17 @@ class Carrier:
         self.dialled: list[OutboundCall] = []
         self.hidden = False  # whether its list of calls does not show what was dialled
         self.before: dict[str, list[BaseException | asyncio.Event | Callable[[], object]]] = {}
-        self.after: dict[str, list[BaseException]] = {}
+        self.after: dict[str, list[BaseException | asyncio.Event]] = {}
 
     async def _act(self, what: str, call_id: str, deed: Callable[[], object]) -> None:
         await self._first(what)
         deed()
         self.done.append((what, call_id))
         if self.after.get(what):
-            raise self.after[what].pop(0)
+            step = self.after[what].pop(0)
+            if isinstance(step, BaseException):
+                raise step
+            await step.wait()
 
     async def _first(self, what: str) -> None:
         if not self.before.get(what):
@@ -51,13 +55,11 @@ class Carrier:
         await self._act("dial", call.dial, lambda: self.dialled.append(call))
         return leg_of(call)
 
-    async def find_dialled(self, call: OutboundCall, since: int, known: frozenset[str]) -> LegState | None:
+    async def find_dialled(self, call: OutboundCall, since: int) -> list[LegState]:
         await self._first("find_dialled")
-        for made in self.dialled:
-            leg, same = leg_of(made), (made.number, made.sender) == (call.number, call.sender)
-            if same and leg not in known and since > 0 and not self.hidden:
-                return LegState(leg, CallStatus.RINGING)
-        return None
+        alike = [made for made in self.dialled if (made.number, made.sender) == (call.number, call.sender)]
+        shown = [] if self.hidden or not since else alike
+        return [LegState(leg_of(made), CallStatus.RINGING) for made in reversed(shown)]
 
     async def connect(self, call_id: str, interaction_id: str, *, first: bool = False) -> None:
         self.said_first.append(first)

@@ -1,6 +1,7 @@
 """Calls to customers through the outbox: one request at most, whatever the provider, the clock or a crash does."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from channels.contract import (
     OutcomeUnknown,
     SendFailed,
 )
-from service_desk.actions import admin, calls, offers
+from service_desk.actions import admin, calls, offers, wrap_up
 from service_desk.actions.effects import CLAIM, claim, leaves
 from service_desk.background import outbox
 from service_desk.backup.settle import _doubt_sends
@@ -32,30 +33,51 @@ RULE = {"offer_after_s": 30, "answer_s": 20, "tries": 2, "pause_s": 60}
 NUMBER = "+14155550100"
 
 
-async def called(scene: Scene, number: str = NUMBER) -> str:
+async def called(scene: Scene, number: str = NUMBER, *, queue: str = "service") -> str:
     """A customer is to be called now: an agent has accepted, and their softphone has joined."""
-    queues = [{**queue, "callback": RULE} for queue in CONFIG["queues"]]
-    lines = [{**line, "default_queue": "service"} for line in CONFIG["phone_lines"]]
+    queues = [{**each, "callback": RULE} for each in CONFIG["queues"]]
+    lines = [{**line, "default_queue": queue} for line in CONFIG["phone_lines"]]
     await scene.desk.run(admin.publish_config, {**CONFIG, "queues": queues, "phone_lines": lines})
-    agent = await make_agent(scene.desk, "anna")
-    contact = await phone(scene.desk, "CA1", number)
-    await scene.desk.run(calls.ask_callback, PHONE, CallbackAsked("CA1", "1", "callback-1"))
+    nth = len(await rows_of(scene.desk, schema.interaction))
+    agent, leg = await make_agent(scene.desk, f"agent{nth}"), f"CA-in-{nth}"
+    contact = await phone(scene.desk, leg, number)
+    await scene.desk.run(calls.ask_callback, PHONE, CallbackAsked(leg, "1", f"callback-{nth}"))
     await scene.desk.run(offers.accept_offer, await offer_to(scene.desk, contact, agent), agent)
-    await scene.desk.run(calls.agent_dialled, PHONE, AgentDialled("CA2", agent, contact, "agent-1"))
+    softphone = AgentDialled(f"CA-agent-{nth}", agent, contact, f"agent-{nth}")
+    await scene.desk.run(calls.agent_dialled, PHONE, softphone)
     return contact
 
 
-async def the_dial(scene: Scene) -> dict[str, Any]:
-    (effect,) = await rows_of(scene.desk, schema.effect, kind="dial_customer")
+async def the_dial(scene: Scene, contact: str | None = None) -> dict[str, Any]:
+    """The effect of the one call to a customer, or to this contact's."""
+    of = {} if contact is None else {"subject": contact}
+    (effect,) = await rows_of(scene.desk, schema.effect, kind="dial_customer", **of)
     return effect
 
 
-async def state_is(scene: Scene, *states: str) -> bool:
-    return (await the_dial(scene))["state"] in states
+async def state_is(scene: Scene, *states: str, of: str | None = None) -> bool:
+    return (await the_dial(scene, of))["state"] in states
 
 
-async def tried(scene: Scene, times: int) -> bool:
-    return bool((await the_dial(scene))["attempts"] >= times)
+async def tried(scene: Scene, times: int, of: str | None = None) -> bool:
+    return bool((await the_dial(scene, of))["attempts"] >= times)
+
+
+async def looked_for(scene: Scene, *contacts: str, times: int = 3) -> None:
+    """Wait until each of these calls was looked for so often."""
+    for contact in contacts:
+        await scene.until(partial(tried, scene, 1 + times, contact), passing_s=0.5)
+
+
+async def legs_of(scene: Scene, contact: str) -> list[str]:
+    """Those of our calls to a contact's customer that are known."""
+    legs = await rows_of(scene.desk, schema.call_leg, interaction_id=contact, role="customer")
+    return [leg["call_id"] for leg in legs if leg["dial"] is not None]
+
+
+def rings(call: OutboundCall) -> CallChanged:
+    """What the provider says of a call of ours."""
+    return CallChanged(leg_of(call), CallStatus.RINGING, f"rings:{call.dial}", 1, dial=call.dial)
 
 
 async def test_a_customer_is_called_once(scene_on_both: Scene) -> None:
@@ -88,11 +110,92 @@ async def test_an_answer_that_got_lost_is_known_by_the_calls_own_message(scene: 
     await called(scene)
     await scene.until(lambda: state_is(scene, "unknown"))
     (call,) = scene.carrier.dialled
-    rings = CallChanged(leg_of(call), CallStatus.RINGING, "rings", 1, dial=call.dial)
-    await scene.desk.run(calls.leg_changed, PHONE, rings)
+    await scene.desk.run(calls.leg_changed, PHONE, rings(call))
     await scene.until(lambda: state_is(scene, "confirmed"), passing_s=0.5)
     assert (await the_dial(scene))["detail"] == "the call was heard of"
     assert len(scene.carrier.dialled) == 1
+
+
+async def test_a_call_of_another_contact_to_the_same_number_is_not_taken_for_ones_own(
+    scene_on_both: Scene,
+) -> None:
+    """Of two calls to one number nobody knows whether they were made; the list shows one, and not whose it is."""
+    scene = scene_on_both
+    scene.start()
+    scene.carrier.before["dial"] = [OutcomeUnknown("it never arrived")]
+    never = await called(scene)
+    await scene.until(lambda: state_is(scene, "unknown", of=never))
+    scene.carrier.after["dial"] = [OutcomeUnknown("the provider answered 500")]
+    made = await called(scene, queue="sales")
+    await looked_for(scene, never, made)
+    assert (await legs_of(scene, never), await legs_of(scene, made)) == ([], [])
+    (call,) = scene.carrier.dialled
+    assert call.dial == f"{made}.1"
+    await scene.desk.run(calls.leg_changed, PHONE, rings(call))  # the call itself says whose it is
+    await scene.until(lambda: state_is(scene, "confirmed", of=made), passing_s=0.5)
+    attempts = (await the_dial(scene, never))["attempts"]
+    await looked_for(scene, never, times=attempts + 1)
+    assert (await legs_of(scene, never), await legs_of(scene, made)) == ([], [leg_of(call)])
+    assert await state_is(scene, "unknown", "sent", of=never)
+
+
+async def test_a_call_whose_answer_is_still_under_way_is_not_taken_for_another_contacts(scene: Scene) -> None:
+    scene.start()
+    scene.carrier.before["dial"] = [OutcomeUnknown("it never arrived")]
+    never = await called(scene)
+    await scene.until(lambda: state_is(scene, "unknown", of=never))
+    answer = asyncio.Event()
+    scene.carrier.after["dial"] = [answer]
+    made = await called(scene, queue="sales")
+    await scene.until(lambda: state_is(scene, "sent", of=made))
+    await looked_for(scene, never)
+    assert await legs_of(scene, never) == []
+    answer.set()
+    await scene.until(lambda: state_is(scene, "confirmed", of=made))
+    assert await legs_of(scene, made) == [f"CA{made}.1"]
+
+
+async def test_the_call_that_is_left_once_the_others_are_known_is_ones_own(scene: Scene) -> None:
+    scene.start()
+    scene.carrier.after["dial"] = [OutcomeUnknown("the provider answered 500")] * 2
+    first = await called(scene)
+    await scene.until(lambda: state_is(scene, "unknown", of=first))
+    second = await called(scene, queue="sales")
+    await looked_for(scene, first, second)
+    assert (await legs_of(scene, first), await legs_of(scene, second)) == ([], [])
+    other = scene.carrier.dialled[1]
+    await scene.desk.run(calls.leg_changed, PHONE, rings(other))
+    await scene.until(lambda: state_is(scene, "confirmed", of=first), passing_s=0.5)
+    assert (await the_dial(scene, first))["detail"] == "found by looking it up"
+    assert (await legs_of(scene, first), await legs_of(scene, second)) == ([f"CA{first}.1"], [leg_of(other)])
+
+
+async def test_of_two_calls_that_nobody_knows_none_is_taken(scene: Scene) -> None:
+    """One of them was made by somebody else: another program with the same account, or the desk before a restore."""
+    scene.carrier.after["dial"] = [OutcomeUnknown("the provider answered 500")]
+    scene.carrier.dialled.append(OutboundCall("int_other.1", NUMBER, "+15005550006", 20))
+    scene.start()
+    contact = await called(scene)
+    await looked_for(scene, contact)
+    assert await legs_of(scene, contact) == []
+    assert await state_is(scene, "unknown", "sent", of=contact)
+
+
+async def test_a_call_that_was_given_up_and_may_still_ring_counts_as_well(scene: Scene) -> None:
+    """Its agent left at once: nobody waits for it any more, and it may turn up in the list all the same."""
+    scene.start()
+    scene.carrier.after["dial"] = [OutcomeUnknown("the provider answered 500")]
+    scene.carrier.hidden = True
+    given_up = await called(scene)
+    await scene.until(lambda: state_is(scene, "unknown", of=given_up))
+    agent = (await row_of(scene.desk, schema.interaction, given_up))["agent_id"]
+    await scene.desk.run(wrap_up.end_contact, given_up, agent)
+    await scene.until(lambda: state_is(scene, "dropped", of=given_up), passing_s=0.5)
+    scene.carrier.before["dial"] = [OutcomeUnknown("it never arrived")]
+    never = await called(scene, queue="sales")
+    scene.carrier.hidden = False
+    await looked_for(scene, never)
+    assert await legs_of(scene, never) == []
 
 
 async def test_what_nobody_can_find_is_not_asked_for_again(scene: Scene) -> None:

@@ -18,7 +18,7 @@ from channels.contract import (
     Join,
     ParticipantChange,
 )
-from service_desk.actions import callbacks, calls, pull, supervision
+from service_desk.actions import callbacks, calls, customer_calls, pull, supervision
 from service_desk.actions.effects import claim
 from service_desk.clock import SECOND
 from service_desk.domain.callback import dials, may_be_asked_for, pending
@@ -260,7 +260,7 @@ async def test_the_call_is_given_up_when_nothing_is_heard_of_it(sqlite_url: str)
         await place.settle()
         await place.accept(name)
         await softphone(place, name)
-        await place.desk.run(callbacks.dialled, PHONE, place.names[name], 1, "CA-lost")
+        await place.desk.run(customer_calls.dialled, PHONE, place.names[name], 1, "CA-lost")
         (timer,) = await rows_of(place.desk, schema.timer, kind="connect_timeout")
         assert timer["due_at"] == place.clock.now() + 35 * SECOND
         await place.desk.run(calls.connect_timeout, place.names[name], timer["data"])
