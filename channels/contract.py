@@ -650,6 +650,10 @@ class OutboundCall:
 class CallControl(Protocol):
     """What a phone channel can do to calls. Every method but `dial` is safe to repeat."""
 
+    @property
+    def calls_per_second(self) -> float:
+        """How many calls a second `dial` may begin; 0: any number. More are held back until their turn comes."""
+
     async def dial(self, call: OutboundCall) -> str:
         """Call somebody; the id of their leg. Not safe to repeat: they would be called twice.
 

@@ -79,7 +79,7 @@ class Callback:
     """The customer is not on the line, and is to be called back; see callbacks.py.
 
     `missed`: how often they did not answer. `rests_until`: not dialled and not offered before. `dialled_at`: being
-    dialled since, before an agent has it.
+    dialled since, before an agent has it; ahead of now while the call waits for its turn at the carrier.
     """
 
     missed: int = 0

@@ -40,6 +40,7 @@ class PhoneChannel:
         self._verifier = open_verifier(settings)
         self._renderer = Renderer(hooks)
         self._calls = TwilioCalls(settings, self._renderer)
+        self._calls_per_second = settings.calls_per_second
 
     @property
     def name(self) -> str:
@@ -52,6 +53,10 @@ class PhoneChannel:
     @property
     def limits(self) -> Limits:
         return LIMITS
+
+    @property
+    def calls_per_second(self) -> float:
+        return self._calls_per_second
 
     def webhooks(self) -> Sequence[Webhook]:
         """The ten paths that the provider is told, or reads in our TwiML."""

@@ -17,14 +17,13 @@ from channels.contract import Answer, HangUp, Hold, Join, Prompt
 from routing import decisions as decided
 from routing.commands import WorkQueued
 from routing.places import CALLED_AGAIN
-from service_desk.actions import interactions, legs, messages, tickets
+from service_desk.actions import effects, interactions, legs, messages, tickets
 from service_desk.actions.places import Place
 from service_desk.clock import MINUTE, SECOND, Micros
 from service_desk.domain import callback, events
 from service_desk.domain import interaction as life
 from service_desk.domain.callback import CANCELLED, UNREACHED, Pending, pending
 from service_desk.domain.config import CARRIER_S, PhoneLine
-from service_desk.domain.effects import DialCustomer
 from service_desk.domain.spoken import phrases
 from service_desk.errors import Conflict
 from service_desk.queries import callback_limits
@@ -140,15 +139,31 @@ def dial(tx: Tx, row: Row) -> Row:
     if not callback_limits.may_be_called(tx, row):
         return _not_allowed(tx, row)
     row = _begin(tx, row, state)
-    answer_s = callback.rule_of(tx.config, row["queue_id"]).answer_s
-    tx.set_timer(TIMER, row["id"], tx.now + (answer_s + CARRIER_S) * SECOND, agent_id=row["agent_id"])
+    _wait_for_answer(tx, row, since=tx.now + callback.TURN_WITHIN)
     return row
+
+
+def leaves(tx: Tx, row: Row) -> None:
+    """The request for a call leaves in this moment: from now on they have so long to answer."""
+    state = pending(row)
+    assert state is not None, "only who is to be called is called"
+    if row["state"] == life.CONNECTING:
+        _wait_for_answer(tx, row, since=tx.now)
+    elif state.dialled_at is not None:
+        row = tx.change(CONTACT, row, hints=callback.with_pending(row, replace(state, dialled_at=tx.now)))
+        tx.route(WorkQueued(interactions.work_item_for(row, tx.config), row["attempts"]))
+
+
+def _wait_for_answer(tx: Tx, row: Row, *, since: Micros) -> None:
+    """An agent waits for the customer no longer than their phone rings, and a little."""
+    answer_s = callback.rule_of(tx.config, row["queue_id"]).answer_s
+    tx.set_timer(TIMER, row["id"], since + (answer_s + CARRIER_S) * SECOND, agent_id=row["agent_id"])
 
 
 def _begin(tx: Tx, row: Row, state: Pending, *, dialled_at: int | None = None) -> Row:
     row = messages.add_system_line(tx, row, "callback.dialling")
     row = tx.change(CONTACT, row, hints=callback.dialling(row, state, dialled_at=dialled_at))
-    tx.later(DialCustomer(row["account"], row["id"], callback.dials(row)))
+    tx.later(callback.newest_dial(row))
     _say(tx, row, "dialling")
     return row
 
@@ -187,6 +202,16 @@ def answer_for(tx: Tx, line: PhoneLine, row: Row, leg: Row) -> Answer:
             hello = words.callback_hello.format(brand=tx.config.brand)
             return Hold(Prompt(hello, line.language, line.music_url))
     return HangUp(Prompt(words.callback_over, line.language))
+
+
+def not_answered(tx: Tx, row: Row) -> Row:
+    """The time is over in which something should have been heard of the call."""
+    leg = legs.of_dial(tx, row, callback.dials(row))
+    if leg is None and not effects.has_left(tx, callback.newest_dial(row).key):
+        return put_off(tx, row)
+    if leg is not None and leg["ended_at"] is None:
+        legs.end(tx, row, leg["call_id"])
+    return missed(tx, row, "no-answer")
 
 
 def missed(tx: Tx, row: Row, status: str, *, last: bool = False) -> Row:
@@ -282,16 +307,27 @@ def hand_back(tx: Tx, row: Row) -> Row:
 
     So neither they nor anybody else is offered it again at once. Giving it up for good is `cancel`.
     """
-    legs.end_agents(tx, row)
-    tx.clear_timer(TIMER, row["id"])
-    row = messages.add_system_line(tx, stop_dialling(tx, row), "callback.handed_back")
+    return _rest(tx, row, "callback.handed_back", HANDED_BACK)
+
+
+def put_off(tx: Tx, row: Row) -> Row:
+    """The call never left, because the carrier takes no more: it rests in its place, and no try is counted."""
+    return _rest(tx, row, "callback.put_off", UNREACHED)
+
+
+def _rest(tx: Tx, row: Row, line: str, reason: str) -> Row:
+    _free_agent(tx, row)
+    row = messages.add_system_line(tx, stop_dialling(tx, row), line)
     if _has_called_since(tx, row):
         return _called_again(tx, row)
     state = pending(row)
-    assert state is not None, "only who is to be called can be handed back"
+    assert state is not None, "only who is to be called can rest"
     rest = replace(state, rests_until=tx.now + callback.rule_of(tx.config, row["queue_id"]).pause_s * SECOND)
     row = tx.change(CONTACT, row, hints=callback.with_pending(row, rest))
-    return interactions.put_back(tx, row, HANDED_BACK)
+    if row["state"] == life.CONNECTING:
+        return interactions.put_back(tx, row, reason)
+    tx.route(WorkQueued(interactions.work_item_for(row, tx.config), row["attempts"]))
+    return row
 
 
 def _over(tx: Tx, row: Row, ended_by: str, reason: str, *, replaced: bool = False) -> Row:
@@ -322,21 +358,18 @@ def dial_in_turn(tx: Tx, decision: decided.CustomerDialled) -> str | None:
     if not callback_limits.may_be_called(tx, row):
         _not_allowed(tx, row)
         return None
-    row = _begin(tx, row, state, dialled_at=tx.now)
+    row = _begin(tx, row, state, dialled_at=tx.now + callback.TURN_WITHIN)
     tx.route(WorkQueued(interactions.work_item_for(row, tx.config), row["attempts"]))
     return None
 
 
 def overdue(tx: Tx, decision: decided.CallbackMissed) -> str | None:
-    """Customer first: nothing was heard of the call in time."""
+    """Customer first: nothing was heard of the call in time, or it never left."""
     row = tx.get_for_update(CONTACT, decision.item)
     state = None if row is None else pending(row)
     if row is None or row["state"] != life.QUEUED or state is None or state.dialled_at is None:
         return "item"
-    leg = legs.of_dial(tx, row, callback.dials(row))
-    if leg is not None and leg["ended_at"] is None:
-        legs.end(tx, row, leg["call_id"])
-    missed(tx, row, "no-answer")
+    not_answered(tx, row)
     return None
 
 

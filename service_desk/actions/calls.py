@@ -324,11 +324,7 @@ def connect_timeout(tx: Tx, interaction_id: str, data: Mapping[str, Any]) -> Non
         return
     agent_id, state = row["agent_id"], callback.pending(row)
     if state is not None and state.dialling and legs.has_agent(tx, row):
-        number = callback.dials(row)
-        leg = legs.of_dial(tx, row, number)
-        if leg is not None and leg["ended_at"] is None:
-            legs.end(tx, row, leg["call_id"])
-        callbacks.missed(tx, row, "no-answer")
+        callbacks.not_answered(tx, row)
         return
     put_back_call(tx, row, "softphone_missing")
     agents.send_away(tx, agent_id, "softphone_missing")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from service_desk.actions import callbacks, legs
+from service_desk.actions import callbacks, effects, legs
 from service_desk.clock import MINUTE, Micros
 from service_desk.domain import callback
 from service_desk.domain.effects import DialCustomer
@@ -37,6 +37,25 @@ _CALLBACKS_OF = Prepared(
         CONTACT.c.callback_at.is_not(None),
     )
 )
+
+
+def leaves(tx: Tx, position: int, attempt: int, dial: DialCustomer) -> bool:
+    """The request of an effect's nth attempt is about to leave: from here on it may ring, and the time to answer runs.
+
+    False if it must not leave: nobody waits for it any more, somebody else tries it, or it has waited too long for its
+    turn, and the callback is put off.
+    """
+    row = tx.get_for_update(CONTACT, dial.interaction_id)
+    if row is None or not callback.is_wanted(row, dial.dial):
+        return False
+    asked_at = tx.scalar(sa.select(EFFECT.c.created_at).where(EFFECT.c.position == position))
+    if tx.now > asked_at + callback.TURN_WITHIN:
+        callbacks.put_off(tx, row)
+        return False
+    if not effects.leaves(tx, position, attempt):
+        return False
+    callbacks.leaves(tx, row)
+    return True
 
 
 def dialled(tx: Tx, account: str, interaction_id: str, number: int, call_id: str) -> Row | None:

@@ -34,6 +34,7 @@ _WAITING_UNTIL = Prepared(
         *_OPEN_SENDS, EFFECT.c.attempts > 0, EFFECT.c.state.in_(("ready", "unknown"))
     )
 )
+_TRIED_AT = Prepared(sa.select(EFFECT.c.tried_at).where(EFFECT.c.key == sa.bindparam("effect")))
 MAYBE_DONE = "not wanted any more; an earlier try may have been carried out"
 ENDS = frozenset({"confirmed", "failed", "dropped"})
 
@@ -52,7 +53,8 @@ def claim(tx: Tx, position: int, lease: str, fence: int) -> bool:
     if row is None or row["done_at"] is not None:
         return False
     if not _wanted(tx, row):
-        detail = MAYBE_DONE if row["attempts"] else None
+        may_be_done = row["unsure"] if row["kind"] == DialCustomer.KIND else row["attempts"]
+        detail = MAYBE_DONE if may_be_done else None
         tx.update(EFFECT, position, state="dropped", detail=detail, done_at=tx.now)
         return False
     values = {"state": "sent", "attempts": row["attempts"] + 1, "due_at": tx.now + CLAIM}
@@ -60,6 +62,11 @@ def claim(tx: Tx, position: int, lease: str, fence: int) -> bool:
         values["started_at"] = tx.now
     tx.update(EFFECT, position, **values)
     return True
+
+
+def has_left(tx: Tx, key: str) -> bool:
+    """Whether a request of this effect may have left."""
+    return tx.scalar(_TRIED_AT, {"effect": key}) is not None
 
 
 def leaves(tx: Tx, position: int, attempt: int) -> bool:

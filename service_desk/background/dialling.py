@@ -12,7 +12,6 @@ import sqlalchemy as sa
 
 from channels.contract import AccountId, CallControl, ChannelError, OutboundCall, OutcomeUnknown, SendFailed
 from service_desk.actions import customer_calls
-from service_desk.actions.effects import leaves
 from service_desk.background.due import Due, Outcome
 from service_desk.clock import SECOND, Micros
 from service_desk.desk import Desk
@@ -45,8 +44,8 @@ async def perform(
         return await _refused(desk, effect, "there is no number to call, or no line to call from")
     if item.unsure:
         return await _look_for(desk, phone, item, facts.call)
-    if not await desk.run(leaves, item.position, item.attempts + 1):
-        return Outcome("unknown", "somebody else tries it", desk.clock.now() + LOOK_EVERY)
+    if not await desk.run(customer_calls.leaves, item.position, item.attempts + 1, effect):
+        return Outcome("ready", "nobody waits for it any more, or somebody else tries it", unsure=False)
     return await _dial(desk, phone, effect, facts.call)
 
 

@@ -65,7 +65,8 @@ class Outcome:
 class Room:
     """How many more may be begun of each line, and what is under way: subjects of calls and sends, positions.
 
-    `sends` has the places left of an account where they are not `sends_each`.
+    `sends` has the places left of an account where they are not `sends_each`. `dials_closed` are accounts at which no
+    call to a customer may be begun now; looking for one that may have been made is no beginning.
     """
 
     calls: int
@@ -75,6 +76,7 @@ class Room:
     busy_calls: Collection[str] = ()
     busy_sends: Collection[str] = ()
     busy_fetches: Collection[int] = ()
+    dials_closed: Collection[str] = ()
 
 
 _SUBJECT, _POSITION = EFFECT.c.subject.type, EFFECT.c.position.type
@@ -82,6 +84,11 @@ _OPEN_CALLS = (
     EFFECT.c.done_at.is_(None),
     EFFECT.c.kind.in_([sa.literal_column(f"'{kind}'") for kind in CALL_KINDS]),
     EFFECT.c.subject.not_in(sa.bindparam("busy", expanding=True, type_=_SUBJECT)),
+    sa.or_(
+        EFFECT.c.kind != sa.literal_column(f"'{DialCustomer.KIND}'"),
+        EFFECT.c.unsure,
+        EFFECT.c.account.not_in(sa.bindparam("closed", expanding=True, type_=sa.Text)),
+    ),
 )
 _CALLS_DUE = Prepared(
     sa.select(EFFECT)
@@ -140,11 +147,12 @@ _FETCHES = Prepared(
 def due_effects(reader: Reader, room: Room) -> tuple[list[Due], Micros | None]:
     """Open effects whose time has come, without those that are under way: as many as there is room for.
 
-    If there is none, when the next one's will come. A claimed one that nobody settled counts as unknown. A call's
-    effects go in their order if they are due together; what waits for another try holds no later one up, for each
-    is about one turn of the call. Messages of one contact never overtake each other.
+    If there is none, when the next one's will come, but for what waits until an account opens. A claimed one that
+    nobody settled counts as unknown. A call's effects go in their order if they are due together; what waits for
+    another try holds no later one up, for each is about one turn of the call. Messages of one contact never overtake
+    each other.
     """
-    calls = {"busy": list(room.busy_calls)}
+    calls = {"busy": list(room.busy_calls), "closed": list(room.dials_closed)}
     ready = {"now": reader.now, "limit": room.calls, **calls}
     fetches = {"busy": list(room.busy_fetches), "limit": room.fetches}
     asked = [Foreseen(_CALLS_DUE, ready), Foreseen(_CALLS_NEXT, calls)] if room.calls else []

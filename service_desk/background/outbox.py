@@ -14,6 +14,7 @@ from channels.contract import AccountId, CallControl, ChannelError, OutcomeUnkno
 from service_desk.actions.effects import claim, settle
 from service_desk.background import dialling
 from service_desk.background.due import Due, Outcome, Room, due_effects
+from service_desk.background.pacing import Turns
 from service_desk.background.sending import SENDS_AT_ONCE, MessageSender
 from service_desk.background.sweep import read_back
 from service_desk.clock import SECOND, Micros
@@ -53,7 +54,8 @@ class Outbox:
     """Runs wherever its lease is held.
 
     Calls, messages of each account, and files to fetch have places of their own, and nothing is claimed for which
-    there is none: a relay that hangs holds up no call. Calls that are due for one subject go in order.
+    there is none: a relay that hangs holds up no call. Calls that are due for one subject go in order. Calls to
+    customers wait for their account's turn before they are claimed, and take nobody's place meanwhile.
     """
 
     def __init__(
@@ -74,21 +76,28 @@ class Outbox:
 
     async def _work(self, fence: int) -> None:
         busy, pace = _Busy({} if self._messages is None else self._messages.places), Pace(PACE_S)
+        clock, turns = self._desk.clock, self._turns()
         try:
-            async with Signal(self._desk.bus, self._desk.clock, "effect") as signal:
+            async with Signal(self._desk.bus, clock, "effect") as signal:
                 while self._lease.held():
                     await pace.wait()
                     busy.reap()
-                    room = busy.room(messages=self._messages is not None)
+                    closed = turns.closed(clock.now())
+                    room = busy.room(closed, messages=self._messages is not None)
                     due, next_due = await self._desk.glance(due_effects, room)
+                    due = [item for item in due if _may_begin(item, turns, clock.now())]
                     for line, items in _in_lines(due).items():
                         task = asyncio.create_task(self._one_after_another(items, fence))
                         task.add_done_callback(lambda _: signal.poke())
                         busy.begin(line, items[0].account, task)
                     if not due:
-                        await signal.wait(earliest(next_due, self._lease.look_again_at()))
+                        await signal.wait(earliest(next_due, *closed.values(), self._lease.look_again_at()))
         finally:
             await _finish(busy.tasks.values())
+
+    def _turns(self) -> Turns:
+        rates = {str(account): phone.calls_per_second for account, phone in self._phones.items()}
+        return Turns(rates, self._desk.clock.now())
 
     async def _one_after_another(self, items: Sequence[Due], fence: int) -> None:
         for item in items:
@@ -194,7 +203,7 @@ class _Busy:
             del self._accounts[line]
             self.tasks.pop(line).result()
 
-    def room(self, *, messages: bool) -> Room:
+    def room(self, dials_closed: Collection[str], *, messages: bool) -> Room:
         """What may be begun beside it."""
         calls = [str(key) for kind, key in self.tasks if kind == "call"]
         fetches = [key for kind, key in self.tasks if kind == "fetch" and isinstance(key, int)]
@@ -208,10 +217,17 @@ class _Busy:
             busy_calls=calls,
             busy_sends=[str(key) for kind, key in self.tasks if kind == "send"],
             busy_fetches=fetches,
+            dials_closed=dials_closed,
         )
 
 
 _Line = tuple[str, str | int]
+
+
+def _may_begin(item: Due, turns: Turns, now: Micros) -> bool:
+    """Whether it is no call to a customer, or one that only is looked for, or one whose turn has come."""
+    dials = isinstance(item.effect, DialCustomer) and not item.unsure
+    return not dials or turns.take(item.account, now)
 
 
 def _in_lines(due: Sequence[Due]) -> dict[_Line, list[Due]]:

@@ -28,6 +28,7 @@ CARRIER_START_S = 20.0
 CARRIER_STOP_S = 1.0
 CONTROL_S = 5.0
 TEXTS_PER_SECOND = 50
+CALLS_PER_SECOND = 10
 UPLOAD_BYTES = 40_000_000  # a mail that is written at the simulator's page has its files in it as base64
 PATIENCE_S = 240.0  # mean: a visitor of the demo is alone and slower than a team
 
@@ -64,7 +65,14 @@ class Carrier:
         }
         (phone, *_), (texts, *_), (box, *_) = config.phone_lines, config.text_lines, config.mailboxes
         return {
-            "phone": {phone.account: {**account, "twiml_app_sid": self.app_sid, "numbers": [phone.number]}},
+            "phone": {
+                phone.account: {
+                    **account,
+                    "twiml_app_sid": self.app_sid,
+                    "numbers": [phone.number],
+                    "calls_per_second": CALLS_PER_SECOND,
+                }
+            },
             "sms": {
                 texts.account: {**account, "numbers": [texts.number], "messages_per_second": TEXTS_PER_SECOND}
             },

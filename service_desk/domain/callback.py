@@ -9,6 +9,7 @@ from routing.callbacks import KEPT
 from routing.places import CALLED_AGAIN
 from service_desk.domain.config import PLAIN_CALLBACK, Callback, DeskConfig
 from service_desk.domain.contact_point import country_of_phone, fold_phone, is_charged, reaches
+from service_desk.domain.effects import DialCustomer
 from service_desk.domain.interaction import QUEUED
 
 UNREACHED: Final = "callback_missed"
@@ -18,6 +19,8 @@ ENDS: Final = frozenset({UNREACHED, CANCELLED, CALLED_AGAIN})
 HINT = "callback"
 DIALS = "dials"
 """How often we have called the customer of this contact; each call has its number, which is not used twice."""
+TURN_WITHIN: Final[routing.Micros] = routing.MINUTE
+"""So long at most a call to a customer waits for its turn at the carrier; then it is put off."""
 Hints = dict[str, Any]
 Contact = Mapping[Any, Any]
 """A row of an interaction."""
@@ -28,7 +31,8 @@ class Pending:
     """The customer waits to be called. Instants are in microseconds.
 
     `missed`, `rests_until`, `dialled_at`: as `routing.model.Callback` has them. `dialling`: a call to them is under
-    way, also one that an agent waits for.
+    way, also one that an agent waits for. `dialled_at` is ahead of now until the request has left: by then it will
+    have, or never does.
     """
 
     missed: int = 0
@@ -50,6 +54,11 @@ def pending(row: Contact) -> Pending | None:
 def dials(row: Contact) -> int:
     """The number of our newest call to its customer; 0: there was none."""
     return int((row["hints"] or {}).get(DIALS, 0))
+
+
+def newest_dial(row: Contact) -> DialCustomer:
+    """The effect of our newest call to its customer."""
+    return DialCustomer(row["account"], row["id"], dials(row))
 
 
 def is_wanted(row: Contact, number: int) -> bool:

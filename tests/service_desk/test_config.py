@@ -356,7 +356,7 @@ def test_a_cluster_is_postgres_and_redis_behind_https() -> None:
 
 SMS = {name: PHONE[name] for name in PHONE if name != "twiml_app_sid"}
 WRITTEN = [
-    ("embedded.toml", "phone", "phone-main", PHONE),
+    ("embedded.toml", "phone", "phone-main", {**PHONE, "calls_per_second": 1.0}),
     ("embedded.toml", "sms", "text-main", {**SMS, "messages_per_second": 1.0}),
     ("embedded.toml", "email", "mail-main", {}),
     ("cluster.toml", "email", "mail-main", {}),

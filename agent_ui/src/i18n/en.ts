@@ -457,6 +457,7 @@ export const en = {
   "system.callback.given_up": "Callback: given up without reaching the customer; a ticket was opened",
   "system.callback.called_again": "Callback: the customer called again by themselves",
   "system.callback.cancelled": "Callback: called off",
+  "system.callback.put_off": "Callback: put off, since the carrier took no more calls in time",
   "system.callback.handed_back": "Callback: put back by the agent before the customer was reached",
   "system.call.connected": "Connected",
   "system.call.agent_leg_lost": "Your softphone left the call",

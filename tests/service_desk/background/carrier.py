@@ -19,6 +19,7 @@ class Carrier:
     """
 
     def __init__(self) -> None:
+        self.calls_per_second = 0.0  # none is held back
         self.done: list[tuple[str, str]] = []
         """(what, leg), whatever was answered."""
         self.asked = 0

@@ -18,8 +18,11 @@ from channels.contract import (
 from service_desk.actions import admin, calls, offers, wrap_up
 from service_desk.actions.effects import CLAIM, claim, leaves
 from service_desk.background import outbox
+from service_desk.background.pacing import Turns
 from service_desk.backup.settle import _doubt_sends
+from service_desk.clock import SECOND
 from service_desk.domain.callback import pending
+from service_desk.domain.config import CARRIER_S
 from service_desk.lease import take
 from service_desk.storage import schema
 from tests.service_desk.background.carrier import leg_of
@@ -29,7 +32,7 @@ from tests.service_desk.people import PHONE, make_agent, offer_to, phone, row_of
 
 __all__ = ["scene", "scene_on_both"]
 
-RULE = {"offer_after_s": 30, "answer_s": 20, "tries": 2, "pause_s": 60}
+RULE: dict[str, int] = {"offer_after_s": 30, "answer_s": 20, "tries": 2, "pause_s": 60}
 NUMBER = "+14155550100"
 
 
@@ -39,7 +42,7 @@ async def called(scene: Scene, number: str = NUMBER, *, queue: str = "service") 
     lines = [{**line, "default_queue": queue} for line in CONFIG["phone_lines"]]
     await scene.desk.run(admin.publish_config, {**CONFIG, "queues": queues, "phone_lines": lines})
     nth = len(await rows_of(scene.desk, schema.interaction))
-    agent, leg = await make_agent(scene.desk, f"agent{nth}"), f"CA-in-{nth}"
+    agent, leg = await make_agent(scene.desk, f"called{nth}"), f"CA-in-{nth}"
     contact = await phone(scene.desk, leg, number)
     await scene.desk.run(calls.ask_callback, PHONE, CallbackAsked(leg, "1", f"callback-{nth}"))
     await scene.desk.run(offers.accept_offer, await offer_to(scene.desk, contact, agent), agent)
@@ -287,3 +290,69 @@ async def test_an_outbox_that_was_cut_off_is_followed_by_one_who_looks(
     scene.clock.advance(CLAIM)
     await scene.until(lambda: state_is(scene, "confirmed"), passing_s=0.1)
     assert len(scene.carrier.dialled) == 1
+
+
+async def test_a_burst_of_calls_leaves_in_its_turns_and_each_has_its_whole_time_to_ring(
+    scene_on_both: Scene,
+) -> None:
+    """At one call a second the last of five leaves five seconds later, and only then its time begins."""
+    scene = scene_on_both
+    scene.carrier.calls_per_second = 1.0
+    left: list[int] = []
+    scene.carrier.before["dial"] = [lambda: left.append(scene.clock.now())] * 5
+    contacts = [await called(scene, f"+1415555010{number}") for number in range(5)]
+    began = scene.clock.now()
+    scene.start()
+    await scene.until(lambda: all_in(scene, "confirmed"), passing_s=0.1)
+    assert [call.dial for call in scene.carrier.dialled] == [f"{contact}.1" for contact in contacts]
+    late = [(at - began) / SECOND for at in left]
+    assert all(turn <= seconds for turn, seconds in enumerate(late, 1)), late
+    effects = {row["subject"]: row for row in await rows_of(scene.desk, schema.effect, kind="dial_customer")}
+    timers = {row["subject"]: row for row in await rows_of(scene.desk, schema.timer, kind="connect_timeout")}
+    for contact in contacts:
+        rings_until = timers[contact]["due_at"] - effects[contact]["tried_at"]
+        assert rings_until == (RULE["answer_s"] + CARRIER_S) * SECOND
+
+
+async def test_what_is_looked_for_takes_nobodys_turn(scene: Scene) -> None:
+    scene.carrier.calls_per_second = 0.1
+    scene.carrier.before["dial"] = [OutcomeUnknown("it never arrived")]
+    scene.start()
+    contact = await called(scene)
+    await scene.until(lambda: state_is(scene, "unknown", of=contact), passing_s=0.1)
+    (timer,) = await rows_of(scene.desk, schema.timer, kind="connect_timeout")
+    await looked_for(scene, contact, times=3)
+    assert scene.clock.now() < timer["due_at"]
+
+
+async def test_calls_that_wait_for_their_turn_hold_up_nothing_else(scene: Scene) -> None:
+    """More than the outbox has places for are due, and a caller is connected all the same."""
+    scene.carrier.calls_per_second = 0.1
+    for number in range(outbox.AT_ONCE + 1):
+        await called(scene, f"+14155552{number:03d}")
+    scene.start()
+    await scene.accepted("CA-connected")
+    await scene.until(lambda: is_connected(scene))
+    assert scene.carrier.dialled == []
+
+
+async def is_connected(scene: Scene) -> bool:
+    return ("connect", "CA-connected") in scene.carrier.done
+
+
+async def all_in(scene: Scene, state: str) -> bool:
+    return all(row["state"] == state for row in await scene.effects())
+
+
+def test_turns_are_spaced_and_a_clock_that_steps_back_holds_up_nobody() -> None:
+    turns = Turns({"slow": 0.5, "free": 0.0}, now=0)
+    assert turns.closed(0) == {"slow": 2 * SECOND}, "who did it before may have begun one in that moment"
+    assert turns.take("free", 0)
+    assert turns.take("unheard of", 0)
+    assert not turns.take("slow", 2 * SECOND - 1)
+    assert turns.take("slow", 2 * SECOND)
+    assert not turns.take("slow", 4 * SECOND - 1)
+    assert turns.take("slow", 100 * SECOND)
+    assert turns.take("free", 100 * SECOND)
+    assert turns.closed(50 * SECOND) == {"slow": 52 * SECOND}
+    assert turns.take("slow", 52 * SECOND)

@@ -21,7 +21,7 @@ from channels.contract import (
 from service_desk.actions import callbacks, calls, customer_calls, pull, supervision
 from service_desk.actions.effects import claim
 from service_desk.clock import SECOND
-from service_desk.domain.callback import dials, may_be_asked_for, pending
+from service_desk.domain.callback import TURN_WITHIN, dials, may_be_asked_for, newest_dial, pending
 from service_desk.domain.views import TimelineView
 from service_desk.errors import Conflict
 from service_desk.intake import answer_while_waiting
@@ -98,6 +98,17 @@ async def dial_of(place: Floor, name: str) -> str:
     found = await rows_of(place.desk, schema.effect, kind="dial_customer", subject=place.names[name])
     assert [row["data"]["dial"] for row in found] == list(range(1, number + 1))
     return f"{place.names[name]}.{number}"
+
+
+async def leaves(place: Floor, name: str) -> bool:
+    """The outbox has the turn for the newest call to a customer; whether its request leaves."""
+    dial = newest_dial(await place.contact(name))
+    (effect,) = await rows_of(place.desk, schema.effect, key=dial.key)
+    fence = await place.desk.run(take, "outbox", "nod_test")
+    assert await place.desk.run(claim, effect["position"], "outbox", fence)
+    left = await place.desk.run(customer_calls.leaves, effect["position"], effect["attempts"] + 1, dial)
+    await place.settle()
+    return left
 
 
 async def fares(place: Floor, name: str, status: str, sequence: int = 3) -> str:
@@ -260,6 +271,7 @@ async def test_the_call_is_given_up_when_nothing_is_heard_of_it(sqlite_url: str)
         await place.settle()
         await place.accept(name)
         await softphone(place, name)
+        assert await leaves(place, name)
         await place.desk.run(customer_calls.dialled, PHONE, place.names[name], 1, "CA-lost")
         (timer,) = await rows_of(place.desk, schema.timer, kind="connect_timeout")
         assert timer["due_at"] == place.clock.now() + 35 * SECOND
@@ -782,6 +794,7 @@ async def test_customer_first_who_does_not_answer_in_time_is_called_again_and_th
         name = await asked(place)
         await place.settle()
         assert dials(await place.contact(name)) == 1
+        assert await leaves(place, name)
         await passes(place, 36)  # nothing is heard of it
         row = await place.contact(name)
         state = pending(row)
@@ -825,3 +838,93 @@ async def test_a_callback_is_pulled(sqlite_url: str) -> None:
         await place.settle()
         assert isinstance(await picks_up(place, name), Join)
         assert await faults(place.desk) == []
+
+
+async def test_customer_first_the_time_to_answer_runs_once_the_request_has_left(db_url: str) -> None:
+    """Before that their call waits for its turn at the carrier, and no phone rings."""
+    async with floor(db_url) as place:
+        await only_sales(place)
+        await publish(place, callback=CUSTOMER_FIRST)
+        await dan_is_busy(place)
+        name = await asked(place)
+        await passes(place, 50)  # longer than they have to answer
+        state = pending(await place.contact(name))
+        assert state is not None
+        assert (state.missed, state.dialling) == (0, True)
+        assert await leaves(place, name)
+        await passes(place, 34)
+        await place.stop()
+        place.start()  # also for a router that begins anew
+        await place.settle()
+        state = pending(await place.contact(name))
+        assert state is not None
+        assert (state.missed, state.dialling) == (0, True)
+        await passes(place, 1)
+        state = pending(await place.contact(name))
+        assert state is not None
+        assert (state.missed, state.dialling) == (1, False)
+        assert await faults(place.desk) == []
+
+
+@pytest.mark.parametrize("outbox_works", [True, False])
+async def test_customer_first_a_call_that_never_left_is_put_off_and_no_try(
+    sqlite_url: str, outbox_works: bool
+) -> None:
+    async with floor(sqlite_url) as place:
+        await only_sales(place)
+        await publish(place, callback=CUSTOMER_FIRST)
+        await dan_is_busy(place)
+        name = await asked(place)
+        if outbox_works:
+            await passes(place, TURN_WITHIN // SECOND + 1)
+            assert not await leaves(place, name), "it is too late for it"
+        else:
+            await passes(place, TURN_WITHIN // SECOND + 35)
+        row = await place.contact(name)
+        state = pending(row)
+        assert state is not None
+        assert (row["state"], state.missed, state.dialling) == ("queued", 0, False)
+        assert state.rests_until == place.clock.now() + 60 * SECOND
+        assert (await lines_of(place, name))[-1] == "callback.put_off"
+        assert await faults(place.desk) == []
+        await passes(place, 61)
+        assert dials(await place.contact(name)) == 2
+        assert await leaves(place, name)
+        assert await faults(place.desk) == []
+
+
+async def test_agent_first_a_call_that_never_left_frees_the_agent_and_is_no_try(sqlite_url: str) -> None:
+    async with floor(sqlite_url) as place:
+        await only_sales(place)
+        await publish(place, callback=AGENT_FIRST)
+        name = await asked(place)
+        await place.say("bob", "ready")
+        await place.settle()
+        await place.accept(name)
+        await softphone(place, name)
+        (timer,) = await rows_of(place.desk, schema.timer, kind="connect_timeout")
+        place.clock.advance(timer["due_at"] - place.clock.now())
+        await place.desk.run(calls.connect_timeout, place.names[name], timer["data"])
+        await place.settle()
+        row = await place.contact(name)
+        state = pending(row)
+        assert state is not None
+        assert (row["state"], row["agent_id"], state.missed, state.dialling) == ("queued", None, 0, False)
+        (agent,) = await rows_of(place.desk, schema.agent, id=place.names["bob"])
+        assert agent["chosen"] == "ready", "it is not the agent's fault"
+        assert (await lines_of(place, name))[-1] == "callback.put_off"
+        assert await faults(place.desk) == []
+
+
+async def test_a_call_that_is_called_off_while_it_waits_for_its_turn_never_leaves(sqlite_url: str) -> None:
+    async with floor(sqlite_url) as place:
+        await only_sales(place)
+        await publish(place, callback=CUSTOMER_FIRST)
+        await dan_is_busy(place)
+        name = await asked(place)
+        (effect,) = await rows_of(place.desk, schema.effect, kind="dial_customer")
+        await place.desk.run(callbacks.cancel, place.names[name], place.names["bob"])
+        fence = await place.desk.run(take, "outbox", "nod_test")
+        assert not await place.desk.run(claim, effect["position"], "outbox", fence)
+        (effect,) = await rows_of(place.desk, schema.effect, kind="dial_customer")
+        assert (effect["state"], effect["detail"], effect["tried_at"]) == ("dropped", None, None)
