@@ -1,12 +1,12 @@
-"""What is decided about callbacks in a turn: whom to dial, and who was missed."""
+"""What is decided about callbacks in a turn: whom to dial, who was missed, and whose promise is over."""
 
 from routing import callbacks, overflow, stages
-from routing.decisions import Because, CallbackMissed, CustomerDialled, Decision
+from routing.decisions import Because, CallbackExpired, CallbackMissed, CustomerDialled, Decision
 from routing.estimate import expected_wait
 from routing.floor import Floor
 from routing.lines import QueueLine
 from routing.model import Micros
-from routing.records import ItemRecord
+from routing.records import WAITING, ItemRecord
 
 
 def dial_who_is_near(floor: Floor, out: list[Decision], *, looks: bool) -> None:
@@ -89,4 +89,23 @@ def miss_who_is_overdue(floor: Floor, record: ItemRecord, out: list[Decision]) -
     if again is not None:
         record.item = again
         floor.enqueue(record)
+    return True
+
+
+def end_who_waits_in_vain(floor: Floor, record: ItemRecord, out: list[Decision]) -> bool:
+    """Whether the promise to call a customer is over before its turn has come: it is out of its line then."""
+    item, rule = record.item, callbacks.rule_of(record.line.policy)
+    at = callbacks.expires_at(item, rule)
+    if record.place is not WAITING or at is None or floor.now < at or callbacks.PROMISE_KEPT in record.spent:
+        return False
+    because: Because = {
+        "rule": "promise_over",
+        "queue": item.queue,
+        "promised_ms": (floor.now - callbacks.promised_at(item)) // 1000,
+        "lasts_ms": rule.lasts // 1000,
+        "missed": 0 if item.callback is None else item.callback.missed,
+        "policy_version": floor.rules.version,
+    }
+    out.append(CallbackExpired(item.id, because))
+    floor.take_from_line(record)
     return True

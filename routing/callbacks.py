@@ -10,7 +10,8 @@ it waits for follows from the rule of its queue:
 
 Who was missed rests for `pause`, in their place, and after `tries` it is over. So a callback that has come to its
 turn ends within tries x (answer + pause), and holds up nobody meanwhile: what sleeps or rests is offered to nobody, and
-what rests is not counted as being ahead of who sleeps.
+what rests is not counted as being ahead of who sleeps. One whose turn does not come, as where nobody serves its queue,
+ends when the promise is as old as it `lasts` (`CallbackExpired`); while the customer is dialled they may still answer.
 """
 
 from dataclasses import replace
@@ -23,6 +24,8 @@ CUSTOMER_FIRST: Final = "customer"
 ORDERS: Final = (AGENT_FIRST, CUSTOMER_FIRST)
 KEPT: Final = "callback"
 """`WorkItem.kept` of who answered their callback, and waits on the line now."""
+PROMISE_KEPT: Final = "callback expired kept"
+"""How a record remembers, as `spent`, that the end of its callback was refused: that is not tried again."""
 LOOK_EVERY: Final[Micros] = 5_000_000
 """How often the expected wait is compared with a rule's `within`."""
 PLAIN_RULE: Final = CallbackRule()
@@ -33,9 +36,9 @@ def rule_of(policy: QueuePolicy) -> CallbackRule:
     return policy.callback or PLAIN_RULE
 
 
-def asked(item: WorkItem) -> WorkItem:
+def asked(item: WorkItem, at: Micros = 0) -> WorkItem:
     """The customer would rather be called back: the same place, without them on the line."""
-    return replace(item, callback=Callback(), kept="")
+    return replace(item, callback=Callback(asked_at=at), kept="")
 
 
 def reached(item: WorkItem) -> WorkItem:
@@ -54,13 +57,30 @@ def missed(item: WorkItem, rule: CallbackRule, now: Micros) -> WorkItem | None:
     times = (item.callback.missed if item.callback else 0) + 1
     if times >= rule.tries:
         return None
-    return replace(item, callback=Callback(times, now + rule.pause))
+    return _resting(item, times, now + rule.pause)
 
 
 def rested(item: WorkItem, rule: CallbackRule, now: Micros) -> WorkItem:
     """Nobody dialled after all: it rests, and no try is counted."""
     times = item.callback.missed if item.callback else 0
-    return replace(item, callback=Callback(times, now + rule.pause))
+    return _resting(item, times, now + rule.pause)
+
+
+def _resting(item: WorkItem, missed: int, until: Micros) -> WorkItem:
+    before = item.callback or Callback()
+    return replace(item, callback=replace(before, missed=missed, rests_until=until, dialled_at=None))
+
+
+def promised_at(item: WorkItem) -> Micros:
+    """When the customer was promised a call."""
+    return item.queued_at if item.callback is None else item.callback.asked_at or item.queued_at
+
+
+def expires_at(item: WorkItem, rule: CallbackRule) -> Micros | None:
+    """When the promise ends; None for what is no callback, and while its customer is dialled."""
+    if item.callback is None or item.callback.dialled_at is not None:
+        return None
+    return promised_at(item) + rule.lasts
 
 
 def is_resting(callback: Callback, now: Micros) -> bool:

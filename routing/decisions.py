@@ -99,6 +99,15 @@ class CallbackMissed:
     because: Because = field(default_factory=dict)
 
 
+@quick
+@dataclass(frozen=True, slots=True)
+class CallbackExpired:
+    """The turn of a callback has not come as long as its promise lasts: the item is over."""
+
+    item: str
+    because: Because = field(default_factory=dict)
+
+
 Decision: TypeAlias = (
     OfferMade
     | OfferExpired
@@ -109,4 +118,5 @@ Decision: TypeAlias = (
     | WrapUpExpired
     | CustomerDialled
     | CallbackMissed
+    | CallbackExpired
 )

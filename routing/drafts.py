@@ -154,6 +154,10 @@ def _of_callback(queue: QueuePolicy, at: str) -> Iterator[Fault]:
     for name in ("within", "pause"):
         if getattr(rule, name) < 0:
             yield Fault(f"{at}.{name}", "is negative; 0 or more")
+    if rule.lasts <= (rule.tries - 1) * rule.pause:
+        yield Fault(
+            f"{at}.lasts", f"is over before the last of {rule.tries} tries; it must be more than their pauses"
+        )
     if rule.tries > MOST_TRIES:
         yield Fault(
             f"{at}.tries", f"is more than {MOST_TRIES}; who does not answer so often does not want to"

@@ -24,6 +24,7 @@ from routing.commands import (
 )
 from routing.decisions import (
     AgentBenched,
+    CallbackExpired,
     CallbackMissed,
     CustomerDialled,
     OfferExpired,
@@ -248,6 +249,8 @@ def decision_refused(turn: Turn, command: DecisionRefused) -> None:
             _undo_dial(turn, item, command.reason)
         case CallbackMissed(item=item, gave_up=True):
             _undo_giving_up(turn, item, command.reason)
+        case CallbackExpired(item=item):
+            _undo_expiry(turn, item, command.reason)
         case _:
             pass
 
@@ -273,6 +276,15 @@ def _undo_giving_up(turn: Turn, item: str, reason: str) -> None:
         return
     if record.item.callback is not None:
         record.item = callbacks.rested(record.item, callbacks.rule_of(record.line.policy), turn.floor.now)
+    turn.enqueue(record)
+
+
+def _undo_expiry(turn: Turn, item: str, reason: str) -> None:
+    """The promise holds on, without an end of its own, unless the item itself is gone."""
+    record = turn.floor.items.get(item)
+    if record is None or record.place is not PARKED or reason == "item":
+        return
+    record.spent = (*record.spent, callbacks.PROMISE_KEPT)
     turn.enqueue(record)
 
 

@@ -95,6 +95,9 @@ def _check_sleep(floor: Floor, record: ItemRecord) -> None:
     assert record.rests == rests == (record.entry in set(line.resting)), f"{name} rests: {record.rests}"
     if waits and callback is not None and callback.dialled_at is not None:
         assert now < callback.dialled_at + rule.answer, f"{name} is dialled for too long"
+    expires_at = callbacks.expires_at(record.item, rule) if waits else None
+    if expires_at is not None and callbacks.PROMISE_KEPT not in record.spent:
+        assert now < expires_at, f"the promise of {name} is over"
 
 
 def _check_sleepers(router: Router) -> None:

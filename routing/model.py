@@ -80,11 +80,13 @@ class Callback:
 
     `missed`: how often they did not answer. `rests_until`: not dialled and not offered before. `dialled_at`: being
     dialled since, before an agent has it; ahead of now while the call waits for its turn at the carrier.
+    `asked_at`: when they were promised it (0: when the item came).
     """
 
     missed: int = 0
     rests_until: Micros = 0
     dialled_at: Micros | None = None
+    asked_at: Micros = field(default=0, metadata=ADDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class CallbackRule:
 
     `first`: "agent" or "customer". Customers are dialled first when at most `position` - 1 are before them, or their
     expected wait is at most `within` (0: that does not count). Who does not answer within `answer` is dialled again
-    after `pause`, `tries` times in all.
+    after `pause`, `tries` times in all. The promise holds for `lasts`, also where its turn never comes.
     """
 
     first: str = "agent"
@@ -102,6 +104,7 @@ class CallbackRule:
     tries: int = 3
     pause: Micros = 5 * MINUTE
     answer: Micros = 30 * SECOND
+    lasts: Micros = field(default=72 * 60 * MINUTE, metadata=ADDED)
 
 
 @quick

@@ -46,6 +46,8 @@ def _add_special(because: dict[str, str | int], record: ItemRecord, now: Micros)
     if item.callback is not None:
         because["callback"] = callbacks.rule_of(policy).first
         because["missed"] = item.callback.missed
+        if item.callback.asked_at:
+            because["promised_ms"] = max(now - item.callback.asked_at, 0) // 1000
     if item.kept:
         because["kept"] = item.kept
     if record.ring:

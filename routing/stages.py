@@ -39,6 +39,9 @@ def _lay_down(floor: "Floor", record: ItemRecord, callback: Callback, later: lis
     rule, item, now = callbacks.rule_of(record.line.policy), record.item, floor.now
     wake(floor, record)
     later.append(callbacks.next_change(callback, rule))
+    expires_at = callbacks.expires_at(item, rule)
+    if expires_at is not None:
+        later.append(expires_at)
     if callbacks.is_offered(callback, rule, now):
         return None
     if callbacks.is_resting(callback, now):

@@ -170,7 +170,9 @@ class Turn:
             if record.place is not WAITING or not is_staged(record):
                 continue
             changed = callback_turns.miss_who_is_overdue(floor, record, self.out)
-            if self._overflow(record) or (record.place is WAITING and stages.restage(floor, record)):
+            changed = self._overflow(record) or changed
+            changed = callback_turns.end_who_waits_in_vain(floor, record, self.out) or changed
+            if record.place is WAITING and stages.restage(floor, record):
                 changed = True
             if changed and name not in newcomers:
                 self.items.append(record)

@@ -22,7 +22,7 @@ from service_desk.actions.places import Place
 from service_desk.clock import MINUTE, SECOND, Micros
 from service_desk.domain import callback, events
 from service_desk.domain import interaction as life
-from service_desk.domain.callback import CANCELLED, UNREACHED, Pending, pending
+from service_desk.domain.callback import CANCELLED, EXPIRED, UNREACHED, Pending, pending
 from service_desk.domain.config import CARRIER_S, PhoneLine
 from service_desk.domain.spoken import phrases
 from service_desk.errors import Conflict
@@ -258,6 +258,11 @@ def _not_allowed(tx: Tx, row: Row) -> Row:
 def _give_up(tx: Tx, row: Row, why: str) -> Row:
     """Nobody was reached, or can be: a ticket tells a person, as after a chat that nobody was there for."""
     row = messages.add_system_line(tx, row, "callback.given_up")
+    _tell_a_person(tx, row, why)
+    return _over(tx, row, "system", UNREACHED)
+
+
+def _tell_a_person(tx: Tx, row: Row, why: str) -> None:
     tickets.open_ticket(
         tx,
         subject=f"Callback not reached: {row['caller']}",
@@ -269,7 +274,6 @@ def _give_up(tx: Tx, row: Row, why: str) -> Row:
         brand_id=row["brand_id"],
         assignee_id=None,
     )
-    return _over(tx, row, "system", UNREACHED)
 
 
 def cancel(tx: Tx, interaction_id: str, agent_id: str) -> Row:
@@ -370,6 +374,22 @@ def overdue(tx: Tx, decision: decided.CallbackMissed) -> str | None:
     if row is None or row["state"] != life.QUEUED or state is None or state.dialled_at is None:
         return "item"
     not_answered(tx, row)
+    return None
+
+
+def expired(tx: Tx, decision: decided.CallbackExpired) -> str | None:
+    """Their turn has not come as long as the promise lasts."""
+    row = tx.get_for_update(CONTACT, decision.item)
+    state = None if row is None else pending(row)
+    if row is None or row["state"] != life.QUEUED or state is None or state.dialling:
+        return "item"
+    if _has_called_since(tx, row):
+        _called_again(tx, row)
+        return None
+    lasts_h = callback.rule_of(tx.config, row["queue_id"]).lasts_h
+    row = messages.add_system_line(tx, row, "callback.expired")
+    _tell_a_person(tx, row, f"their turn did not come within {lasts_h} h")
+    _over(tx, row, "system", EXPIRED)
     return None
 
 

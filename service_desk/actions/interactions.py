@@ -20,6 +20,7 @@ from service_desk.actions.places import (
 from service_desk.clock import SECOND, Micros
 from service_desk.domain import events
 from service_desk.domain import interaction as life
+from service_desk.domain.callback import for_router as callback_for_router
 from service_desk.domain.callback import pending
 from service_desk.domain.config import DeskConfig
 from service_desk.errors import Conflict, NotFound
@@ -146,7 +147,7 @@ def move(tx: Tx, row: Row, state: str, **values: Any) -> Row:
 
 def work_item_for(row: Row, config: DeskConfig) -> WorkItem:
     """Routing's view of an interaction: the one place that makes it."""
-    hints, waits_to_be_called = row["hints"] or NO_HINTS, pending(row)
+    hints, waits_to_be_called = row["hints"] or NO_HINTS, callback_for_router(row)
     return WorkItem(
         id=row["id"],
         medium=row["channel"],
@@ -156,7 +157,7 @@ def work_item_for(row: Row, config: DeskConfig) -> WorkItem:
         requires=tuple(Skill(name, level) for name, level in sorted(row["requires"].items())),
         preferred=tuple(Preferred(agent, 0, why) for agent, why in hints.get("preferred", ())),
         kept=hints.get("kept", "") if waits_to_be_called is None else "",
-        callback=None if waits_to_be_called is None else waits_to_be_called.for_router(),
+        callback=waits_to_be_called,
         joined_at=hints.get("moved_at", came_at(row) if "kept" in hints else 0),
         value=config.value_of(row["account"]),
         placed=hints.get("placed", False),

@@ -147,7 +147,12 @@ def foreseen_rows(decisions: Sequence[decided.Decision]) -> list[Foreseen]:
             case decided.WrapUpExpired():
                 agent_ids.add(decision.agent)
                 item_ids.add(decision.item)
-            case decided.Overflowed() | decided.CustomerDialled() | decided.CallbackMissed():
+            case (
+                decided.Overflowed()
+                | decided.CustomerDialled()
+                | decided.CallbackMissed()
+                | decided.CallbackExpired()
+            ):
                 item_ids.add(decision.item)
     rows = [
         Foreseen(_LOCK[table], {"ids": sorted(ids)}, table)
@@ -179,13 +184,19 @@ def _apply(tx: Tx, decision: decided.Decision, policy_version: int, expired: dic
             return wrap_up.expire(tx, decision.item, decision.agent)
         case decided.Unroutable():
             tx.audit("routing.unroutable", decision.item, **dict(decision.because))
-        case decided.Overflowed() | decided.CustomerDialled() | decided.CallbackMissed():
+        case (
+            decided.Overflowed()
+            | decided.CustomerDialled()
+            | decided.CallbackMissed()
+            | decided.CallbackExpired()
+        ):
             return _treat(tx, decision)
     return None
 
 
 def _treat(
-    tx: Tx, decision: decided.Overflowed | decided.CustomerDialled | decided.CallbackMissed
+    tx: Tx,
+    decision: decided.Overflowed | decided.CustomerDialled | decided.CallbackMissed | decided.CallbackExpired,
 ) -> str | None:
     """What is decided about one that waits, besides offering it."""
     match decision:
@@ -195,6 +206,8 @@ def _treat(
             return callbacks.dial_in_turn(tx, decision)
         case decided.CallbackMissed():
             return callbacks.overdue(tx, decision)
+        case decided.CallbackExpired():
+            return callbacks.expired(tx, decision)
 
 
 def _overflow(tx: Tx, decision: decided.Overflowed) -> str | None:

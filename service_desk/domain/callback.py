@@ -14,7 +14,8 @@ from service_desk.domain.interaction import QUEUED
 
 UNREACHED: Final = "callback_missed"
 CANCELLED: Final = "callback_cancelled"
-ENDS: Final = frozenset({UNREACHED, CANCELLED, CALLED_AGAIN})
+EXPIRED: Final = "callback_expired"
+ENDS: Final = frozenset({UNREACHED, CANCELLED, EXPIRED, CALLED_AGAIN})
 """Why a contact has ended whose customer was to be called, and was not spoken to."""
 HINT = "callback"
 DIALS = "dials"
@@ -40,15 +41,19 @@ class Pending:
     dialled_at: int | None = None
     dialling: bool = False
 
-    def for_router(self) -> routing.Callback:
-        """As the router reads it."""
-        return routing.Callback(self.missed, self.rests_until, self.dialled_at)
-
 
 def pending(row: Contact) -> Pending | None:
     """How the callback of a contact stands; None: its customer is on the line, or it is none."""
     found = (row["hints"] or {}).get(HINT)
     return None if found is None else Pending(**found)
+
+
+def for_router(row: Contact) -> routing.Callback | None:
+    """How the callback of a contact stands, as the router reads it."""
+    state = pending(row)
+    if state is None:
+        return None
+    return routing.Callback(state.missed, state.rests_until, state.dialled_at, row["callback_at"] or 0)
 
 
 def dials(row: Contact) -> int:

@@ -155,8 +155,9 @@ class Callback(Part):
     With `offer_after_s` the waiting treatment offers it from so much waiting on; without it only overflow steps lead to
     it. `first`: "agent" (an agent takes the contact, then the customer's phone rings) or "customer" (the customer is
     called when at most `position` - 1 are before them, or they would wait at most `within_s`, and waits on in place).
-    Who does not answer within `answer_s` is called again after `pause_s`, `tries` times in all. Called are numbers of
-    the countries that the desk's phone lines are in, and of `countries` (ISO 3166 codes) besides.
+    Who does not answer within `answer_s` is called again after `pause_s`, `tries` times in all. Whose turn has not come
+    `lasts_h` hours after they asked is called no more: a ticket tells a person. Called are numbers of the countries
+    that the desk's phone lines are in, and of `countries` (ISO 3166 codes) besides.
     """
 
     first: Literal["agent", "customer"] = "agent"
@@ -166,6 +167,7 @@ class Callback(Part):
     pause_s: int = Field(300, ge=30, le=86_400)
     position: int = Field(1, ge=1, le=1_000)
     within_s: int = Field(0, ge=0, le=3_600)
+    lasts_h: int = Field(72, ge=1, le=168)
     countries: list[str] = Field([], max_length=COUNTRIES_MOST)
 
     @field_validator("countries")
@@ -185,6 +187,7 @@ class Callback(Part):
             tries=self.tries,
             pause=self.pause_s * SECOND,
             answer=(self.answer_s + CARRIER_S) * SECOND,
+            lasts=self.lasts_h * 3_600 * SECOND,
         )
 
 

@@ -39,7 +39,7 @@ FIELDS: Final = {
         "pause",
         "within",
     )
-} | {"any_of": "requires"}
+} | {"any_of": "requires", "lasts": "lasts_h"}
 """The router's names of fields, and ours."""
 
 

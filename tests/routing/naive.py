@@ -44,6 +44,7 @@ class Item:
     ring: int = 0
     only: Preferred | None = None
     spent: set[tuple[str, str, str]] = field(default_factory=set)
+    promise_kept: bool = False  # the end of its callback was refused
 
     @property
     def waits(self) -> bool:
@@ -123,9 +124,19 @@ class NaiveRouter:
             return
         times = callback.missed + 1
         self.out.append(d.CallbackMissed(each.item.id, times, times >= rule.tries))
-        each.item = replace(each.item, callback=Callback(times, self.now + rule.pause))
+        rests = Callback(times, self.now + rule.pause, asked_at=callback.asked_at)
+        each.item = replace(each.item, callback=rests)
         if times >= rule.tries:
             each.item = replace(each.item, callback=callback)
+            each.place = "parked"
+
+    def expire(self, each: Item) -> None:
+        """A promise to call does not hold for ever; while the customer is being dialled it does."""
+        callback = each.item.callback
+        if not each.waits or callback is None or callback.dialled_at is not None or each.promise_kept:
+            return
+        if self.now - (callback.asked_at or each.item.queued_at) >= self.calls_back(each.item).lasts:
+            self.out.append(d.CallbackExpired(each.item.id))
             each.place = "parked"
 
     def dial(self, *, looks: bool) -> None:
@@ -362,6 +373,7 @@ class NaiveRouter:
         for _, each in sorted(self.items.items()):
             self.miss(each)
             self.overflow(each)
+            self.expire(each)
         for each in self.items.values():
             if each.waits:
                 self.stage(each)
@@ -408,6 +420,8 @@ class NaiveRouter:
         if item.callback is not None:
             first = self.calls_back(item).first
             because = {**because, "callback": first, "missed": item.callback.missed}
+            if item.callback.asked_at:
+                because = {**because, "promised_ms": max(self.now - item.callback.asked_at, 0) // 1000}
         if item.kept:
             because = {**because, "kept": item.kept}
         if each.ring:
@@ -615,7 +629,7 @@ class NaiveRouter:
             if person.benched_by == decision.offer:
                 self.unbench(person)
                 person.blocked = reason == "agent"
-        if isinstance(decision, d.Overflowed | d.CallbackMissed) and reason != "item":
+        if isinstance(decision, d.Overflowed | d.CallbackMissed | d.CallbackExpired) and reason != "item":
             self.back_into_line(decision)
         if isinstance(decision, d.CustomerDialled) and decision.item in self.items:
             self.not_dialled(self.items[decision.item], reason)
@@ -628,18 +642,21 @@ class NaiveRouter:
                 if reason == "agent":
                     self.people[decision.offer.agent].blocked = True
 
-    def back_into_line(self, decision: d.Overflowed | d.CallbackMissed) -> None:
+    def back_into_line(self, decision: d.Overflowed | d.CallbackMissed | d.CallbackExpired) -> None:
         each = self.items.get(decision.item)
         if each is None or each.place != "parked":
             return
         if isinstance(decision, d.Overflowed):
             each.spent.add((decision.queue, str(decision.because["when"]), str(decision.because["to"])))
+        elif isinstance(decision, d.CallbackExpired):
+            each.promise_kept = True
         elif not decision.gave_up:
             return
         each.place = "waiting"
         if isinstance(decision, d.CallbackMissed) and each.item.callback is not None:
             until = self.now + self.calls_back(each.item).pause
-            each.item = replace(each.item, callback=Callback(each.item.callback.missed, until))
+            rests = replace(each.item.callback, rests_until=until, dialled_at=None)
+            each.item = replace(each.item, callback=rests)
 
     def not_dialled(self, each: Item, reason: str) -> None:
         callback = each.item.callback
@@ -649,7 +666,7 @@ class NaiveRouter:
             each.place = "parked"
         else:
             until = self.now + self.calls_back(each.item).pause
-            each.item = replace(each.item, callback=Callback(callback.missed, until))
+            each.item = replace(each.item, callback=replace(callback, rests_until=until, dialled_at=None))
 
     def tick(self) -> None:
         for at, kind, item, agent in sorted(self.due()):

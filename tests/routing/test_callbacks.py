@@ -157,7 +157,7 @@ def test_many_who_rest_cost_no_look_at_each_with_every_command(monkeypatch: pyte
 def test_nobody_is_dialled_while_nobody_works() -> None:
     """Who answered would hear music, and nobody would come: it sleeps until somebody of the queue is ready."""
     floor = Floor(c.WorkQueued(callbacks.asked(item("call"))), policy=by(BY_CUSTOMER))
-    assert floor.router.next_deadline() is None
+    assert floor.router.next_deadline() == START + BY_CUSTOMER.lasts, "only its promise ends"
     floor.do(ready("bert", queues=frozenset({"sales"})))
     assert floor.do(c.Tick(), after=MINUTE) == []
     assert kinds(floor.do(*BUSY)) == ["CustomerDialled"], "busy is enough"
@@ -274,3 +274,92 @@ def test_a_router_from_the_rows_knows_who_is_being_dialled_and_since_when() -> N
         floor.now += 15 * SECOND
         assert twin.apply(step, floor.now) == floor.router.apply(step, floor.now)
     assert twin.snapshot() == floor.router.snapshot()
+
+
+DAY = 24 * 60 * MINUTE
+CLOSED = Hours("UTC", ((),) * 7)
+
+
+@pytest.mark.parametrize("why", ["nobody works", "closed", "agent first"])
+def test_a_promise_whose_turn_does_not_come_ends_when_it_is_as_old_as_it_lasts(why: str) -> None:
+    """Once, at its instant, counted from the promise: also for a router that is restored or begins from the rows."""
+    rule = replace(BY_AGENT if why == "agent first" else BY_CUSTOMER, lasts=2 * DAY)
+    policy = Policy(1, (QueuePolicy("billing", callback=rule, hours=CLOSED if why == "closed" else None),))
+    works = why != "nobody works"
+    floor = Floor(*(BUSY if works else ()), policy=policy)
+    call = callbacks.asked(item("call", queued_at=START - MINUTE), START)
+    assert floor.do(c.WorkQueued(call)) == []
+    twin = Router.restore(floor.router.snapshot())
+    agents = [(ready("zoe").agent, True, START, None)] if works else []
+    anew = Router.rebuild(policy, floor.now, agents=agents, waiting=[(call, 0)])
+    if works:
+        anew.apply(BUSY[0], floor.now)
+    over: list[d.Decision] = []
+    while not over:
+        due = floor.router.next_deadline()
+        assert due is not None
+        over = floor.do(c.Tick(), after=due - floor.now)
+    assert floor.now == START + 2 * DAY
+    (expired,) = over
+    assert isinstance(expired, d.CallbackExpired)
+    assert (expired.because["rule"], expired.because["promised_ms"]) == ("promise_over", 2 * DAY // 1000)
+    assert floor.router.position("call") is None
+    assert list(twin.apply(c.Tick(), floor.now)) == list(anew.apply(c.Tick(), floor.now)) == over
+    assert floor.do(c.Tick(), ready("anna"), c.WorkEnded("call"), c.Tick(), after=DAY) == [], "once"
+
+
+def test_who_is_being_dialled_when_the_promise_ends_may_still_answer() -> None:
+    """It ends once they have not: they are not tried again."""
+    rule = replace(BY_CUSTOMER, lasts=MINUTE)
+    call = callbacks.asked(item("call"), START - MINUTE + SECOND)
+    for answers in (True, False):
+        floor = Floor(*BUSY, policy=by(rule))
+        assert kinds(floor.do(c.WorkQueued(call))) == ["CustomerDialled"]
+        assert floor.do(c.Tick(), after=SECOND) == []
+        if answers:
+            assert tell(floor, callbacks.reached(place_of(floor, "call"))) == []
+            assert floor.do(c.Tick(), after=DAY) == [], "they are on the line"
+        else:
+            assert kinds(floor.do(c.Tick(), after=rule.answer)) == ["CallbackMissed", "CallbackExpired"]
+            assert floor.router.position("call") is None
+
+
+def test_what_rings_when_the_promise_ends_may_still_be_taken() -> None:
+    rule = replace(BY_AGENT, lasts=10 * SECOND)
+    for taken in (True, False):
+        floor = Floor(ready("anna"), policy=by(rule))
+        assert kinds(floor.do(c.WorkQueued(callbacks.asked(item("call"), START)))) == ["OfferMade"]
+        assert floor.do(c.Tick(), after=11 * SECOND) == []
+        if taken:
+            floor.accept("call")
+            assert floor.do(c.Tick(), after=DAY) == []
+        else:
+            decided = floor.do(c.Tick(), after=9 * SECOND)
+            assert kinds(decided) == ["OfferExpired", "AgentBenched", "CallbackExpired"]
+
+
+def test_a_shorter_promise_counts_for_those_that_were_made() -> None:
+    floor = Floor(c.WorkQueued(callbacks.asked(item("call"), START)), policy=by(BY_CUSTOMER))
+    assert floor.do(c.PolicyChanged(by(replace(BY_CUSTOMER, lasts=DAY), 2))) == []
+    assert floor.router.next_deadline() == START + DAY
+    assert floor.do(c.Tick(), after=DAY - SECOND) == []
+    assert floor.do(c.PolicyChanged(by(BY_CUSTOMER, 3)), c.Tick(), after=SECOND) == [], "and a longer one"
+    assert kinds(floor.do(c.PolicyChanged(by(replace(BY_CUSTOMER, lasts=DAY), 4)))) == ["CallbackExpired"]
+
+
+@pytest.mark.parametrize("reason", ["item", "treatment"])
+def test_a_refused_end_of_a_promise_is_not_tried_again(reason: str) -> None:
+    floor = Floor(
+        c.WorkQueued(callbacks.asked(item("call"), START)), policy=by(replace(BY_CUSTOMER, lasts=DAY))
+    )
+    (expired,) = floor.do(c.Tick(), after=DAY)
+    assert floor.do(c.DecisionRefused(expired, reason)) == []
+    assert floor.router.position("call") == (None if reason == "item" else 1)
+    assert floor.do(c.Tick(), after=DAY) == []
+    assert kinds(floor.do(*BUSY)) == ([] if reason == "item" else ["CustomerDialled"])
+
+
+def test_an_offer_says_how_old_the_promise_is() -> None:
+    floor = Floor(c.WorkQueued(callbacks.asked(item("call"), START)), policy=by(BY_AGENT))
+    (made,) = floor.do(ready("anna"), after=2 * MINUTE)
+    assert made.because["promised_ms"] == 120_000

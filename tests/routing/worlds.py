@@ -48,6 +48,7 @@ some_call_rules = st.builds(
     tries=st.integers(1, 3),
     pause=st.sampled_from([0, 20 * SECOND]),
     answer=st.sampled_from([10 * SECOND, 30 * SECOND]),
+    lasts=st.sampled_from([40 * SECOND, 2 * MINUTE, 72 * 60 * MINUTE]),
 )
 call_rules = st.one_of(st.none(), some_call_rules)
 ageings = st.sampled_from(
@@ -155,6 +156,7 @@ def items(now: Micros) -> st.SearchStrategy[WorkItem]:
         callback=st.sampled_from(
             [None] * 5
             + [Callback(), Callback(1), Callback(1, now + 20 * SECOND), Callback(0, 0, now - 10 * SECOND)]
+            + [Callback(asked_at=now), Callback(asked_at=now - 30 * SECOND)]
         ),
     )
 

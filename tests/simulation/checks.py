@@ -140,8 +140,8 @@ def _idle_pairs(reader: Reader) -> Iterator[tuple[str, str]]:
 
 def _waits_for_agents(reader: Reader, row: sa.RowMapping) -> bool:
     """Not who rests after having been missed, nor who is to be on the line first."""
-    state, rule = callback.pending(row), callback.rule_of(reader.config, row["queue_id"])
-    return state is None or is_offered(state.for_router(), rule.for_router(), reader.now)
+    state, rule = callback.for_router(row), callback.rule_of(reader.config, row["queue_id"])
+    return state is None or is_offered(state, rule.for_router(), reader.now)
 
 
 def differs(reader: Reader, agent_id: str, state: dict[str, Any]) -> list[str]:

@@ -322,6 +322,7 @@ export const en = {
   "state_of.missed": "not answered",
   "state_of.callback_missed": "not reached",
   "state_of.callback_cancelled": "called off",
+  "state_of.callback_expired": "promise over",
   "state_of.called_again": "called again",
 
   "ticket.new": "New ticket",
@@ -455,6 +456,7 @@ export const en = {
   "system.callback.canceled": "Callback: the call was ended before the customer answered",
   "system.callback.completed": "Callback: the call ended before anybody spoke",
   "system.callback.given_up": "Callback: given up without reaching the customer; a ticket was opened",
+  "system.callback.expired": "Callback: its turn did not come in time; a ticket was opened",
   "system.callback.called_again": "Callback: the customer called again by themselves",
   "system.callback.cancelled": "Callback: called off",
   "system.callback.put_off": "Callback: put off, since the carrier took no more calls in time",

@@ -11,12 +11,13 @@ import sqlalchemy as sa
 
 from channels.contract import CallChanged, CallStatus, TextReceived
 from routing.model import Callback
+from routing.records import WAITING
 from service_desk.actions import admin, agents, offers, texts, wrap_up
 from service_desk.bus.local import LocalBus
 from service_desk.clock import SECOND, ManualClock, Micros
 from service_desk.desk import Desk
 from service_desk.dispatch.host import RoutingHost
-from service_desk.domain.callback import pending
+from service_desk.domain.callback import for_router
 from service_desk.errors import DeskError
 from service_desk.lease import Lease, SoleLease
 from service_desk.queries.lines import line_facts
@@ -75,7 +76,7 @@ class Floor:
             and {offer.id for offer in router.pending_offers()} == ringing
             # the router is ahead of the rows until what it decided is recorded
             and all(
-                (known[name].item.queue, known[name].item.callback) == place
+                known[name].place is WAITING and (known[name].item.queue, known[name].item.callback) == place
                 for name, place in lines.items()
                 if name in known
             )
@@ -227,7 +228,8 @@ Place = tuple[str, Callback | None]
 def _progress(reader: Reader) -> tuple[int, int, set[str], dict[str, Place]]:
     """(last command said, last one heard, offers pending, where who waits stands, by the rows), all of one moment."""
     cursor, offer, contact = schema.cursor, schema.offer, schema.interaction
-    waiting = sa.select(contact.c.id, contact.c.queue_id, contact.c.hints).where(contact.c.state == "queued")
+    place = (contact.c.queue_id, contact.c.hints, contact.c.callback_at)
+    waiting = sa.select(contact.c.id, *place).where(contact.c.state == "queued")
     return (
         reader.scalar(sa.select(schema.positions.c.command)) or 0,
         reader.scalar(sa.select(cursor.c.position).where(cursor.c.name == "routing")) or 0,
@@ -237,8 +239,7 @@ def _progress(reader: Reader) -> tuple[int, int, set[str], dict[str, Place]]:
 
 
 def _place(row: sa.RowMapping) -> Place:
-    state = pending(row)
-    return row["queue_id"], None if state is None else state.for_router()
+    return row["queue_id"], for_router(row)
 
 
 @contextlib.asynccontextmanager

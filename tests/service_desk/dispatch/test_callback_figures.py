@@ -24,6 +24,8 @@ from tests.service_desk.people import rows_of
 from tests.service_desk.storage.two_nodes import faults
 
 QUEUE = "service"
+NOON = 1_700_046_000 * SECOND
+"""In Berlin: the lists of today reach hours on from here."""
 
 
 async def counts(place: Floor, queue: str = QUEUE) -> dict[str, int]:
@@ -174,4 +176,22 @@ async def test_the_longest_wait_is_of_those_who_are_on_the_line(sqlite_url: str)
         board = await place.desk.read(compute_board)
         (queue,) = [each for each in board.queues if each.id == QUEUE]
         assert queue.oldest_at == row["created_at"] == place.clock.now() - 10 * SECOND
+        assert await faults(place.desk) == []
+
+
+async def test_one_whose_promise_was_over_is_abandoned_and_late(db_url: str) -> None:
+    """Nobody spoke to the customer: it is no answer, and no short abandon either."""
+    async with floor(db_url, NOON) as place:
+        await only_sales(place)
+        await publish(place, callback={**AGENT_FIRST, "lasts_h": 1})
+        name = await asked(place)
+        await passes(place, 3_600)
+        row = await place.contact(name)
+        assert row["end_reason"] == "callback_expired"
+        assert await counts(place) == {"offered": 1, "abandoned": 1}
+        (stay,) = await rows_of(place.desk, schema.segment, interaction_id=row["id"])
+        assert (stay["outcome"], stay["answered_at"], stay["in_target"]) == ("abandoned", None, False)
+        board = await place.desk.read(compute_board)
+        (line,) = [each for each in board.queues if each.id == QUEUE]
+        assert (line.waiting, line.callbacks) == (0, 0)
         assert await faults(place.desk) == []

@@ -13,6 +13,7 @@ from channels.contract import (
     CallStatus,
     ConferenceChanged,
     CustomerAnswered,
+    DigitsPressed,
     HangUp,
     Hold,
     Join,
@@ -928,3 +929,86 @@ async def test_a_call_that_is_called_off_while_it_waits_for_its_turn_never_leave
         assert not await place.desk.run(claim, effect["position"], "outbox", fence)
         (effect,) = await rows_of(place.desk, schema.effect, kind="dial_customer")
         assert (effect["state"], effect["detail"], effect["tried_at"]) == ("dropped", None, None)
+
+
+@pytest.mark.parametrize("rule", [AGENT_FIRST, CUSTOMER_FIRST])
+async def test_a_promise_whose_turn_does_not_come_ends_and_a_ticket_tells_a_person(
+    db_url: str, rule: dict[str, Any]
+) -> None:
+    """Nobody serves the queue: once, at its time, also for a router that begins anew in between."""
+    async with floor(db_url) as place:
+        await only_sales(place)
+        await publish(place, callback={**rule, "lasts_h": 2})
+        name = await asked(place)
+        began = (await place.contact(name))["callback_at"]
+        await passes(place, 3_600)
+        await place.stop()
+        place.start()
+        await place.settle()
+        left_s = 7_200 - (place.clock.now() - began) // SECOND
+        await passes(place, left_s - 1)
+        assert (await place.contact(name))["state"] == "queued"
+        assert await faults(place.desk) == []
+        await passes(place, 1)
+        row = await place.contact(name)
+        assert (row["state"], row["ended_by"], row["end_reason"]) == ("ended", "system", "callback_expired")
+        assert row["ended_at"] - row["callback_at"] == 7_200 * SECOND
+        assert await history(place, name) == "callback_expired"
+        assert await lines_of(place, name) == ["callback.asked", "callback.expired"]
+        (ticket,) = await rows_of(place.desk, schema.ticket)
+        assert "did not come within 2 h" in ticket["description"]
+        assert await rows_of(place.desk, schema.effect, kind="dial_customer") == []
+        await place.stop()
+        place.start()
+        await place.settle()
+        await place.say("bob", "ready")
+        await passes(place, 7_200)
+        assert len(await rows_of(place.desk, schema.ticket)) == 1
+        assert await rows_of(place.desk, schema.offer, interaction_id=row["id"]) == []
+        assert await faults(place.desk) == []
+
+
+async def test_a_promise_that_a_person_makes_shorter_ends_for_those_who_wait(sqlite_url: str) -> None:
+    async with floor(sqlite_url) as place:
+        await only_sales(place)
+        await publish(place, callback=AGENT_FIRST)
+        name = await asked(place)
+        await passes(place, 5_000)
+        assert (await place.contact(name))["state"] == "queued"
+        await publish(place, callback={**AGENT_FIRST, "lasts_h": 1})
+        await place.settle()
+        assert (await place.contact(name))["end_reason"] == "callback_expired"
+        assert await faults(place.desk) == []
+
+
+async def test_who_is_called_when_the_promise_ends_may_still_answer(sqlite_url: str) -> None:
+    async with floor(sqlite_url) as place:
+        await only_sales(place)
+        await publish(place, callback={**CUSTOMER_FIRST, "lasts_h": 1})
+        name = await asked(place)
+        await passes(place, 3_600 - 10)
+        await dan_is_busy(place)
+        assert await leaves(place, name)
+        await passes(place, 20)
+        assert await picks_up(place, name) != HangUp()
+        await passes(place, 3_600)
+        assert (await place.contact(name))["state"] == "queued"
+        assert pending(await place.contact(name)) is None, "they are on the line"
+        assert await faults(place.desk) == []
+
+
+async def test_who_called_again_and_was_served_is_owed_nothing_when_the_promise_ends(sqlite_url: str) -> None:
+    """They chose another queue, whence a supervisor moved them into this one: that takes no callback over."""
+    async with floor(sqlite_url) as place:
+        await only_sales(place)
+        await publish(place, callback={**AGENT_FIRST, "lasts_h": 1})
+        name = await asked(place)
+        row = await place.contact(again := await call_from(place, NUMBER, "phone-menu"))
+        chosen = DigitsPressed(row["external_id"], "2", "menu-sales")
+        await place.desk.run(calls.choose, "phone-menu", chosen)
+        await place.settle()
+        row = await place.contact(again)
+        await place.desk.run(supervision.move_contact, row["id"], row["version"], "service", "wrong queue")
+        await passes(place, 3_600)
+        assert (await place.contact(name))["end_reason"] == "called_again"
+        assert await rows_of(place.desk, schema.ticket) == []
