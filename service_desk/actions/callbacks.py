@@ -39,6 +39,8 @@ LEAVES_WITHIN: Final[Micros] = MINUTE
 """From the promise to call somebody to the end of the call in which it was made, at most."""
 HANDED_BACK: Final = "callback_handed_back"
 """Of a stay in the line: the agent ended it before the customer was reached."""
+PUT_OFF: Final = "callback_put_off"
+"""The same: the call to the customer never left."""
 _WAITING_OF = Prepared(
     sa.select(CONTACT.c.id)
     .where(
@@ -316,7 +318,7 @@ def hand_back(tx: Tx, row: Row) -> Row:
 
 def put_off(tx: Tx, row: Row) -> Row:
     """The call never left, because the carrier takes no more: it rests in its place, and no try is counted."""
-    return _rest(tx, row, "callback.put_off", UNREACHED)
+    return _rest(tx, row, "callback.put_off", PUT_OFF)
 
 
 def _rest(tx: Tx, row: Row, line: str, reason: str) -> Row:

@@ -914,6 +914,8 @@ async def test_agent_first_a_call_that_never_left_frees_the_agent_and_is_no_try(
         (agent,) = await rows_of(place.desk, schema.agent, id=place.names["bob"])
         assert agent["chosen"] == "ready", "it is not the agent's fault"
         assert (await lines_of(place, name))[-1] == "callback.put_off"
+        told = [row["data"] for row in await rows_of(place.desk, schema.event, kind="interaction.queued")]
+        assert (told[-1]["reason"], told[-1]["agent_id"]) == ("callback_put_off", place.names["bob"])
         assert await faults(place.desk) == []
 
 
