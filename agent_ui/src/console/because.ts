@@ -20,6 +20,15 @@ export function explainOffer({ because, attempt }: OfferView): string[] {
   return sentences;
 }
 
+/** Of a callback whose customer did not answer before: which try this is, and how old the promise; null of others. */
+export function laterTry({ because }: OfferView): string | null {
+  const { missed, promised_ms: promised, waited_ms: waited } = because;
+  const age = isNumber(promised) ? promised : waited;
+  if (because["callback"] === undefined || !isNumber(missed) || missed < 1 || !isNumber(age)) return null;
+  const key = missed === 1 ? "callback.second_try" : missed === 2 ? "callback.third_try" : "callback.later_try";
+  return t(key, { number: missed + 1, age: formatSpan(age / 1000) });
+}
+
 /** What rings: a callback says so, and whether the customer is on the line already. */
 export function incomingAs({ channel, callback, call }: InteractionView): TextKey {
   if (!callback) return channels[channel].incoming;

@@ -20,6 +20,7 @@ import { useDesk } from "./desk.ts";
 import { useNotices } from "./notices.ts";
 import Idle from "./Idle.vue";
 import OfferCard from "./OfferCard.vue";
+import OfferPreview from "./OfferPreview.vue";
 import { useSession } from "./session.ts";
 import StateMenu from "./StateMenu.vue";
 import TimelineRow from "./TimelineRow.vue";
@@ -198,7 +199,28 @@ describe("an offer", () => {
     };
     expect(kind("in-progress", false)).toBe("Incoming call");
     expect(kind("completed")).toBe("Callback: you take it, then the customer is called");
-    expect(kind("in-progress")).toBe("Callback: the customer is on the line");
+    expect(kind("in-progress")).toBe("Callback: the customer was called first, and is on the line");
+  });
+
+  it("says of a callback which try it is, and how long ago the customer was promised it", () => {
+    ringBeside();
+    const [first] = useDesk().offers;
+    const call = { customer_leg: "completed", agent_leg: null, in_conference: false };
+    const shown = (because: Record<string, string | number>) => {
+      const callbacks = { ...first, offer: offer({ because }), interaction: { ...ringing, channel: "phone", callback: true, call } };
+      const [card, preview] = [draw(OfferCard, { ringing: callbacks, first: true }), draw(OfferPreview, { ringing: callbacks })];
+      const said = find(card, "offer-try").exists() ? find(card, "offer-try").text() : null;
+      const inFront = find(preview, "offer-preview-try");
+      expect(inFront.exists() ? inFront.text() : null, "in front it says the same").toBe(said);
+      return said;
+    };
+    const promised = { callback: "agent", promised_ms: 7_500_000, waited_ms: 9_000_000 };
+    expect(shown({ ...promised, missed: 0 })).toBeNull();
+    expect(shown({ ...promised, missed: 1 })).toBe("Second try, promised 2 h 5 min ago");
+    expect(shown({ ...promised, missed: 2 })).toBe("Third try, promised 2 h 5 min ago");
+    expect(shown({ ...promised, missed: 6 })).toBe("Try 7, promised 2 h 5 min ago");
+    expect(shown({ callback: "agent", waited_ms: 300_000, missed: 1 }), "of a desk that did not say it yet").toBe("Second try, promised 5 min ago");
+    expect(shown({ missed: 2, waited_ms: 300_000 }), "no callback").toBeNull();
   });
 
   it("shows the record beside it without asking the server for anything", () => {
@@ -561,6 +583,9 @@ describe("a callback that is being made", () => {
     };
     expect(await told("interaction.queued", "callback_missed")).toBe("Maria Lang did not answer. The next try follows.");
     expect(await told("interaction.ended", "callback_missed")).toBe("Maria Lang could not be reached: a ticket was opened.");
+    expect(await told("interaction.queued", "callback_put_off")).toBe(
+      "Maria Lang could not be called: the carrier took no more calls in time. The next try follows.",
+    );
     expect(await told("interaction.queued", "agent_lost")).toBeUndefined();
     expect(await told("interaction.queued", "callback_missed", "agt_2")).toBeUndefined();
   });

@@ -125,7 +125,9 @@ function tellMissedCallbacks(): void {
 
 /** What to tell whoever waited for a customer who was not reached: the contact is back in line, or over. */
 export function missedCallback({ kind, data }: EventView, me: string): TextKey | null {
-  if (data["agent_id"] !== me || data["reason"] !== "callback_missed") return null;
+  if (data["agent_id"] !== me) return null;
+  if (data["reason"] === "callback_put_off") return "callback.put_off";
+  if (data["reason"] !== "callback_missed") return null;
   if (kind === "interaction.queued") return "callback.missed";
   return kind === "interaction.ended" ? "callback.given_up" : null;
 }

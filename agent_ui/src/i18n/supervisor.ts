@@ -164,6 +164,7 @@ export const supervisor = {
   "outcome.agent_signed_out": "put back: agent signed out",
   "outcome.softphone_missing": "put back: softphone missing",
   "outcome.callback_handed_back": "put back: callback, before it was reached",
+  "outcome.callback_put_off": "put back: callback, the carrier took no call",
   "outcome.parked": "answered, parked",
 
   "figure.waiting": "Waiting",
