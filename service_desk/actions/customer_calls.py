@@ -97,7 +97,7 @@ def adopt(tx: Tx, position: int, call_ids: Sequence[str]) -> bool:
 def _others(tx: Tx, own: Row) -> list[Row]:
     """Requests to the same number that may have left a call of which nothing was heard, about then or since."""
     since = own["tried_at"] - TURNS_UP_WITHIN
-    came_after = tx.now - callback_limits.WAITS_AT_MOST
+    came_after = tx.now - callback_limits.CAME_WITHIN
     contacts = tx.all(_CALLBACKS_OF, {"customer": own["customer_id"], "since": came_after})
     given_up = [  # those that nobody waits for any more: no index holds them but that of the keys
         DialCustomer(contact["account"], contact["id"], number).key

@@ -16,8 +16,9 @@ CALLBACKS_PER_DAY = 3
 """Of one number in all queues, each with the tries of its rule: nobody has a stranger's telephone ring all day."""
 COUNTED_FOR: Micros = DAY
 """So long a callback counts after it is over."""
-WAITS_AT_MOST: Micros = 7 * DAY
-"""Callbacks of calls that came longer ago are not looked for: bounds what is read for who calls very often."""
+CAME_WITHIN: Micros = COUNTED_FOR + 7 * DAY
+"""Callbacks of calls that came longer ago are not looked for: no promise lasts longer. Bounds what is read for who
+calls very often."""
 
 CONTACT = schema.interaction
 _OF_NUMBER = Prepared(  # over ix_interaction_customer
@@ -57,7 +58,7 @@ def _has_had_enough(reader: Reader | Tx, row: Mapping[Any, Any]) -> bool:
         "customer": row["customer_id"],
         "caller": row["caller"],
         "own": row["id"],
-        "came_after": reader.now - COUNTED_FOR - WAITS_AT_MOST,
+        "came_after": reader.now - CAME_WITHIN,
         "ended_after": reader.now - COUNTED_FOR,
     }
     begun = sum(1 for other in reader.all(_OF_NUMBER, asked) if callback.dials(other))
