@@ -105,6 +105,7 @@ def _segments(reader: Reader, since: Micros, until: Micros) -> Sequence[Row]:
         INTERACTION.c.account,
         INTERACTION.c.requires,
         INTERACTION.c.priority,
+        INTERACTION.c.callback_at,
     )
     statement = (
         sa.select(*what)
@@ -152,8 +153,12 @@ def _promise_s(config: DeskConfig, queue: str, medium: str) -> float | None:
 
 
 def _recorded(row: Row, since: Micros) -> Recorded:
-    gave_up = row["answered_at"] is None and row["outcome"] == "abandoned"
+    """Who asked to be called back waited until then, and had not given up: what follows is not their patience."""
+    asked = row["callback_at"]
+    gave_up = row["answered_at"] is None and row["outcome"] == "abandoned" and asked is None
     left = row["answered_at"] or row["ended_at"] or row["queued_at"]
+    if asked is not None:
+        left = max(row["queued_at"], min(left, asked))
     return Recorded(
         at_s=(row["queued_at"] - since) / SECOND,
         waited_s=(left - row["queued_at"]) / SECOND,

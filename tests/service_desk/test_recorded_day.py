@@ -93,6 +93,34 @@ def test_who_came_comes_again_at_their_time(store: Store, day: date) -> None:
     assert served.value == pytest.approx(found.answered, abs=max(3, 0.15 * len(rows)))
 
 
+def test_who_asked_to_be_called_back_has_not_run_out_of_patience(store: Store, day: date) -> None:
+    """They waited until they asked; what became of their callback, days later, says nothing of it."""
+    contact = schema.interaction
+    since = store.read(lambda reader: midnight(reader.config, day))
+
+    def asks(tx: Tx) -> int:
+        gave_up = sa.select(SEGMENT).join(contact, contact.c.id == SEGMENT.c.interaction_id)
+        row = tx.first(
+            gave_up.where(
+                contact.c.channel == "phone",
+                SEGMENT.c.outcome == "abandoned",
+                SEGMENT.c.queued_at >= since,
+                SEGMENT.c.queued_at < since + 24 * HOUR,
+            )
+        )
+        assert row is not None
+        ours = contact.c.id == row["interaction_id"]
+        tx.write(sa.update(contact).where(ours).values(callback_at=row["queued_at"] + 30 * SECOND))
+        later = sa.update(SEGMENT).where(SEGMENT.c.id == row["id"])
+        tx.write(later.values(ended_at=row["queued_at"] + 72 * HOUR))
+        return int(row["queued_at"])
+
+    came = (store.run(asks) - since) / SECOND
+    found = [one for kind in replayed(store, day).scenario.contacts for one in kind.recorded or ()]
+    (asked,) = [one for one in found if one.at_s == came]
+    assert (asked.waited_s, asked.gave_up) == (30.0, False)
+
+
 def test_who_was_ready_is_there_and_no_other_time(store: Store, day: date) -> None:
     """Anna says ready the evening before, goes for lunch at ten, is back from eleven to noon."""
     since = store.read(lambda reader: midnight(reader.config, day))
