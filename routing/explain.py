@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
 
-from routing import choice
+from routing import callbacks, choice
 from routing.ageing import PLAIN, place_at
 from routing.capacity import has_room
 from routing.commands import Command
@@ -170,15 +170,20 @@ def _ms(span: Micros) -> int:
 
 
 def _asks(record: ItemRecord) -> Because:
-    """What it asks for at this moment: skills after the rings it has passed, and whom it waits for."""
+    """What it asks for at this moment: skills after the rings it has passed, and whom it waits for.
+
+    Of a callback also until when its promise holds, unless the customer is being dialled.
+    """
     need, only = record.bucket.need, record.only
     skills = words(need.terms) if need.terms else "nobody yet" if need.asleep else "too many requirements"
-    return {
+    asks: dict[str, str | int | None] = {
         "skills": skills,
         "ring": record.ring,
         "only": None if only is None else only.agent,
         "why_only": None if only is None else only.why,
     }
+    promised_until = callbacks.expires_at(record.item, callbacks.rule_of(record.line.policy))
+    return asks if promised_until is None else {**asks, "promised_until": promised_until}
 
 
 # --- one agent ------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from routing.codec import encode
 from routing.decisions import Because
 from routing.explain import Moment, Verdict
 from service_desk.audit.explain import Explanation
+from service_desk.clock import SECOND, Micros
 
 SHOWN_MOST = 25
 """Excluded agents that the text lists; JSON has all."""
@@ -25,6 +26,12 @@ EXCLUSIONS: Final = {
     "no_room": "no room beside {holds}",
 }
 """Rules of `routing.explain`, in words."""
+CALLBACKS: Final = {
+    "dialled": "its customer is being called",
+    "sleeps": "a callback whose turn is not near",
+    "rests": "a callback that rests until its next try",
+}
+"""Its rule `callback`, by the state."""
 
 
 # --- for programs ---------------------------------------------------------------------------------------
@@ -116,8 +123,7 @@ def _paragraphs(
 
 
 def _item(found: Explanation, moment: Moment, logins: Mapping[str, str]) -> Iterator[str]:
-    at = datetime.fromtimestamp(moment.at / 1_000_000, UTC)
-    when = f"{at:%Y-%m-%d %H:%M:%S} UTC"
+    when = _instant(moment.at)
     if moment.offer is None:
         yield f"{moment.item} ({moment.medium}) {moment.state} in {moment.queue}, as of {when}."
     else:
@@ -141,9 +147,15 @@ def _item(found: Explanation, moment: Moment, logins: Mapping[str, str]) -> Iter
     yield f"  asks for {asks['skills']}{ring}"
     if asks["only"] is not None:
         yield f"  waits for {_login(asks['only'], logins)} ({asks['why_only']})"
+    if "promised_until" in asks:
+        yield f"  the promise to call them lasts until {_instant(int(asks['promised_until'] or 0))}"
     if moment.ahead:
         more = (moment.position - 1) - len(moment.ahead)
         yield f"  before it: {', '.join(moment.ahead)}{f' and {more} more' if more > 0 else ''}"
+
+
+def _instant(at: Micros) -> str:
+    return f"{datetime.fromtimestamp(at / SECOND, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _agents(moment: Moment, logins: Mapping[str, str]) -> Iterator[str]:
@@ -182,6 +194,8 @@ def _words(verdict: Verdict, logins: Mapping[str, str]) -> str:
 
 
 def _exclusion(rule: Because, logins: Mapping[str, str]) -> str:
+    if rule["rule"] == "callback":
+        return CALLBACKS[str(rule["state"])]
     seconds = {
         f"{name[:-3]}_s": int(value or 0) // 1000 for name, value in rule.items() if name.endswith("_ms")
     }

@@ -9,11 +9,21 @@ import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
 from service_desk.audit.explain import Explanation, explain
+from service_desk.audit.explained import text
 from service_desk.cli import main
 from service_desk.errors import Conflict, NotFound
 from service_desk.storage import schema
 from service_desk.storage.transaction import Tx
 from tests.service_desk.dispatch.floor import Floor, floor
+from tests.service_desk.dispatch.test_callbacks import (
+    AGENT_FIRST,
+    CUSTOMER_FIRST,
+    asked,
+    dan_is_busy,
+    fares,
+    passes,
+)
+from tests.service_desk.dispatch.test_rules import only_sales, publish
 from tests.service_desk.people import rows_of
 
 
@@ -100,6 +110,35 @@ async def test_the_command_says_why_this_agent_why_it_waits_and_why_not_me(
     assert run(monkeypatch, sqlite_url).stdout.startswith("Recomputed equals recorded")
     again = json.loads(run(monkeypatch, sqlite_url, "--explain", first, "--json").stdout)
     assert again["moment"]["offer"]["id"] == f"{first}.1", "what waits no more is explained by its last offer"
+
+
+async def test_a_callback_is_explained_by_what_it_waits_for_and_until_when(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = []
+    async with floor(sqlite_url) as place:
+        await only_sales(place)
+        await publish(place, callback={**CUSTOMER_FIRST, "lasts_h": 2})
+        name = await asked(place)
+        said.append(await text_of(place, name))
+        await dan_is_busy(place)
+        said.append(await text_of(place, name))
+        await fares(place, name, "busy")
+        said.append(await text_of(place, name))
+        await publish(place, callback={**AGENT_FIRST, "lasts_h": 2})
+        await passes(place, 61)
+        said.append(await text_of(place, name))
+    sleeps, dialled, rests, offered = said
+    assert "bob  a callback whose turn is not near" in sleeps
+    assert "bob  its customer is being called" in dialled
+    assert "bob  a callback that rests until its next try" in rests
+    for waits in (sleeps, rests, offered):
+        assert "the promise to call them lasts until 2023-11-15 00:13" in waits
+    assert "bob  away (break)" in offered, "and nothing about callbacks"
+
+
+async def text_of(place: Floor, name: str) -> str:
+    return text(await explained(place, place.names[name]), place.names)
 
 
 async def test_a_log_that_says_otherwise_is_told_with_an_exit_code(
