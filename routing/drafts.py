@@ -148,16 +148,12 @@ def _of_callback(queue: QueuePolicy, at: str) -> Iterator[Fault]:
         return
     if rule.first not in callbacks.ORDERS:
         yield Fault(f"{at}.first", f"is not known; one of {', '.join(callbacks.ORDERS)}")
-    for name in ("position", "tries", "answer"):
+    for name in ("position", "tries", "answer", "lasts"):
         if getattr(rule, name) < 1:
             yield Fault(f"{at}.{name}", "must be 1 or more, else nobody would be called")
     for name in ("within", "pause"):
         if getattr(rule, name) < 0:
             yield Fault(f"{at}.{name}", "is negative; 0 or more")
-    if rule.lasts <= (rule.tries - 1) * rule.pause:
-        yield Fault(
-            f"{at}.lasts", f"is over before the last of {rule.tries} tries; it must be more than their pauses"
-        )
     if rule.tries > MOST_TRIES:
         yield Fault(
             f"{at}.tries", f"is more than {MOST_TRIES}; who does not answer so often does not want to"

@@ -12,7 +12,7 @@ from routing import model as routing
 from routing.hours import is_open, next_change
 from routing.model import MINUTE, SECOND, YEAR, CallbackRule, Hours, Policy, QueuePolicy, Span
 from routing.requirements import parse
-from service_desk.domain.config_faults import ConfigFaults, faults_of
+from service_desk.domain.config_faults import USUAL_LASTS_H, ConfigFaults, faults_of
 from service_desk.domain.contact_point import is_country
 from service_desk.domain.media import ASYNCHRONOUS, Channel
 
@@ -167,7 +167,7 @@ class Callback(Part):
     pause_s: int = Field(300, ge=30, le=86_400)
     position: int = Field(1, ge=1, le=1_000)
     within_s: int = Field(0, ge=0, le=3_600)
-    lasts_h: int = Field(72, ge=1, le=168)
+    lasts_h: int = Field(USUAL_LASTS_H, ge=1, le=168)
     countries: list[str] = Field([], max_length=COUNTRIES_MOST)
 
     @field_validator("countries")

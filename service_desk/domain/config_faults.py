@@ -41,6 +41,8 @@ FIELDS: Final = {
     )
 } | {"any_of": "requires", "lasts": "lasts_h"}
 """The router's names of fields, and ours."""
+USUAL_LASTS_H: Final = 72
+"""So long the promise of a callback holds where nothing is said, in hours."""
 
 
 class ConfigFaults(ValueError):
@@ -182,6 +184,12 @@ def _callbacks(config: "DeskConfig") -> Iterator[Problem]:
         if rule.first == "agent" and (rule.position != 1 or rule.within_s):
             field = "position" if rule.position != 1 else "within_s"
             yield f"{at}.callback.{field}", 'counts only where first = "customer"; leave it out'
+        # The default is not refused: rules that were published before there was such an end go on to count.
+        if rule.lasts_h != USUAL_LASTS_H and rule.lasts_h * 3_600 <= (rule.tries - 1) * rule.pause_s:
+            yield (
+                f"{at}.callback.lasts_h",
+                f"is over before the last of {rule.tries} tries, which come every {rule.pause_s} s: raise it",
+            )
         lines = _lines_to(config, queue.id)
         if not lines:
             yield (

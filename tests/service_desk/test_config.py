@@ -114,6 +114,13 @@ def test_the_router_takes_the_seed(seed: DeskConfig) -> None:
         (("queues", 0, "callback"), {"tries": 0}, "greater than or equal to 1"),
         (("queues", 0, "callback"), {"pause_s": 0}, "greater than or equal to 30"),
         (("queues", 0, "callback"), {"countries": ["DE", "ZZ"]}, "unknown: ZZ"),
+        (("queues", 0, "callback"), {"lasts_h": 0}, "greater than or equal to 1"),
+        (("queues", 0, "callback"), {"lasts_h": 169}, "less than or equal to 168"),
+        (
+            ("queues", 0, "callback"),
+            {"lasts_h": 4, "tries": 3, "pause_s": 7_200},
+            "service.callback.lasts_h: is over before the last of 3 tries",
+        ),
         (("queues", 0, "callback"), {"position": 3}, "service.callback.position: counts only where"),
         (("queues", 0, "callback"), {"within_s": 60}, "service.callback.within_s: counts only where"),
         (("queues", 0, "rings"), [{"after_s": 60}, {"after_s": 30}], "later than the ring before"),
@@ -137,6 +144,16 @@ def called_back(**changed: Any) -> dict[str, Any]:
     body["queues"][0]["callback"] = {"offer_after_s": 60}
     body["phone_lines"][0] |= changed
     return body
+
+
+def test_a_callback_that_was_published_before_its_promise_could_end_goes_on_to_count() -> None:
+    """It is read from the database at each start, with the default that was stored beside the rest."""
+    body = called_back()
+    body["queues"][0]["callback"] = {"tries": 10, "pause_s": 86_400}
+    stored = DeskConfig.model_validate(body).model_dump(mode="json")
+    rule = DeskConfig.model_validate(stored).policy().queues[0].callback
+    assert rule is not None
+    assert rule.lasts == 72 * 3_600 * SECOND
 
 
 def test_a_callback_is_refused_where_nobody_could_be_called() -> None:
