@@ -58,7 +58,11 @@ from service_desk.web.security import client_address
 from service_desk.web.sessions import SESSIONS
 
 SHUTDOWN_S = 0.4
-COLLECTOR = (5_000, 10, 100)
+COLLECTOR = (20_000, 10, 1_000)
+"""New objects until the collector looks at the young ones, how often until at those that were left, and until at all.
+
+Fewer at a time are shorter stops, but more of them: with 5,000 a freed agent's offer came after 60 to 150 ms (p99)
+instead of 40 to 85. With 50 young ones in between, the dead connections of a storm were a stop of 0.7 s."""
 SWITCH_S = 0.0005
 CONFIG_SEED = "queues.example.toml"
 

@@ -92,7 +92,10 @@ def snapshot(reader: Reader, agent_id: str) -> SnapshotView:
 
 
 def snapshots(reader: Reader, agents: Collection[str]) -> dict[str, SnapshotView]:
-    """The same for many, with as many questions as for one. NotFound if there is no agent for one of them."""
+    """The same for many: with as many questions as for one, besides two for each contact that they hold.
+
+    NotFound if there is no agent for one of them.
+    """
     wanted = sorted(set(agents))
     if not wanted:
         return {}

@@ -72,7 +72,8 @@ class Server(socketio.AsyncServer):  # type: ignore[misc]  # socketio has no typ
         self._expect(eio_sid)
 
     async def _handle_eio_disconnect(self, eio_sid: str, reason: Any) -> None:
-        await self._leaving.through()
+        if reason in (self.reason.TRANSPORT_CLOSE, self.reason.TRANSPORT_ERROR):  # else somebody waits for it
+            await self._leaving.through()
         transport = self.transport(eio_sid)
         await super()._handle_eio_disconnect(eio_sid, reason)
         if transport is not None:

@@ -7,7 +7,7 @@ table of events is `EVENTS`; anything else that a client says is ignored, and no
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -61,6 +61,8 @@ class Connected:
     position: Any
     """Where the console says it is; anything, until it is looked at."""
     request: web.Request
+    looked_at: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once the session was in force after the connect, or the socket is gone: nothing is answered before."""
 
 
 class LiveServer:
@@ -129,7 +131,7 @@ class LiveServer:
         self._coming.add(connected)
 
     async def _who(self, request: web.Request) -> Principal | None:
-        """Known from the door, which asked a moment ago; `_still_signed_in` asks again before anything is shown."""
+        """Known from the door, which may have asked long ago: `_let_in` waits until that was looked at again."""
         return request.get(KNOWN) or await self._identify(request)
 
     async def _welcome(self, group: list[Connected]) -> None:
@@ -170,7 +172,15 @@ class LiveServer:
         for each in group:
             if each.principal.session not in valid:
                 await self._dismiss(each.sid, "revoked")
+            else:
+                each.looked_at.set()
         return [each for each in group if each.sid in self._by_sid]
+
+    async def _let_in(self, sid: str) -> Connected | None:
+        """The console, once its session is known to be in force; None if it is not, or the socket is gone."""
+        if connected := self._by_sid.get(sid):
+            await connected.looked_at.wait()
+        return self._by_sid.get(sid)
 
     async def _send_states(self, group: list[Connected]) -> None:
         """The first states, and after them what the fan-out had for the others while they were read."""
@@ -198,14 +208,16 @@ class LiveServer:
         if told:
             alerts = await self._desk.read(alerts_now)
             for each in told:
-                await self.io.enter_room(each.sid, ALERT_ROOM)
-                await self.io.emit("alerts", alerts, to=each.sid)
+                if each.sid in self._by_sid:  # else gone while the alerts were read
+                    await self.io.enter_room(each.sid, ALERT_ROOM)
+                    await self.io.emit("alerts", alerts, to=each.sid)
 
     async def _disconnect(self, sid: str, _reason: str | None = None) -> None:
         gone = self._by_sid.pop(sid, None)
         self._arriving.discard(sid)
         if gone is None:
             return
+        gone.looked_at.set()
         sids = self._sids[gone.principal.agent_id]
         sids.discard(sid)
         if not sids:
@@ -229,7 +241,7 @@ class LiveServer:
 
     async def _replay(self, sid: str, body: Any = None, *_: Any) -> dict[str, FrameView | SnapshotView]:
         """Nothing if the state cannot be read now: the console asks again."""
-        connected = self._by_sid.get(sid)
+        connected = await self._let_in(sid)
         if connected is None:
             return {}
         after = body.get("after") if isinstance(body, dict) else None
@@ -242,7 +254,7 @@ class LiveServer:
         return {_event_of(answer): answer}
 
     async def _watch_board(self, sid: str, *_: Any) -> BoardView | dict[str, str]:
-        connected = self._by_sid.get(sid)
+        connected = await self._let_in(sid)
         if connected is None or not allowed(connected.principal, "board.view"):
             return {"error": "forbidden"}
         await self.io.enter_room(sid, BOARD_ROOM)
@@ -256,7 +268,7 @@ class LiveServer:
             await self.io.leave_room(sid, BOARD_ROOM)
 
     async def _watch_floor(self, sid: str, *_: Any) -> FloorView | dict[str, str]:
-        connected = self._by_sid.get(sid)
+        connected = await self._let_in(sid)
         if connected is None or not allowed(connected.principal, "contact.direct"):
             return {"error": "forbidden"}
         await self.io.enter_room(sid, FLOOR_ROOM)

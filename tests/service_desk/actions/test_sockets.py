@@ -4,14 +4,15 @@ from typing import Any
 
 from routing.codec import decode
 from routing.commands import AgentReady
-from service_desk.actions import agents, sockets
+from service_desk.actions import agents, messages, offers, sockets
 from service_desk.desk import Desk
 from service_desk.domain.views import FrameView, SnapshotView
 from service_desk.queries import live
 from service_desk.queries.catch_up import catch_up
 from service_desk.storage import schema
+from service_desk.storage.store import Reader
 from tests.service_desk import reducer
-from tests.service_desk.people import make_agent, phone, row_of, rows_of
+from tests.service_desk.people import make_agent, offer_to, phone, row_of, rows_of
 from tests.service_desk.storage.conftest import plain
 
 __all__ = ["plain"]
@@ -70,6 +71,28 @@ async def test_a_dead_node_takes_only_its_own_sockets(plain: Desk) -> None:
     await plain.run(agents.drop_sockets, "node-1")
     assert {row["sid"] for row in await rows_of(plain, schema.connection)} == {"ann-2"}
     assert await running_timers(plain) == {("agent_lost", bob)}
+
+
+async def test_what_many_hold_is_what_each_holds(desk: Desk) -> None:
+    """With offers, conversations and customers' cards."""
+    people = [await make_agent(desk, login) for login in ("ann", "bob", "cid", "dan")]
+    for number, agent_id in enumerate(people[:3]):
+        contact = await phone(desk, f"CA{number}", f"+141555501{number:02}")
+        offer = await offer_to(desk, contact, agent_id)
+        if number < 2:
+            await desk.run(offers.accept_offer, offer, agent_id, actor=agent_id)
+            await desk.run(
+                messages.add_note, contact, agent_id, f"about {number}", f"key-{number}", actor=agent_id
+            )
+
+    def states(reader: Reader) -> tuple[dict[str, Any], dict[str, Any]]:
+        return live.snapshots(reader, people), {one: live.snapshot(reader, one) for one in people}
+
+    together, alone = await desk.read(states)
+    assert together == alone
+    assert [len(together[one].entries) > 0 for one in people] == [True, True, False, False]
+    assert [len(together[one].offers) for one in people] == [0, 0, 1, 0]
+    assert [len(together[one].cards) for one in people] == [1, 1, 1, 0]
 
 
 async def test_consoles_that_ask_together_are_told_what_each_would_be_alone(plain: Desk) -> None:

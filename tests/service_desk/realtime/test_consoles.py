@@ -17,9 +17,10 @@ from service_desk.domain import access
 from service_desk.domain.views import LIVE_SCHEMA, DropView, FrameView, PutView
 from service_desk.errors import Unavailable
 from service_desk.queries import live
+from service_desk.queries.alerts import alerts_now
 from service_desk.queries.catch_up import catch_up
 from service_desk.realtime import engine, server
-from service_desk.realtime.server import REPLAY_EVENTS, LiveServer
+from service_desk.realtime.server import REPLAY_EVENTS, Connected, LiveServer
 from service_desk.storage import schema
 from tests.e2e.console import Console, console
 from tests.e2e.world import World, add_agent, until, world
@@ -418,6 +419,95 @@ async def test_a_session_revoked_while_its_socket_opens(
                 await asyncio.wait_for(late.closed.wait(), 5)
                 assert late.events("snapshot") == []
             assert here._by_sid == {}
+
+
+async def test_nothing_is_answered_to_a_session_that_ended_after_the_door(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The door has seen it in force; what is asked right with the connect waits until that was looked at again."""
+    async with world(sqlite_url, tmp_path) as desk:
+        await add_agent(desk, "sue", role="supervisor")
+        async with console(desk, "sue") as sue:
+            here = consoles(desk)
+            look, may_look = here._still_signed_in, asyncio.Event()
+
+            async def later(group: list[Connected]) -> list[Connected]:
+                await may_look.wait()
+                return await look(group)
+
+            monkeypatch.setattr(here, "_still_signed_in", later)
+            async with raw(desk, http=sue._http) as late:
+                await late.hear("0")
+                await sue.ask("DELETE", "/session")
+                await late.send("40" + json.dumps({"schema": LIVE_SCHEMA}))
+                for number, asked in enumerate(("replay", "watch_board", "watch_floor")):
+                    await late.send(f'42{number}["{asked}",{{}}]')
+                await late.hear("40")
+                may_look.set()
+                await asyncio.wait_for(late.closed.wait(), 5)
+            answers = [text for text in late.heard if text.startswith("43")]
+            assert not any("position" in text or "queues" in text or "contacts" in text for text in answers)
+            assert late.events("bye") == [{"reason": "revoked"}]
+
+
+async def test_one_who_leaves_while_alerts_are_read_costs_the_others_nothing(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world(sqlite_url, tmp_path) as desk:
+        await add_agent(desk, "sue", role="supervisor")
+        await add_agent(desk, "tom", role="supervisor")
+        async with console(desk, "sue") as sue, console(desk, "tom") as tom:
+            here, read = consoles(desk), desk.desk.read
+            look, may_look = here._still_signed_in, asyncio.Event()
+            known = set(here._by_sid)
+
+            async def together(group: list[Connected]) -> list[Connected]:
+                await may_look.wait()
+                return await look(group)
+
+            monkeypatch.setattr(here, "_still_signed_in", together)
+            async with (
+                raw(desk, http=sue._http) as first,
+                raw(desk, http=sue._http) as leaving,
+                raw(desk, http=tom._http) as staying,
+            ):
+                for each in (first, leaving, staying):
+                    await each.sign_in()
+                (gone,) = [sid for sid in list(here._by_sid)[-2:-1] if sid not in known]
+
+                async def read_while_one_leaves(query: Any, *args: Any, **more: Any) -> Any:
+                    found = await read(query, *args, **more)
+                    if query is alerts_now and leaving.count("snapshot"):
+                        await leaving.ws.close()
+                        await until(lambda: _is_gone(here, gone), "it is gone")
+                    return found
+
+                monkeypatch.setattr(desk.desk, "read", read_while_one_leaves)
+                may_look.set()
+                await staying.hear('42["alerts"')
+                assert staying.count("snapshot") == 1
+                assert gone not in here._by_sid
+
+
+async def _is_gone(here: LiveServer, sid: str) -> bool:
+    return sid not in here._by_sid
+
+
+async def test_who_is_cut_off_by_us_does_not_stand_behind_thousands_who_leave(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    """The fan-out waits for it, and with it everybody's frames."""
+    async with world(sqlite_url, tmp_path) as desk:
+        await add_agent(desk, "ann")
+        async with console(desk, "ann") as ann, raw(desk, http=ann._http) as other:
+            await other.sign_in()
+            here = consoles(desk)
+            leaving = [asyncio.create_task(here.io._leaving.through()) for _ in range(5_000)]
+            await asyncio.sleep(0)
+            (eio_sid,) = [here.io.manager.eio_sid_from_sid(sid, "/") for sid in list(here._by_sid)[-1:]]
+            await here.io.cut_off(eio_sid)
+            assert not all(task.done() for task in leaving)
+            await asyncio.gather(*leaving)
 
 
 async def test_one_that_closes_while_it_is_let_in_leaves_nothing(
