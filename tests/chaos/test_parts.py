@@ -133,7 +133,7 @@ async def test_killed_in_the_middle_of_a_checkpoint(sqlite_url: str, kills: int)
     store.close()
     kept: list[str] = []
     hits = 0
-    for _ in range(kills * 4):
+    for _ in range(kills * 4 + 8):
         told, hit = await asyncio.to_thread(kill_in_checkpoint, sqlite_url, file)
         kept += told
         hits += hit

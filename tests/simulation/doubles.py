@@ -13,6 +13,7 @@ from unittest.mock import patch
 
 import aiohttp
 import socketio
+from aiohttp import web
 
 from channels.simulator import exchange
 from channels.simulator.record import Record
@@ -72,6 +73,7 @@ def in_place(
             (desk_app, "_bus", lambda *_: bus),
             (desk_app, "_Leases", Leases(book)),
             (desk_app, "make_app", _made_app),
+            (desk_app, "listen", _listen),
             (presence.Heartbeat, "alone", property(lambda _: alone)),
             (figures, "EVERY", FIGURES_EVERY),
             (routes, "find_pages", lambda: Pages(None)),
@@ -89,6 +91,11 @@ def _open_store(url: str, clock: Clock, *, node: str) -> Store:
     assert isinstance(here, Node)
     here.store = Store(url, clock, threads=False, node=node)
     return here.store
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int, **_: bool) -> None:
+    """One listener: there are no turns of a loop to share, nor descriptors."""
+    await web.TCPSite(runner, host, port).start()
 
 
 def _made_app(*args: Any) -> Any:
