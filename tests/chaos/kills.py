@@ -14,7 +14,7 @@ from tests.chaos.front import Node
 from tests.chaos.measure import Recovery, State, look, recovery
 from tests.chaos.stage import Stage
 
-IN_PARTS = frozenset({"migrate.before_statement", "retention.after_batch"})
+IN_PARTS = frozenset({"migrate.before_statement", "retention.after_batch", "figures.before_alerts"})
 """Points that a serving desk passes seldom or never: `parts` runs what has them by itself."""
 SERVING = tuple(sorted(POINTS - IN_PARTS))
 MOST = {
@@ -22,11 +22,11 @@ MOST = {
     "store.before_commit": 60,
     "store.after_commit": 60,
     "intake.before_answer": 30,
+    "outbox.after_claim": 2,
+    "outbox.after_effect": 2,
 }
 """How often a point is passed at most before it kills; 4 times where nothing is said, a start's points once."""
-ONCE = frozenset(
-    {"host.before_restore", "figures.before_alerts", "timers.before_fire", "mailroom.before_answer"}
-)
+ONCE = frozenset({"host.before_restore", "timers.before_fire", "mailroom.before_answer"})
 WEBHOOK_S, RIGHT_S = 3.0, 5.0
 """After a kill a caller must have a real answer, and offers and timers be right."""
 RANDOM_S = 4.0

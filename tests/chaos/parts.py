@@ -1,7 +1,7 @@
 """Parts of the desk that serve nobody, each in a process that can be killed: python -m tests.chaos.parts PART URL.
 
-`migrate` brings a database to the newest schema; `tidy` lays aside and forgets, as if everything were old; `take`
-takes texts without end and says on standard output which ones are kept.
+`migrate` brings a database to the newest schema; `tidy` lays aside and forgets, as if everything were old; `figures`
+looks once at the figures by the alert rules; `take` takes texts without end and says on standard output which are kept.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from service_desk.actions.once import forget_answers
 from service_desk.actions.retention import archive_log
+from service_desk.background.figures import TOPIC, Figures
 from service_desk.background.retention import Retention
 from service_desk.bus.local import LocalBus
 from service_desk.clock import SystemClock
@@ -31,6 +32,20 @@ async def tidy(url: str) -> None:
         lease = SoleLease("retention", desk, "part")
         await Retention(desk, lease, {archive_log: 0, forget_answers: 0}).tidy(await lease.acquire())
     finally:
+        store.close()
+
+
+async def figures(url: str) -> None:
+    """Until the board is written for the first time: alerts have been raised and cleared before."""
+    store, bus = Store(url, SystemClock()), LocalBus()
+    desk = Desk(store, bus, SystemClock())
+    counting = asyncio.create_task(Figures(desk, SoleLease("figures", desk, "part")).run())
+    try:
+        async for _ in bus.whispers(TOPIC):
+            break
+    finally:
+        counting.cancel()
+        await asyncio.gather(counting, return_exceptions=True)
         store.close()
 
 
@@ -54,6 +69,8 @@ def main(part: str, url: str) -> None:
             migrate(url)
         case "tidy":
             asyncio.run(tidy(url))
+        case "figures":
+            asyncio.run(figures(url))
         case "take":
             asyncio.run(take(url))
 

@@ -125,6 +125,43 @@ async def test_tidying_that_was_killed_goes_on(sqlite_url: str, nth: int) -> Non
         store.close()
 
 
+@pytest.mark.parametrize("rounds", [1, pytest.param(10, marks=[pytest.mark.soak, pytest.mark.timeout(600)])])
+async def test_alerts_whose_writer_was_killed_are_raised_and_cleared_once(
+    sqlite_url: str, rounds: int
+) -> None:
+    store = Store(sqlite_url, SystemClock())
+    nobody = {
+        "id": "nobody",
+        "name": "Nobody is ready",
+        "figure": "agents_ready",
+        "raise_at": 1,
+        "clear_at": 2,
+        "raise_s": 0,
+    }
+
+    def alerts() -> list[bool]:
+        """Whether each that ever was is over, oldest first."""
+        table = schema.alert
+        rows = store.read(lambda reader: reader.all(sa.select(table).order_by(table.c.raised_at, table.c.id)))
+        return [row["cleared_at"] is not None for row in rows]
+
+    try:
+        for number in range(rounds):
+            before = [True] * number
+            for rules, killed, after in (
+                ([nobody], before, [*before, False]),
+                ([], [*before, False], [*before, True]),
+            ):
+                store.run(admin.publish_config, {**CONFIG, "alerts": rules})
+                assert await part("figures", sqlite_url, "figures.before_alerts:1") == -signal.SIGKILL
+                assert alerts() == killed
+                assert await part("figures", sqlite_url, None) == 0
+                assert alerts() == after
+        assert store.read(audit) == []
+    finally:
+        store.close()
+
+
 @pytest.mark.parametrize("kills", [1, pytest.param(20, marks=[pytest.mark.soak, pytest.mark.timeout(900)])])
 async def test_killed_in_the_middle_of_a_checkpoint(sqlite_url: str, kills: int) -> None:
     file = Path(sqlite_url.removeprefix("sqlite:///"))
