@@ -145,14 +145,14 @@ def dial(tx: Tx, row: Row) -> Row:
     return row
 
 
-def leaves(tx: Tx, row: Row) -> None:
-    """The request for a call leaves in this moment: from now on they have so long to answer."""
+def leaves(tx: Tx, row: Row, *, at: Micros) -> None:
+    """When the request for a call leaves, now or at the latest: from then on they have so long to answer."""
     state = pending(row)
     assert state is not None, "only who is to be called is called"
     if row["state"] == life.CONNECTING:
-        _wait_for_answer(tx, row, since=tx.now)
+        _wait_for_answer(tx, row, since=at)
     elif state.dialled_at is not None:
-        row = tx.change(CONTACT, row, hints=callback.with_pending(row, replace(state, dialled_at=tx.now)))
+        row = tx.change(CONTACT, row, hints=callback.with_pending(row, replace(state, dialled_at=at)))
         tx.route(WorkQueued(interactions.work_item_for(row, tx.config), row["attempts"]))
 
 
@@ -209,7 +209,7 @@ def answer_for(tx: Tx, line: PhoneLine, row: Row, leg: Row) -> Answer:
 def not_answered(tx: Tx, row: Row) -> Row:
     """The time is over in which something should have been heard of the call."""
     leg = legs.of_dial(tx, row, callback.dials(row))
-    if leg is None and not effects.has_left(tx, callback.newest_dial(row).key):
+    if leg is None and not effects.may_be_done(tx, callback.newest_dial(row).key):
         return put_off(tx, row)
     if leg is not None and leg["ended_at"] is None:
         legs.end(tx, row, leg["call_id"])

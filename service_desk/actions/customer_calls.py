@@ -48,14 +48,36 @@ def leaves(tx: Tx, position: int, attempt: int, dial: DialCustomer) -> bool:
     row = tx.get_for_update(CONTACT, dial.interaction_id)
     if row is None or not callback.is_wanted(row, dial.dial):
         return False
-    asked_at = tx.scalar(sa.select(EFFECT.c.created_at).where(EFFECT.c.position == position))
-    if tx.now > asked_at + callback.TURN_WITHIN:
+    effect = effects.of_attempt(tx, position, attempt)
+    if effect is None:  # before its age is looked at: what somebody else has sent may ring
+        return False
+    if tx.now > _leaves_by(effect):
         callbacks.put_off(tx, row)
         return False
-    if not effects.leaves(tx, position, attempt):
-        return False
-    callbacks.leaves(tx, row)
-    return True
+    callbacks.leaves(tx, row, at=tx.now)
+    return effects.leaves(tx, position, attempt)
+
+
+def not_taken(tx: Tx, position: int, attempt: int, dial: DialCustomer, again_at: Micros) -> None:
+    """The provider took no call of the nth attempt, and asks to come again: nothing has left after all.
+
+    It waits for its turn as before, or is put off at once where that would be too late.
+    """
+    row = tx.get_for_update(CONTACT, dial.interaction_id)
+    effect = effects.of_attempt(tx, position, attempt)
+    if row is None or effect is None or not callback.is_wanted(row, dial.dial):
+        return
+    tx.update(EFFECT, position, unsure=False)
+    if again_at > _leaves_by(effect):
+        callbacks.put_off(tx, row)
+    else:
+        callbacks.leaves(tx, row, at=_leaves_by(effect))
+
+
+def _leaves_by(effect: Row) -> Micros:
+    """Until when a call waits for its turn."""
+    asked_at: Micros = effect["created_at"]
+    return asked_at + callback.TURN_WITHIN
 
 
 def dialled(tx: Tx, account: str, interaction_id: str, number: int, call_id: str) -> Row | None:

@@ -34,7 +34,7 @@ _WAITING_UNTIL = Prepared(
         *_OPEN_SENDS, EFFECT.c.attempts > 0, EFFECT.c.state.in_(("ready", "unknown"))
     )
 )
-_TRIED_AT = Prepared(sa.select(EFFECT.c.tried_at).where(EFFECT.c.key == sa.bindparam("effect")))
+_UNSURE = Prepared(sa.select(EFFECT.c.unsure).where(EFFECT.c.key == sa.bindparam("effect")))
 MAYBE_DONE = "not wanted any more; an earlier try may have been carried out"
 ENDS = frozenset({"confirmed", "failed", "dropped"})
 
@@ -64,18 +64,26 @@ def claim(tx: Tx, position: int, lease: str, fence: int) -> bool:
     return True
 
 
-def has_left(tx: Tx, key: str) -> bool:
-    """Whether a request of this effect may have left."""
-    return tx.scalar(_TRIED_AT, {"effect": key}) is not None
+def may_be_done(tx: Tx, key: str) -> bool:
+    """Whether an effect may have been carried out of which nobody knows. One that the provider refused was not."""
+    return bool(tx.scalar(_UNSURE, {"effect": key}))
+
+
+def of_attempt(tx: Tx, position: int, attempt: int) -> Row | None:
+    """An open effect, locked, whose newest attempt is the nth.
+
+    None if it is done, or the claim ran out and somebody else has tried since: what that attempt knows is too old.
+    """
+    row = tx.get_for_update(EFFECT, position)
+    return None if row is None or row["done_at"] is not None or row["attempts"] != attempt else row
 
 
 def leaves(tx: Tx, position: int, attempt: int) -> bool:
     """The request of the nth attempt is about to leave: from here on it may have been carried out.
 
-    False if the claim ran out and somebody else has tried since: then it must not leave.
+    False if it must not leave: see `of_attempt`.
     """
-    row = tx.get_for_update(EFFECT, position)
-    if row is None or row["done_at"] is not None or row["attempts"] != attempt:
+    if of_attempt(tx, position, attempt) is None:
         return False
     tx.update(EFFECT, position, tried_at=tx.now, unsure=True)
     return True
@@ -93,10 +101,10 @@ def settle(
     """Keep the outcome of the nth attempt; `ready` and `unknown` are tried again at `again_at`.
 
     What was written after a message that waits is not looked at before then. `unsure` None leaves that as it is.
-    False if it comes too late: the claim ran out and somebody else has tried since.
+    False if it comes too late: see `of_attempt`.
     """
-    row = tx.get_for_update(EFFECT, position)
-    if row is None or row["done_at"] is not None or row["attempts"] != attempt:
+    row = of_attempt(tx, position, attempt)
+    if row is None:
         return False
     done_at = tx.now if state in ENDS else None
     values = {"state": state, "detail": detail, "done_at": done_at, "due_at": again_at}

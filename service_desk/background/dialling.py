@@ -46,10 +46,12 @@ async def perform(
         return await _look_for(desk, phone, item, facts.call)
     if not await desk.run(customer_calls.leaves, item.position, item.attempts + 1, effect):
         return Outcome("ready", "nobody waits for it any more, or somebody else tries it", unsure=False)
-    return await _dial(desk, phone, effect, facts.call)
+    return await _dial(desk, phone, item, effect, facts.call)
 
 
-async def _dial(desk: Desk, phone: CallControl, effect: DialCustomer, call: OutboundCall) -> Outcome:
+async def _dial(
+    desk: Desk, phone: CallControl, item: Due, effect: DialCustomer, call: OutboundCall
+) -> Outcome:
     """The one request, and what came of it."""
     try:
         call_id = await phone.dial(call)
@@ -60,6 +62,7 @@ async def _dial(desk: Desk, phone: CallControl, effect: DialCustomer, call: Outb
             await desk.run(customer_calls.refused_for_good, effect.interaction_id, effect.dial)
             return Outcome("failed", str(error), unsure=False)
         again = desk.clock.now() + max(BACKOFF, round(error.retry_after_s * SECOND))
+        await desk.run(customer_calls.not_taken, item.position, item.attempts + 1, effect, again)
         return Outcome("ready", str(error), again, unsure=False)
     except ChannelError as error:
         return await _refused(desk, effect, str(error))

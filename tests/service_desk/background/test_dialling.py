@@ -15,14 +15,15 @@ from channels.contract import (
     OutcomeUnknown,
     SendFailed,
 )
-from service_desk.actions import admin, calls, offers, wrap_up
+from service_desk.actions import admin, calls, customer_calls, offers, wrap_up
 from service_desk.actions.effects import CLAIM, claim, leaves
 from service_desk.background import outbox
 from service_desk.background.pacing import Turns
 from service_desk.backup.settle import _doubt_sends
 from service_desk.clock import SECOND
-from service_desk.domain.callback import pending
+from service_desk.domain.callback import TURN_WITHIN, pending
 from service_desk.domain.config import CARRIER_S
+from service_desk.domain.effects import DialCustomer
 from service_desk.lease import take
 from service_desk.storage import schema
 from tests.service_desk.background.carrier import leg_of
@@ -234,6 +235,31 @@ async def test_who_died_after_the_claim_is_followed_by_one_who_calls_nobody_twic
     assert [call.dial for call in scene.carrier.dialled] == ([] if left else [f"{contact}.1"])
 
 
+async def test_who_has_lost_the_claim_puts_off_nothing_that_has_left(scene_on_both: Scene) -> None:
+    """One node stops before its request, and goes on when the minute is over; meanwhile another's has left."""
+    scene = scene_on_both
+    contact = await called(scene)
+    effect = await the_dial(scene)
+    position, dial = effect["position"], DialCustomer(PHONE, contact, 1)
+    scene.clock.advance(TURN_WITHIN - CLAIM - SECOND)
+    fence = await scene.desk.run(take, "outbox", "nod_stops")
+    assert await scene.desk.run(claim, position, "outbox", fence)
+    scene.clock.advance(CLAIM)
+    fence = await scene.desk.run(take, "outbox", "nod_next")
+    assert await scene.desk.run(claim, position, "outbox", fence)
+    assert await scene.desk.run(customer_calls.leaves, position, 2, dial)
+    scene.clock.advance(2 * SECOND)
+    assert not await scene.desk.run(customer_calls.leaves, position, 1, dial)
+    row = await row_of(scene.desk, schema.interaction, contact)
+    state = pending(row)
+    assert state is not None
+    assert (row["state"], state.dialling) == ("connecting", True)
+    again_at = scene.clock.now() + 61 * SECOND
+    await scene.desk.run(customer_calls.not_taken, position, 1, dial, again_at)  # of its own request
+    assert await row_of(scene.desk, schema.interaction, contact) == row
+    assert (await the_dial(scene))["unsure"]
+
+
 async def test_a_restored_desk_calls_nobody_whom_the_one_before_may_have_called(scene: Scene) -> None:
     await called(scene)
     await scene.desk.run(_doubt_sends)
@@ -248,6 +274,66 @@ async def test_too_many_requests_waits_and_goes_through(scene: Scene) -> None:
     await called(scene)
     await scene.until(lambda: state_is(scene, "confirmed"), passing_s=0.25)
     assert len(scene.carrier.dialled) == 1
+
+
+async def test_who_was_not_called_since_the_carrier_took_none_has_not_missed_a_call(
+    scene_on_both: Scene,
+) -> None:
+    """The request was refused: nothing rang, so it waits for its turn as before, and then is no try."""
+    scene = scene_on_both
+    scene.carrier.before["dial"] = [SendFailed("429", 45.0)]
+    scene.start()
+    contact = await called(scene)
+    await scene.until(lambda: tried(scene, 1))
+    await scene.until(lambda: state_is(scene, "ready"))
+    await scene.kill()
+    effect = await the_dial(scene)
+    (timer,) = await rows_of(scene.desk, schema.timer, kind="connect_timeout")
+    asked_s = (timer["due_at"] - effect["created_at"]) // SECOND
+    assert asked_s == TURN_WITHIN // SECOND + RULE["answer_s"] + CARRIER_S, "it may leave until then"
+    scene.clock.advance(timer["due_at"] - scene.clock.now())
+    await scene.desk.run(calls.connect_timeout, contact, timer["data"])
+    await is_put_off(scene, contact)
+    assert scene.carrier.dialled == []
+
+
+async def test_a_refused_request_is_repeated_as_late_as_the_carrier_asks(scene: Scene) -> None:
+    """Later than they would have to answer; that time begins when the call leaves."""
+    scene.carrier.before["dial"] = [SendFailed("429", 45.0)]
+    scene.start()
+    await called(scene)
+    await scene.until(lambda: tried(scene, 1))
+    await scene.until(lambda: state_is(scene, "ready"))
+    scene.clock.advance(45 * SECOND)
+    await scene.until(lambda: state_is(scene, "confirmed"))
+    assert len(scene.carrier.dialled) == 1
+    (timer,) = await rows_of(scene.desk, schema.timer, kind="connect_timeout")
+    assert timer["due_at"] - scene.clock.now() == (RULE["answer_s"] + CARRIER_S) * SECOND
+
+
+async def test_where_the_carrier_asks_for_more_time_than_a_call_waits_nobody_waits_for_it(
+    scene: Scene,
+) -> None:
+    scene.carrier.before["dial"] = [SendFailed("429", 61.0)]
+    scene.start()
+    contact = await called(scene)
+    await scene.until(lambda: tried(scene, 1))
+    await scene.until(lambda: state_is(scene, "ready"))
+    await is_put_off(scene, contact)
+    assert await rows_of(scene.desk, schema.timer, kind="connect_timeout") == [], "the agent is free"
+    scene.clock.advance(61 * SECOND)
+    await scene.until(lambda: state_is(scene, "dropped"))
+    assert scene.carrier.dialled == []
+
+
+async def is_put_off(scene: Scene, contact: str) -> None:
+    """Nobody waits for the call to this contact's customer, and it was no try."""
+    row = await row_of(scene.desk, schema.interaction, contact)
+    state = pending(row)
+    assert state is not None
+    assert (row["state"], state.missed, state.dialling) == ("queued", 0, False)
+    lines = await rows_of(scene.desk, schema.message, interaction_id=contact)
+    assert max(lines, key=lambda line: line["seq"])["text"] == "callback.put_off"
 
 
 async def test_a_number_that_the_provider_will_not_call_is_tried_once(scene: Scene) -> None:

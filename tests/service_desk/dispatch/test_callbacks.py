@@ -894,6 +894,31 @@ async def test_customer_first_a_call_that_never_left_is_put_off_and_no_try(
         assert await faults(place.desk) == []
 
 
+async def test_customer_first_a_call_that_the_carrier_did_not_take_is_no_try(db_url: str) -> None:
+    """It asks for more patience than they have to answer: nothing rang, so the call waits on for its turn."""
+    async with floor(db_url) as place:
+        await only_sales(place)
+        await publish(place, callback=CUSTOMER_FIRST)
+        await dan_is_busy(place)
+        name = await asked(place)
+        assert await leaves(place, name)
+        dial = newest_dial(await place.contact(name))
+        (effect,) = await rows_of(place.desk, schema.effect, key=dial.key)
+        again_at = place.clock.now() + 45 * SECOND
+        await place.desk.run(customer_calls.not_taken, effect["position"], 1, dial, again_at)
+        await passes(place, 50)  # longer than they have to answer
+        state = pending(await place.contact(name))
+        assert state is not None
+        assert (state.missed, state.dialling) == (0, True)
+        await passes(place, TURN_WITHIN // SECOND + 35 - 50)
+        row = await place.contact(name)
+        state = pending(row)
+        assert state is not None
+        assert (row["state"], state.missed, state.dialling) == ("queued", 0, False)
+        assert (await lines_of(place, name))[-1] == "callback.put_off"
+        assert await faults(place.desk) == []
+
+
 async def test_agent_first_a_call_that_never_left_frees_the_agent_and_is_no_try(sqlite_url: str) -> None:
     async with floor(sqlite_url) as place:
         await only_sales(place)
