@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from channels.contract import AccountId, CallControl, ChannelError, OutboundCall, OutcomeUnknown, SendFailed
 from service_desk.actions import customer_calls
 from service_desk.background.due import Due, Outcome
+from service_desk.background.pacing import Turn
 from service_desk.clock import SECOND, Micros
 from service_desk.desk import Desk
 from service_desk.domain import callback
@@ -34,18 +35,23 @@ class Facts:
 
 
 async def perform(
-    desk: Desk, phones: Mapping[AccountId, CallControl], item: Due, effect: DialCustomer
+    desk: Desk,
+    phones: Mapping[AccountId, CallControl],
+    item: Due,
+    effect: DialCustomer,
+    turn: Turn | None,
 ) -> Outcome:
-    """One try of a claimed effect."""
+    """One try of a claimed effect; its turn, None where one is only looked for, is used if a request leaves."""
     facts, phone = await desk.read(facts_of, effect), phones.get(AccountId(effect.account))
     if facts.is_made:
         return Outcome("confirmed", "the call was heard of", unsure=False)
     if facts.call is None or phone is None:
         return await _refused(desk, effect, "there is no number to call, or no line to call from")
-    if item.unsure:
+    if turn is None:
         return await _look_for(desk, phone, item, facts.call)
     if not await desk.run(customer_calls.leaves, item.position, item.attempts + 1, effect):
         return Outcome("ready", "nobody waits for it any more, or somebody else tries it", unsure=False)
+    turn.use(desk.clock.now())
     return await _dial(desk, phone, item, effect, facts.call)
 
 

@@ -33,8 +33,8 @@ CALL_KINDS = (ConnectCall.KIND, PutBackCall.KIND, HangUpCall.KIND, DialCustomer.
 class Due:
     """An effect whose time has come; `attempts` before this one.
 
-    `started_at` is its first claim. Of messages: `tried_at` is when the newest request left, `unsure` whether one
-    may have been carried out of which nobody knows.
+    `due_at` is when it has come, `started_at` its first claim. Of messages: `tried_at` is when the newest request
+    left, `unsure` whether one may have been carried out of which nobody knows.
     """
 
     position: int
@@ -43,6 +43,7 @@ class Due:
     state: str
     attempts: int
     effect: Effect
+    due_at: Micros
     started_at: Micros | None = None
     tried_at: Micros | None = None
     unsure: bool = False
@@ -93,8 +94,12 @@ _OPEN_CALLS = (
 _CALLS_DUE = Prepared(
     sa.select(EFFECT)
     .where(*_OPEN_CALLS, EFFECT.c.due_at <= sa.bindparam("now", type_=EFFECT.c.due_at.type))
-    # A sum, so that SQLite sorts the few that are due, and does not walk through all that ever was by position.
-    .order_by(EFFECT.c.position + sa.literal_column("0"))
+    .order_by(
+        # What takes a turn comes last: of many such only one begins, and the others must not fill the places.
+        sa.and_(EFFECT.c.kind == sa.literal_column(f"'{DialCustomer.KIND}'"), sa.not_(EFFECT.c.unsure)),
+        # A sum, so that SQLite sorts the few that are due, and does not walk through all that ever was by position.
+        EFFECT.c.position + sa.literal_column("0"),
+    )
     .limit(sa.bindparam("limit", type_=sa.Integer))
 )
 _CALLS_NEXT = Prepared(sa.select(sa.func.min(EFFECT.c.due_at)).where(*_OPEN_CALLS))
@@ -162,7 +167,7 @@ def due_effects(reader: Reader, room: Room) -> tuple[list[Due], Micros | None]:
     due: list[Due] = []
     later: list[Micros] = []
     if room.calls:
-        due += [_due(row) for row in reader.all(_CALLS_DUE, ready)]
+        due += sorted((_due(row) for row in reader.all(_CALLS_DUE, ready)), key=lambda item: item.position)
         if (at := reader.scalar(_CALLS_NEXT, calls)) is not None:
             later.append(at)
     for row in [*_next_sends(reader, room), *(reader.all(_FETCHES, fetches) if room.fetches else ())]:
@@ -193,6 +198,7 @@ def _due(row: sa.RowMapping) -> Due:
         state=row["state"],
         attempts=row["attempts"],
         effect=EFFECTS[row["kind"]](**row["data"]),
+        due_at=row["due_at"],
         started_at=row["started_at"],
         tried_at=row["tried_at"],
         unsure=row["unsure"],

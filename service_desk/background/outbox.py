@@ -6,7 +6,9 @@ the provider may or may not have done it: it is read back before it is tried aga
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
 
 import structlog
 
@@ -14,7 +16,7 @@ from channels.contract import AccountId, CallControl, ChannelError, OutcomeUnkno
 from service_desk.actions.effects import claim, settle
 from service_desk.background import dialling
 from service_desk.background.due import Due, Outcome, Room, due_effects
-from service_desk.background.pacing import Turns
+from service_desk.background.pacing import Turn, Turns
 from service_desk.background.sending import SENDS_AT_ONCE, MessageSender
 from service_desk.background.sweep import read_back
 from service_desk.clock import SECOND, Micros
@@ -55,7 +57,8 @@ class Outbox:
 
     Calls, messages of each account, and files to fetch have places of their own, and nothing is claimed for which
     there is none: a relay that hangs holds up no call. Calls that are due for one subject go in order. Calls to
-    customers wait for their account's turn before they are claimed, and take nobody's place meanwhile.
+    customers wait for their account's turn before they are claimed, and take nobody's place meanwhile; one that turns
+    out not to leave gives the turn back.
     """
 
     def __init__(
@@ -76,44 +79,47 @@ class Outbox:
 
     async def _work(self, fence: int) -> None:
         busy, pace = _Busy({} if self._messages is None else self._messages.places), Pace(PACE_S)
-        clock, turns = self._desk.clock, self._turns()
+        clock = self._desk.clock
         try:
             async with Signal(self._desk.bus, clock, "effect") as signal:
+                turns = self._turns(signal.poke)
                 while self._lease.held():
                     await pace.wait()
                     busy.reap()
-                    closed = turns.closed(clock.now())
-                    room = busy.room(closed, messages=self._messages is not None)
+                    looked_at = clock.now()
+                    room = busy.room(turns.closed(looked_at), messages=self._messages is not None)
                     due, next_due = await self._desk.glance(due_effects, room)
-                    due = [item for item in due if _may_begin(item, turns, clock.now())]
-                    for line, items in _in_lines(due).items():
-                        task = asyncio.create_task(self._one_after_another(items, fence))
+                    lines = _in_lines(due, turns, clock.now())
+                    for line, steps in lines.items():
+                        task = asyncio.create_task(self._one_after_another(steps, fence))
                         task.add_done_callback(lambda _: signal.poke())
-                        busy.begin(line, items[0].account, task)
-                    if not due:
-                        await signal.wait(earliest(next_due, *closed.values(), self._lease.look_again_at()))
+                        busy.begin(line, steps[0].item.account, task)
+                    if not lines:
+                        turn = turns.next_at(looked_at)
+                        await signal.wait(earliest(next_due, turn, self._lease.look_again_at()))
         finally:
             await _finish(busy.tasks.values())
 
-    def _turns(self) -> Turns:
+    def _turns(self, moved: Callable[[], None]) -> Turns:
         rates = {str(account): phone.calls_per_second for account, phone in self._phones.items()}
-        return Turns(rates, self._desk.clock.now())
+        return Turns(rates, self._desk.clock.now(), moved)
 
-    async def _one_after_another(self, items: Sequence[Due], fence: int) -> None:
-        for item in items:
-            if not await self._do(item, fence):
+    async def _one_after_another(self, steps: Sequence["_Step"], fence: int) -> None:
+        for step in steps:
+            if not await self._do(step, fence):
                 return
 
-    async def _do(self, item: Due, fence: int) -> bool:
+    async def _do(self, step: "_Step", fence: int) -> bool:
         """Try one effect; whether the subject's next one may follow."""
-        with about(interaction=item.subject, kind=item.effect.KIND):
-            return await self._do_one(item, fence)
+        item = step.item
+        with about(interaction=item.subject, kind=item.effect.KIND), step.turn or nullcontext():
+            return await self._do_one(item, step.turn, fence)
 
-    async def _do_one(self, item: Due, fence: int) -> bool:
+    async def _do_one(self, item: Due, turn: Turn | None, fence: int) -> bool:
         if not await self._desk.run(claim, item.position, self._lease.name, fence):
             return True
         killpoint("outbox.after_claim")
-        done = await self._tried(item)
+        done = await self._tried(item, turn)
         killpoint("outbox.after_effect")
         attempt = item.attempts + 1
         again = self._desk.clock.now() if done.again_at is None else done.again_at
@@ -136,14 +142,14 @@ class Outbox:
         if account in self._phones:
             await read_back(self._desk, self._phones[account], account, effect.call_id)
 
-    async def _tried(self, item: Due) -> Outcome:
+    async def _tried(self, item: Due, turn: Turn | None) -> Outcome:
         """What a try came to; a fault of ours stops nobody else, and whoever waits for the message hears of it."""
         effect = item.effect
         try:
             if isinstance(effect, ConnectCall | PutBackCall | HangUpCall):
                 return self._call_again(item, *await self._call_outcome(item, effect))
             if isinstance(effect, DialCustomer):
-                return await dialling.perform(self._desk, self._phones, item, effect)
+                return await dialling.perform(self._desk, self._phones, item, effect, turn)
             return await self._sender().perform(item)
         except Exception as error:
             log.exception("effect broke")
@@ -224,17 +230,33 @@ class _Busy:
 _Line = tuple[str, str | int]
 
 
-def _may_begin(item: Due, turns: Turns, now: Micros) -> bool:
-    """Whether it is no call to a customer, or one that only is looked for, or one whose turn has come."""
-    dials = isinstance(item.effect, DialCustomer) and not item.unsure
-    return not dials or turns.take(item.account, now)
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One effect of a line of work, and the turn that it took, if it needs one."""
+
+    item: Due
+    turn: Turn | None = None
 
 
-def _in_lines(due: Sequence[Due]) -> dict[_Line, list[Due]]:
-    found: dict[_Line, list[Due]] = {}
+def _in_lines(due: Sequence[Due], turns: Turns, now: Micros) -> dict[_Line, list[_Step]]:
+    """What begins now. A call to a customer whose turn has not come does not, and holds up nothing else.
+
+    One that is not the first of its line comes later, once it is: a turn that waits behind others is nobody's.
+    """
+    found: dict[_Line, list[_Step]] = {}
     for item in due:
-        found.setdefault(_line(item), []).append(item)
+        line, turn = _line(item), None
+        if _takes_turn(item):
+            turn = None if line in found else turns.take(item.account, item.due_at, now)
+            if turn is None:
+                continue
+        found.setdefault(line, []).append(_Step(item, turn))
     return found
+
+
+def _takes_turn(item: Due) -> bool:
+    """Whether it is a call to a customer: looking for one that may have been made takes none."""
+    return isinstance(item.effect, DialCustomer) and not item.unsure
 
 
 def _line(item: Due) -> _Line:

@@ -165,7 +165,7 @@ def desk_values(
         "api_base_url": carrier_url,
     }
     accounts: dict[str, Any] = {
-        "phone": {ACCOUNT: {**account, "twiml_app_sid": APP_SID, "calls_per_second": 100}},
+        "phone": {ACCOUNT: {**account, "twiml_app_sid": APP_SID, "calls_per_second": 50}},
         "sms": {TEXT_ACCOUNT: {**account, "messages_per_second": 100}},
     }
     if relay_port is not None:

@@ -18,7 +18,6 @@ from channels.contract import (
 from service_desk.actions import admin, calls, customer_calls, offers, wrap_up
 from service_desk.actions.effects import CLAIM, claim, leaves
 from service_desk.background import outbox
-from service_desk.background.pacing import Turns
 from service_desk.backup.settle import _doubt_sends
 from service_desk.clock import SECOND
 from service_desk.domain.callback import TURN_WITHIN, pending
@@ -428,17 +427,3 @@ async def is_connected(scene: Scene) -> bool:
 
 async def all_in(scene: Scene, state: str) -> bool:
     return all(row["state"] == state for row in await scene.effects())
-
-
-def test_turns_are_spaced_and_a_clock_that_steps_back_holds_up_nobody() -> None:
-    turns = Turns({"slow": 0.5, "free": 0.0}, now=0)
-    assert turns.closed(0) == {"slow": 2 * SECOND}, "who did it before may have begun one in that moment"
-    assert turns.take("free", 0)
-    assert turns.take("unheard of", 0)
-    assert not turns.take("slow", 2 * SECOND - 1)
-    assert turns.take("slow", 2 * SECOND)
-    assert not turns.take("slow", 4 * SECOND - 1)
-    assert turns.take("slow", 100 * SECOND)
-    assert turns.take("free", 100 * SECOND)
-    assert turns.closed(50 * SECOND) == {"slow": 52 * SECOND}
-    assert turns.take("slow", 52 * SECOND)
