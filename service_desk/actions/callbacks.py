@@ -388,9 +388,15 @@ def expired(tx: Tx, decision: decided.CallbackExpired) -> str | None:
     if _has_called_since(tx, row):
         _called_again(tx, row)
         return None
-    lasts_h = callback.rule_of(tx.config, row["queue_id"]).lasts_h
-    row = messages.add_system_line(tx, row, "callback.expired")
-    _tell_a_person(tx, row, f"their turn did not come within {lasts_h} h")
+    within = f"within {callback.rule_of(tx.config, row['queue_id']).lasts_h} h"
+    if state.missed:
+        row = messages.add_system_line(tx, row, "callback.expired_unreached")
+        times = "once" if state.missed == 1 else f"{state.missed} times"
+        why = f"they were called {times} without an answer, and their next turn did not come {within}"
+    else:
+        row = messages.add_system_line(tx, row, "callback.expired")
+        why = f"their turn did not come {within}"
+    _tell_a_person(tx, row, why)
     _over(tx, row, "system", EXPIRED)
     return None
 

@@ -995,6 +995,31 @@ async def test_a_promise_whose_turn_does_not_come_ends_and_a_ticket_tells_a_pers
         assert await faults(place.desk) == []
 
 
+@pytest.mark.parametrize(("misses", "how_often"), [(1, "once"), (2, "2 times")])
+async def test_of_a_promise_that_ends_after_a_try_nobody_says_that_its_turn_did_not_come(
+    sqlite_url: str, misses: int, how_often: str
+) -> None:
+    """Whoever reads the ticket knows that the customer was called."""
+    async with floor(sqlite_url) as place:
+        await only_sales(place)
+        rule = {**CUSTOMER_FIRST, "tries": 3, "lasts_h": 1}
+        await publish(place, callback=rule)
+        await dan_is_busy(place)
+        name = await asked(place)
+        for nth in range(misses):
+            await passes(place, 61 * nth)
+            assert await leaves(place, name)
+            await fares(place, name, "no-answer")
+        await publish(place, callback=rule, hours=CLOSED_ALWAYS)
+        await passes(place, 3_600)
+        row = await place.contact(name)
+        assert (row["state"], row["end_reason"]) == ("ended", "callback_expired")
+        assert (await lines_of(place, name))[-1] == "callback.expired_unreached"
+        (ticket,) = await rows_of(place.desk, schema.ticket)
+        assert f"they were called {how_often} without an answer" in ticket["description"]
+        assert await faults(place.desk) == []
+
+
 async def test_a_promise_that_a_person_makes_shorter_ends_for_those_who_wait(sqlite_url: str) -> None:
     async with floor(sqlite_url) as place:
         await only_sales(place)
