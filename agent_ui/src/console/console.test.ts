@@ -550,19 +550,21 @@ describe("changes of our own", () => {
 });
 
 describe("a callback that is being made", () => {
-  const made = (status: string) =>
-    interaction({ channel: "phone", state: "connecting", connected_at: null, callback: true, call: { customer_leg: status, agent_leg: "in-progress", in_conference: false } });
+  const made = (status: string, agent_leg: string | null = "in-progress") =>
+    interaction({ channel: "phone", state: "connecting", connected_at: null, callback: true, call: { customer_leg: status, agent_leg, in_conference: false } });
 
   it("says in the bar and on the stage what it waits for", () => {
     useSoftphone().plug("simulator");
-    for (const [status, bar, stage] of [
-      ["completed", "connecting", "Callback. The customer is called as soon as you are on the line."],
-      ["ringing", "calling", "Callback. The customer’s phone is ringing…"],
+    for (const [status, leg, bar, stage] of [
+      ["completed", null, "connecting", "Callback. The customer is called as soon as you are on the line."],
+      ["completed", "in-progress", "connecting", "Callback. You are on the line; the customer is called as soon as the carrier takes the call."],
+      ["no-answer", "in-progress", "connecting", "Callback. You are on the line; the customer is called as soon as the carrier takes the call."],
+      ["ringing", "in-progress", "calling", "Callback. The customer’s phone is ringing…"],
     ] as const) {
-      const view = draw(CallBar, { interaction: made(status), ending: false });
+      const view = draw(CallBar, { interaction: made(status, leg), ending: false });
       expect(find(view, "call-bar-callback").text()).toBe("Callback");
       expect(view.text()).toContain(bar);
-      expect(draw(CallStage, { interaction: made(status) }).text()).toContain(stage);
+      expect(draw(CallStage, { interaction: made(status, leg) }).text()).toContain(stage);
     }
     const plain = draw(CallBar, { interaction: interaction({ channel: "phone", state: "connecting", connected_at: null }), ending: false });
     expect(find(plain, "call-bar-callback").exists()).toBe(false);
