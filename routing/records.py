@@ -66,9 +66,7 @@ class ItemRecord:
         self.attempts = attempts
         self.entry: Entry = ()  # ordering key, id and this: the place in the line, once it has had one
         self.joined = 0  # the number under which its line counts it since it joined last
-        self.plain = (
-            True  # nothing but arrival, target and priority decide about its place and who may have it
-        )
+        self.plain = True  # nothing but arrival, target and priority decide about its place
         self.rests = False  # a callback that was missed a moment ago
         self.sleeps = False  # a callback that waits for its turn to be near
         self.slope = 100  # percent of a second by which it ages in a second, as its entry says

@@ -135,7 +135,7 @@ class Turn:
         staged = bool(floor.stages or floor.wishers or floor.rules.watches_staff)
         lost = bool(floor.buckets.flipped)
         for record in self.items:
-            staged = staged or not (record.plain or not is_staged(record))
+            staged = staged or (not record.plain and is_staged(record))
             lost = lost or record.unroutable or not record.bucket.members
         if staged:
             self._restage()

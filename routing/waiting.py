@@ -103,9 +103,7 @@ class Line:
         block = self._blocks[at]
         entries, keys = block.entries, block.keys
         spot = bisect_left(keys, entry[0])
-        if (
-            spot == len(keys) or entries[spot] is not entry
-        ):  # others have its number, or it is not the same object
+        if spot == len(keys) or entries[spot] is not entry:  # others have its number, or it is another object
             spot = bisect_left(entries, entry, spot)
             if spot == len(keys) or entries[spot] != entry:
                 raise ValueError(f"{entry} is not in the line")

@@ -78,6 +78,14 @@ async def asked(place: Floor, number: str = NUMBER) -> str:
     return name
 
 
+async def asked_customer_first(place: Floor) -> str:
+    """The same where customers are called first, and somebody is at work but has no room."""
+    await only_sales(place)
+    await publish(place, callback=CUSTOMER_FIRST)
+    await dan_is_busy(place)
+    return await asked(place)
+
+
 async def softphone(place: Floor, name: str) -> str:
     """The agent who accepted dials in and is in the conference."""
     row = await place.contact(name)
@@ -789,10 +797,7 @@ async def test_customer_first_who_does_not_answer_in_time_is_called_again_and_th
     sqlite_url: str,
 ) -> None:
     async with floor(sqlite_url) as place:
-        await only_sales(place)
-        await publish(place, callback=CUSTOMER_FIRST)
-        await dan_is_busy(place)
-        name = await asked(place)
+        name = await asked_customer_first(place)
         await place.settle()
         assert dials(await place.contact(name)) == 1
         assert await leaves(place, name)
@@ -812,10 +817,7 @@ async def test_customer_first_who_does_not_answer_in_time_is_called_again_and_th
 
 async def test_customer_first_who_hangs_up_in_line_has_abandoned(sqlite_url: str) -> None:
     async with floor(sqlite_url) as place:
-        await only_sales(place)
-        await publish(place, callback=CUSTOMER_FIRST)
-        await dan_is_busy(place)
-        name = await asked(place)
+        name = await asked_customer_first(place)
         await place.settle()
         await picks_up(place, name)
         leg = f"CA-{place.names[name]}.1"
@@ -844,10 +846,7 @@ async def test_a_callback_is_pulled(sqlite_url: str) -> None:
 async def test_customer_first_the_time_to_answer_runs_once_the_request_has_left(db_url: str) -> None:
     """Before that their call waits for its turn at the carrier, and no phone rings."""
     async with floor(db_url) as place:
-        await only_sales(place)
-        await publish(place, callback=CUSTOMER_FIRST)
-        await dan_is_busy(place)
-        name = await asked(place)
+        name = await asked_customer_first(place)
         await passes(place, 50)  # longer than they have to answer
         state = pending(await place.contact(name))
         assert state is not None
@@ -872,10 +871,7 @@ async def test_customer_first_a_call_that_never_left_is_put_off_and_no_try(
     sqlite_url: str, outbox_works: bool
 ) -> None:
     async with floor(sqlite_url) as place:
-        await only_sales(place)
-        await publish(place, callback=CUSTOMER_FIRST)
-        await dan_is_busy(place)
-        name = await asked(place)
+        name = await asked_customer_first(place)
         if outbox_works:
             await passes(place, TURN_WITHIN // SECOND + 1)
             assert not await leaves(place, name), "it is too late for it"
@@ -897,10 +893,7 @@ async def test_customer_first_a_call_that_never_left_is_put_off_and_no_try(
 async def test_customer_first_a_call_that_the_carrier_did_not_take_is_no_try(db_url: str) -> None:
     """It asks for more patience than they have to answer: nothing rang, so the call waits on for its turn."""
     async with floor(db_url) as place:
-        await only_sales(place)
-        await publish(place, callback=CUSTOMER_FIRST)
-        await dan_is_busy(place)
-        name = await asked(place)
+        name = await asked_customer_first(place)
         assert await leaves(place, name)
         dial = newest_dial(await place.contact(name))
         (effect,) = await rows_of(place.desk, schema.effect, key=dial.key)
@@ -946,10 +939,7 @@ async def test_agent_first_a_call_that_never_left_frees_the_agent_and_is_no_try(
 
 async def test_a_call_that_is_called_off_while_it_waits_for_its_turn_never_leaves(sqlite_url: str) -> None:
     async with floor(sqlite_url) as place:
-        await only_sales(place)
-        await publish(place, callback=CUSTOMER_FIRST)
-        await dan_is_busy(place)
-        name = await asked(place)
+        name = await asked_customer_first(place)
         (effect,) = await rows_of(place.desk, schema.effect, kind="dial_customer")
         await place.desk.run(callbacks.cancel, place.names[name], place.names["bob"])
         fence = await place.desk.run(take, "outbox", "nod_test")
